@@ -1,0 +1,184 @@
+"""Speed of the recurrent network as ratios, each against something run in the same process.
+
+    python benchmarks/recurrent.py [--units 1000] [--batch 200] [--device cpu] [--repeat 15]
+
+1. a training step over its own matrix products alone;
+2. a step of the same loss by autograd with detached inputs, over the local step;
+3. ten separate full passes over one evaluation of ten labels together, stopping at the same iteration;
+4. memory that training stacks, as iterations grow, whole and in chunks.
+
+Variants take turns and medians are compared, so that a busy moment of the machine falls on all of them.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from ffrec.baselines import autograd_learn
+from ffrec.config import RecurrentConfig
+from ffrec.evaluate import label_goodness
+from ffrec.images import Images
+from ffrec.negatives import hard_labels
+from ffrec.networks.recurrent import Recurrent
+from ffrec.recipes import recipe
+from ffrec.train import Trainer
+
+
+def medians(variants: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
+    """Median seconds of every variant, run in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for round_ in range(repeat + 2):
+        for name, run in variants.items():
+            synchronise()
+            start = time.perf_counter()
+            run()
+            synchronise()
+            if round_ >= 2:  # two rounds warm up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def own_products(network: Recurrent, batch: int) -> Callable[[], None]:
+    """Exactly the matrix products of one training step: same shapes, same number, nothing else."""
+    config, weight = network.config, {}
+    for level in network.levels:
+        weight |= {(int(s), level): w for s, w in network.layer(level).weights.items()}
+    first, last = config.loss
+    device = next(network.parameters()).device
+
+    def rows(count: int, units: int) -> torch.Tensor:
+        return torch.randn(count, units, device=device)
+
+    forward: list[tuple[torch.Tensor, torch.Tensor]] = []
+    backward: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for (source, level), w in weight.items():
+        if source == 0:
+            forward.append((rows(batch, w.shape[0]), w))
+            backward.append((rows(batch, w.shape[0]).T, rows(batch, w.shape[1])))
+        elif source == network.top:
+            backward.append((rows(2 * batch, w.shape[0]).T, rows(2 * batch, w.shape[1])))
+        else:
+            if source < level:
+                forward.append((rows(batch, w.shape[0]), w))  # the bottom-up pass
+            for number in range(1, last + 1):
+                told = number > network.top - source  # has the label reached the source by the step before?
+                forward.append((rows(2 * batch if told else batch, w.shape[0]), w))
+            count = (last - first + 1) * 2 * batch
+            backward.append((rows(count, w.shape[0]).T, rows(count, w.shape[1])))
+    readout = network.readout.weight
+    forward.append((rows(batch, readout.shape[0]), readout))
+    backward.append((rows(batch, readout.shape[0]).T, rows(batch, readout.shape[1])))
+
+    def run() -> None:
+        for a, b in forward + backward:
+            torch.mm(a, b)
+
+    return run
+
+
+def training(units: int, batch: int, device: str, repeat: int) -> None:
+    chosen = recipe("recurrent-mnist-small").override(
+        {"hidden": [units, units], "iterations": 8, "loss": [3, 8], "batch": batch}
+    )
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (batch * 4, 28, 28), generator=drawn, dtype=torch.uint8)
+    labels = torch.randint(10, (batch * 4,), generator=drawn)
+    trainer = Trainer(chosen, images, labels, 10, device=device)
+    rival = Trainer(chosen, images, labels, 10, device=device)
+    rival.network.layers.requires_grad_()
+    index = torch.arange(batch, device=device)
+
+    def local() -> None:
+        trainer.step = 0
+        trainer.update(index)
+
+    def by_autograd() -> None:
+        rows, truth = rival.images.batch(index), rival.labels[index]
+        with torch.no_grad():
+            seen = rival.network.look(rows)
+            features, logits = rival.network.classify(seen)
+            wrong = hard_labels(logits, truth, rival.generator)
+            rival.network.readout.learn(features, logits, truth)
+        for parameter in rival.network.layers.parameters():
+            parameter.grad = None
+        autograd_learn(rival.network, seen, torch.stack([truth, wrong], dim=1))
+        rival.optimiser.step()
+
+    products = own_products(trainer.network, batch)
+    found = medians({"step": local, "products": products, "autograd": by_autograd}, repeat)
+    print(f"training step {1000 * found['step']:.1f} ms, its products alone {1000 * found['products']:.1f} ms")
+    print(f"  step / own products: {found['step'] / found['products']:.2f}")
+    print(f"  autograd / step:     {found['autograd'] / found['step']:.2f}")
+
+
+def evaluation(units: int, batch: int, device: str, repeat: int) -> None:
+    drawn = torch.Generator().manual_seed(0)
+    network = Recurrent(RecurrentConfig(hidden=(units, units)), 784, 10, drawn).to(device)
+    rows = Images(torch.randint(256, (batch, 28, 28), dtype=torch.uint8), torch.device(device)).batch(slice(None))
+    every = torch.arange(10, device=device).expand(batch, 10)
+    last = network.config.window[1]
+
+    def together() -> None:
+        label_goodness(network, network.look(rows), every, last)
+
+    def separately(iterations: int) -> None:
+        for label in range(10):
+            label_goodness(network, network.look(rows), every[:, label : label + 1], iterations)
+
+    variants = {
+        "together": together,
+        "same": lambda: separately(last),
+        "full": lambda: separately(network.config.iterations),
+    }
+    found = medians(variants, max(repeat // 3, 3))
+    print(f"evaluation of 10 labels {1000 * found['together']:.1f} ms")
+    print(f"  ten passes of {last} iterations / together: {found['same'] / found['together']:.2f}")
+    print(
+        f"  ten passes of all {network.config.iterations} iterations / together: "
+        f"{found['full'] / found['together']:.2f}"
+    )
+
+
+def memory(units: int, batch: int, device: str) -> None:
+    print("memory stacked by one training step, MiB (2 tensors a layer and iteration, 2 rows an image)")
+    for iterations in (8, 16, 32):
+        for chunk in (0, 4):
+            config = RecurrentConfig(
+                hidden=(units, units), iterations=iterations, loss=(3, iterations), chunk=chunk
+            )
+            network = Recurrent(config, 784, 10, torch.Generator().manual_seed(0)).to(device)
+            labels = torch.tensor([[0, 1]], device=device).expand(batch, 2)
+            network.learn(network.look(torch.rand(batch, 784, device=device)), labels)
+            held = sum(slot.nbytes for slot in network.stack.slots.values())
+            depth = chunk or iterations - 2
+            counted = 2 * 2 * depth * 2 * batch * units * 4
+            print(
+                f"  {iterations} iterations, chunk {chunk or 'all'}: {held / 2**20:.1f} "
+                f"(counted: {counted / 2**20:.1f})"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--units", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=200)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeat", type=int, default=15)
+    options = parser.parse_args()
+    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads")
+    with torch.no_grad():
+        evaluation(options.units, options.batch, options.device, options.repeat)
+        memory(options.units, options.batch, options.device)
+    training(options.units, options.batch, options.device, options.repeat)
+
+
+if __name__ == "__main__":
+    main()

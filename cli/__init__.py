@@ -1,0 +1,1 @@
+"""The command line: parsing, progress and printing; nothing is computed here."""

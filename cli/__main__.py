@@ -1,0 +1,60 @@
+"""`ffrec` and `python -m cli`: the commands, and one clear line for every mistake."""
+
+import sys
+
+import typer
+
+from cli import data
+from cli.demo import demo
+from cli.evaluate import evaluate
+from cli.ls import ls
+from cli.plot import plot
+from cli.report import report
+from cli.train import train
+
+app = typer.Typer(
+    help="Forward-Forward learning: recurrent top-down networks, trained without any backward pass.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (demo, train, evaluate, plot, ls, report):
+    app.command()(command)
+app.add_typer(data.app, name="data", help="Data sets: list, fetch, verify.")
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def fault(error: Exception) -> int | None:
+    """The exit code of an error that a user can mend; None for a defect of ours."""
+    from corpora import DataError
+    from ffrec.checkpoint import RunError
+    from ffrec.config import ConfigError
+    from ffrec.train import Diverged
+
+    if isinstance(error, Diverged):
+        return FAILED
+    return BAD_INPUT if isinstance(error, DataError | RunError | ConfigError | OSError) else None
+
+
+def main() -> None:
+    """Run the command line; every mistake of the user ends in one line on stderr and exit code 2."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # what click and typer raise for a wrong command line
+            message, code = error.format_message(), BAD_INPUT
+        elif type(error).__name__ == "Abort":
+            message, code = "aborted", INTERRUPTED
+        else:
+            message, code = str(error), fault(error)
+        if code is None:
+            raise
+        print("ffrec: " + " ".join(message.split()), file=sys.stderr)
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

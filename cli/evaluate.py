@@ -1,0 +1,63 @@
+"""`ffrec evaluate`: a run folder's network on validation and test images."""
+
+from typing import Annotated
+
+import typer
+
+from cli import options
+
+
+def evaluate(
+    run: options.Run,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="Try only the labels that the one-pass softmax ranks first.")
+    ] = None,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Evaluate a trained run: by goodness, by one-pass softmax, per iteration; with a confusion matrix."""
+    import corpora
+    import ffrec
+    from ffrec.checkpoint import RunFolder
+    from ffrec.config import recipe_from
+    from ffrec.runs import pick_device, trained_network
+
+    folder, where = RunFolder.open(run), pick_device(device)
+    recipe = recipe_from(folder.config["recipe"])
+    corpus = corpora.load(recipe.data, data)
+    classes = len(corpus.description.classes)
+    if candidates and candidates > classes:
+        raise typer.BadParameter(f"--candidates: expected 1 to {classes} labels, found {candidates}")
+    network = trained_network(folder, recipe, corpus.test.images, classes, where)
+    result = {
+        "recipe": recipe.name,
+        "seed": folder.config["seed"],
+        "device": str(where),
+        "epochs": len(folder.metrics()),
+        "seconds": sum(record["seconds"] for record in folder.metrics()),
+        "run": str(run),
+    }
+    for name, part in (("validation", corpus.validation), ("test", corpus.test)):
+        images = ffrec.Images(part.images, where, recipe.training.permute)
+        result[name] = ffrec.evaluate_images(network, images, part.labels, candidates)
+        if candidates:
+            result[name]["all_labels"] = ffrec.evaluate_images(network, images, part.labels)
+    options.print_result(result, json)
+    if not json:
+        print_details(result["test"], corpus.description.classes)
+
+
+def print_details(test: dict, names: tuple[str, ...]) -> None:
+    """The test set in detail: candidates against all labels, single iterations, the confusion matrix."""
+    if "all_labels" in test:
+        every = test["all_labels"]
+        print(
+            f"{test['candidates']} candidates: {test['error_goodness']:.2f} % in {test['seconds']:.1f} s; "
+            f"all {every['candidates']} labels: {every['error_goodness']:.2f} % in {every['seconds']:.1f} s"
+        )
+    by_iteration = ", ".join(f"{t}: {error:.2f}" for t, error in enumerate(test["error_by_iteration"], 1))
+    print(f"test error in % by the goodness of one iteration: {by_iteration}")
+    print("confusion matrix (rows: true class; columns: answer)")
+    for name, row in zip(names, test["confusion"], strict=True):
+        print(f"{name:>12} " + " ".join(f"{count:5d}" for count in row))

@@ -1,0 +1,36 @@
+"""`ffrec ls`: recipes and runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs")) -> None:
+    """List the recipes, with their paper, size and expected result, and the runs, with theirs."""
+    from ffrec.recipes import RECIPES
+    from ffrec.report import summaries
+
+    console = Console()
+    table = Table("recipe", "data", "layers", "epochs", "paper", "expected", title="Recipes")
+    for make in RECIPES.values():
+        recipe = make()
+        size = " × ".join(str(units) for units in recipe.network.hidden)
+        table.add_row(
+            recipe.name, recipe.data, size, str(recipe.training.epochs), recipe.paper, recipe.expected
+        )
+    console.print(table)
+    found = summaries(runs)
+    if not found:
+        console.print(f"no runs in {runs} yet: try `ffrec demo`")
+        return
+    table = Table("run", "recipe", "seed", "epochs", "test error by goodness", "by softmax", title="Runs")
+    for run in found:
+        test = run.result["test"] if run.result else None
+        errors = [f"{test[name]:.2f} %" for name in ("error_goodness", "error_softmax")] if test else ["–", "–"]
+        table.add_row(
+            str(run.path), run.config["recipe"]["name"], str(run.config["seed"]), str(len(run.metrics)), *errors
+        )
+    console.print(table)

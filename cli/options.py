@@ -1,0 +1,47 @@
+"""Options and small answers that several commands share."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Data = Annotated[
+    Path | None, typer.Option(envvar="FFREC_DATA", help="Folder with data sets, one folder each.")
+]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
+Run = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """`key=value` pairs with TOML values as a dict; a bare word is a string. Raises typer.BadParameter."""
+    settings = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set expects key=value, found {pair!r}: for example --set epochs=4")
+        try:
+            settings[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            if not text.strip().replace("-", "").replace("_", "").isalnum():
+                raise typer.BadParameter(
+                    f"--set {key}: expected a TOML value, found {text!r}: for example hidden=[500,500]"
+                ) from None
+            settings[key.strip()] = text.strip()
+    return settings
+
+
+def print_result(result: dict[str, Any], as_json: bool) -> None:
+    """A result as one JSON object, or as a few lines for people."""
+    if as_json:
+        print(json.dumps(result))
+        return
+    for part in ("validation", "test"):
+        found = result[part]
+        print(
+            f"{part:>10}: {found['error_goodness']:.2f} % error by goodness, "
+            f"{found['error_softmax']:.2f} % by one-pass softmax ({found['images']} images)"
+        )
+    print(f"       run: {result['run']}")

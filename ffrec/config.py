@@ -1,0 +1,142 @@
+"""Configuration: plain frozen dataclasses that refuse wrong values, and overrides by key."""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Span = tuple[PositiveInt, PositiveInt]
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be: one line saying what was expected, what was found, what to do."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RecurrentConfig:
+    """The recurrent network of paper 001 §3.4; the defaults are the paper's where the paper says."""
+
+    hidden: tuple[PositiveInt, ...] = Field((2000, 2000, 2000), min_length=1)
+    """Units of each hidden layer, from the image up."""
+    skip: tuple[tuple[int, int], ...] = ()
+    """Skip-layer connections (source level, target level); 0 is the image, hidden + 1 the label (note 10)."""
+    iterations: PositiveInt = 8
+    """Iterations of a training case."""
+    damping: float = Field(0.3, ge=0, lt=1)
+    """Share of the previous pre-normalised state that an iteration keeps."""
+    update: Literal["synchronous", "alternating"] = "synchronous"
+    """All layers at once, or the even ones and then the odd ones."""
+    loss: Span = (3, 8)
+    """First and last iteration that teach; the label reaches hidden layer 1 at iteration len(hidden)."""
+    window: Span = (3, 5)
+    """First and last iteration whose goodness judges a label."""
+    objective: Literal["max", "min"] = "max"
+    """Whether positive data makes the squared activity high or low."""
+    threshold: float = 1.0
+    """Goodness at which p(positive) is a half; goodness is a mean square, negative if minimised."""
+    sharpness: PositiveFloat = 30.0
+    """Slope of the logit of p(positive) in the goodness."""
+    peer: float = Field(0.0, ge=0)
+    """Strength of peer normalisation (note 9)."""
+    chunk: int = Field(0, ge=0)
+    """Iterations whose deltas are stacked into one product; 0 stacks them all."""
+
+    @property
+    def connections(self) -> list[tuple[int, int]]:
+        """(source level, target level) of every connection into a hidden layer."""
+        levels = range(1, len(self.hidden) + 1)
+        return sorted({(level + step, level) for level in levels for step in (-1, 1)} | set(self.skip))
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        top = len(self.hidden) + 1
+        for source, target in self.skip:
+            if not (0 <= source <= top and 0 < target < top and source != target):
+                raise ValueError(f"skip ({source}, {target}) must lead from a level 0-{top} to a hidden level")
+        if self.update == "alternating":
+            for source, target in self.connections:
+                if 0 < source < top and (source - target) % 2 == 0:
+                    raise ValueError(f"alternating updates need skip ({source}, {target}) to join even and odd")
+        for name, (first, last) in {"loss": self.loss, "window": self.window}.items():
+            if first > last:
+                raise ValueError(f"{name} must run from a first to a later iteration, found {first} to {last}")
+        if self.loss[1] > self.iterations:
+            raise ValueError(f"loss ends at iteration {self.loss[1]} but there are {self.iterations}")
+        if (self.threshold > 0) != (self.objective == "max"):
+            raise ValueError("threshold has the sign of the goodness: positive for max, negative for min")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingConfig:
+    """How a network is trained: data order, negatives, optimiser and its schedule."""
+
+    epochs: PositiveInt = 60
+    batch: PositiveInt = 200
+    negatives: Literal["hard", "uniform"] = "hard"
+    """Wrong labels sampled from the one-pass softmax, or uniformly."""
+    validate_every: PositiveInt = 1
+    """Epochs from one look at the validation set to the next; the last epoch always has one."""
+    jitter: int = Field(0, ge=0)
+    """Largest random shift in pixels, in both directions, of every training image."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of every training image's pixels that is silenced, afresh in every batch."""
+    permute: int | None = None
+    """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
+    optimiser: str = "AdamW"
+    """Any class of torch.optim."""
+    optimiser_options: dict[str, Any] = Field(default_factory=dict)
+    rate: PositiveFloat = 1e-3
+    """Learning rate of the hidden layers."""
+    softmax_rate: PositiveFloat = 1e-3
+    """Learning rate of the one-pass softmax."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Weight decay of all weights; biases have none."""
+    schedule: str = "half-linear"
+    """A schedule of `ffrec.train.SCHEDULES`, or any class of torch.optim.lr_scheduler."""
+    schedule_options: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recipe:
+    """One complete run: what the README reports, and what a run folder records."""
+
+    name: str
+    paper: str
+    """The result it reproduces, and where the paper states it."""
+    expected: str
+    """What this recipe was measured to reach."""
+    data: str
+    network: RecurrentConfig
+    training: TrainingConfig
+
+    def override(self, values: Mapping[str, Any]) -> "Recipe":
+        """The same recipe with some fields of `network` or `training` replaced.
+
+        Raises ConfigError for an unknown key (naming the nearest one), a wrong type or value.
+        """
+        changed = dataclasses.asdict(self)
+        rooms = {key: room for room in ("network", "training") for key in changed[room]}
+        for key, value in values.items():
+            if key not in rooms:
+                near = difflib.get_close_matches(key, rooms, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(rooms))}"
+                raise ConfigError(f"unknown key {key!r} for --set: {hint}")
+            changed[rooms[key]][key] = value
+        return recipe_from(changed)
+
+
+def recipe_from(values: Mapping[str, Any]) -> Recipe:
+    """A validated recipe from plain values, as a run folder holds them; raises ConfigError."""
+    try:
+        return TypeAdapter(Recipe).validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
+        raise ConfigError(f"{where}: {fault['msg']}{found}") from None

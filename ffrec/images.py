@@ -1,0 +1,51 @@
+"""Images as the networks take them: rows of pixels, shifted or shuffled where a recipe says so."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+def jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """Shift every image `(batch, height, width)` by up to `pixels` in both directions, all shifts alike.
+
+    What is shifted in is 0. Source: paper 001 §3.3 (two pixels there: 25 shifts).
+    """
+    batch, height, width = images.shape
+    padded = pad(images, (pixels, pixels, pixels, pixels))
+    down, right = torch.randint(
+        2 * pixels + 1, (2, batch, 1), generator=generator, device=images.device
+    )
+    rows = down + torch.arange(height, device=images.device)  # (batch, height)
+    columns = right + torch.arange(width, device=images.device)  # (batch, width)
+    case = torch.arange(batch, device=images.device)[:, None, None]
+    return padded[case, rows[:, :, None], columns[:, None, :]]
+
+
+def pixel_permutation(pixels: int, seed: int) -> Tensor:
+    """One fixed order of the pixels, `(pixels,)`, drawn from a seed."""
+    return torch.randperm(pixels, generator=torch.Generator().manual_seed(seed))
+
+
+def silence(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Rows `(batch, features)` with every entry set to zero with probability `share`."""
+    return rows * (torch.rand(rows.shape, generator=generator, device=rows.device) >= share)
+
+
+class Images:
+    """Grey images on a device, handed out in batches of rows `(batch, height · width)` of float pixels."""
+
+    def __init__(self, images: Tensor, device: torch.device, permute: int | None = None) -> None:
+        self.images = images.to(device)
+        self.features = images[0].numel()
+        self.order = None if permute is None else pixel_permutation(self.features, permute).to(device)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, index: Tensor | slice, shift: int = 0, generator: torch.Generator | None = None) -> Tensor:
+        """The images at `index`, shifted by up to `shift` pixels, then permuted if a permutation is set."""
+        images = self.images[index]
+        if shift and generator is not None:
+            images = jitter(images, shift, generator)
+        rows = images.flatten(1).float()
+        return rows if self.order is None else rows[:, self.order]

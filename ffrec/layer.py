@@ -1,0 +1,131 @@
+"""A layer: normalised sources in, rectified activities out, and the local rule that teaches it."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ffrec.goodness import Goodness, Logistic
+
+SMALLEST_RMS = 1e-8  # below this a layer counts as silent, and its normalised activity is (nearly) zero
+
+
+def normalise(h: Tensor) -> Tensor:
+    """h / √(mean h²): unit mean square over the last axis, without subtracting the mean.
+
+    An all-zero vector stays zero. Shapes `(..., units)`. Source: paper 001 §2.1, note 5.
+    """
+    mean_square = torch.linalg.vecdot(h, h) / h.shape[-1]
+    return h * mean_square.sqrt().clamp_min(SMALLEST_RMS).reciprocal().unsqueeze(-1)
+
+
+def random_weights(fan_in: int, units: int, generator: torch.Generator) -> nn.Parameter:
+    """Weights `(fan_in, units)` drawn from N(0, 1 / fan_in); they never ask for a gradient graph."""
+    drawn = torch.randn(fan_in, units, generator=generator) / fan_in**0.5
+    return nn.Parameter(drawn, requires_grad=False)
+
+
+class Layer(nn.Module):
+    """Rectified units that sum what several normalised sources send: h = max(0, Σₛ xₛ Wₛ + b).
+
+    `fan_in` gives the number of units of every source, by name. Learning is local (`delta`,
+    `accumulate`): a layer needs its own activities and inputs and nothing from any other layer.
+    """
+
+    def __init__(
+        self,
+        fan_in: Mapping[str, int],
+        units: int,
+        goodness: Goodness,
+        logistic: Logistic,
+        peer: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.goodness, self.logistic, self.peer = goodness, logistic, peer
+        self.weights = nn.ParameterDict({s: random_weights(n, units, generator) for s, n in fan_in.items()})
+        self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
+        self.register_buffer("running_mean", torch.full((units,), 0.5))
+        self.running_mean: Tensor
+
+    def send(self, source: str, x: Tensor, onto: Tensor) -> Tensor:
+        """onto + xₛ Wₛ: add what one source sends; leading axes broadcast."""
+        sent = (x @ self.weights[source]).to(onto.dtype)  # an autocast product comes back in bfloat16
+        return sent.add_(onto) if sent.numel() >= onto.numel() else sent + onto
+
+    def delta(self, h: Tensor, goodness: Tensor, correct: Tensor, out: Tensor | None = None) -> Tensor:
+        """δ = ∂ log p(correct) / ∂(total input), for activities h `(batch, candidates, units)`.
+
+        The slope of the goodness is proportional to h, so it is zero wherever the rectifier is off.
+        Peer normalisation adds peer · (mean of the units' running means − own running mean) to δ of the
+        positive cases, rectifier on or off, so that dead units revive (paper 001, note 9).
+        """
+        delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
+        if self.peer:
+            positive = (correct > 0).nonzero().flatten()
+            self.running_mean.lerp_(h[:, positive].mean((0, 1)), 0.1)
+            pull = self.peer * (self.running_mean.mean() - self.running_mean)
+            delta[:, positive] += pull
+        return delta
+
+    def clear(self) -> None:
+        """Set all gradients to zero, in place once they exist."""
+        for parameter in self.parameters():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            parameter.grad.zero_()
+
+    def accumulate(self, source: str, x: Tensor, delta: Tensor, scale: float) -> None:
+        """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`."""
+        gradient = self.weights[source].grad
+        assert gradient is not None
+        gradient.addmm_(x.T, delta, alpha=-scale)
+
+    def accumulate_bias(self, delta: Tensor, scale: float) -> None:
+        """Add −scale · Σ δ to the gradient of the bias."""
+        assert self.bias.grad is not None
+        self.bias.grad.sub_(delta.sum(0), alpha=scale)
+
+
+class Readout(nn.Module):
+    """A softmax on features it cannot change: p(class | x) = softmax(x V + c), trained by its delta rule."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(features, classes), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(batch, classes)` of features `(batch, features)`."""
+        return torch.addmm(self.bias, x, self.weight).to(self.bias.dtype)
+
+    def learn(self, x: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """Set the gradients of the mean cross-entropy, xᵀ (p − one-hot) / batch; return its value."""
+        log_p = logits.log_softmax(1)
+        error = log_p.exp()
+        error[torch.arange(len(labels), device=labels.device), labels] -= 1
+        self.weight.grad = x.T @ error / len(labels)
+        self.bias.grad = error.mean(0)
+        return -log_p.gather(1, labels.unsqueeze(1)).mean()
+
+
+class Stack:
+    """Equal-shaped tensors laid one after another in memory that is used again at the next update.
+
+    It lets every weight matrix take one large product over several iterations instead of one for each.
+    """
+
+    def __init__(self) -> None:
+        self.slots: dict[str, Tensor] = {}
+
+    def slot(self, name: str, index: int, depth: int, like: Tensor) -> Tensor:
+        """Slot `index` of the `depth` slots called `name`, each of the shape of `like`."""
+        shape = (depth, *like.shape)
+        held = self.slots.get(name)
+        if held is None or held.shape != shape or held.dtype != like.dtype or held.device != like.device:
+            held = self.slots[name] = like.new_empty(shape)
+        return held[index]
+
+    def filled(self, name: str, count: int) -> Tensor:
+        """The first `count` slots called `name`, as one tensor `(count, …)`."""
+        return self.slots[name][:count]

@@ -1,0 +1,29 @@
+"""Where negative data comes from: labels that are wrong on purpose."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Wrong labels sampled in proportion to the network's own probabilities.
+
+    P(k) ∝ exp(logits[k]) for every k but the true label, which has probability exactly zero.
+    Shapes: logits `(batch, classes)`, labels `(batch,)`, result `(batch,)`. Source: paper 001 §3.4.
+    """
+    wrong = logits.scatter(1, labels.unsqueeze(1), float("-inf"))
+    return torch.multinomial(wrong.softmax(1), 1, generator=generator).squeeze(1)
+
+
+def uniform_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Wrong labels, every one as likely as any other; of the logits only the number of classes is used."""
+    classes = logits.shape[1]
+    step = torch.randint(1, classes, labels.shape, generator=generator, device=labels.device)
+    return (labels + step) % classes
+
+
+NEGATIVES: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
+    "hard": hard_labels,
+    "uniform": uniform_labels,
+}

@@ -1,0 +1,110 @@
+"""Every run that the README reports, as one complete configuration."""
+
+import difflib
+from collections.abc import Callable
+
+from ffrec.config import ConfigError, Recipe, RecurrentConfig, TrainingConfig
+
+PAPER = "paper 001 §3.4"
+
+
+def recurrent_digits() -> Recipe:
+    """The demo: 8×8 digits that come with scikit-learn, a minute on two cores."""
+    return Recipe(
+        name="recurrent-digits",
+        paper="–",
+        expected="",
+        data="digits",
+        network=RecurrentConfig(hidden=(200, 200)),
+        training=TrainingConfig(epochs=40, batch=50),
+    )
+
+
+def quick(*hidden: int) -> RecurrentConfig:
+    """What was chosen on MNIST's validation images for two CPU cores: only as many iterations as judge a
+    label, and little activity on positive data rather than much (paper 001 §9 finds that slightly better)."""
+    return RecurrentConfig(hidden=hidden, iterations=5, loss=(2, 5), objective="min", threshold=-1.0)
+
+
+def recurrent_mnist_small() -> Recipe:
+    """MNIST in minutes on two cores."""
+    return Recipe(
+        name="recurrent-mnist-small",
+        paper=f"1.31 % ({PAPER}, 2000 units a layer)",
+        expected="",
+        data="mnist",
+        network=quick(500, 500),
+        training=TrainingConfig(epochs=20, batch=100, dropout=0.2, validate_every=5),
+    )
+
+
+def recurrent_mnist_wide() -> Recipe:
+    """The best that two cores manage in an hour or so."""
+    return Recipe(
+        name="recurrent-mnist-wide",
+        paper=f"1.31 % ({PAPER}, 2000 units a layer)",
+        expected="",
+        data="mnist",
+        network=quick(1000, 1000),
+        training=TrainingConfig(epochs=45, batch=100, dropout=0.25, validate_every=5),
+    )
+
+
+def recurrent_mnist() -> Recipe:
+    """The paper's own network: three layers of 2000, eight iterations, 60 epochs."""
+    return Recipe(
+        name="recurrent-mnist",
+        paper=f"1.31 % ({PAPER})",
+        expected="",
+        data="mnist",
+        network=RecurrentConfig(hidden=(2000, 2000, 2000)),
+        training=TrainingConfig(epochs=60, batch=100, validate_every=5),
+    )
+
+
+def recurrent_mnist_alternating() -> Recipe:
+    """The paper's preliminary variant: even layers, then odd ones, ten steps without damping."""
+    return Recipe(
+        name="recurrent-mnist-alternating",
+        paper=f"slightly worse than 1.31 % ({PAPER})",
+        expected="",
+        data="mnist",
+        network=RecurrentConfig(
+            hidden=(2000, 2000, 2000), update="alternating", damping=0.0, iterations=10, loss=(3, 10)
+        ),
+        training=TrainingConfig(epochs=60, batch=100, validate_every=5),
+    )
+
+
+def recurrent_fashion() -> Recipe:
+    """The small network on Fashion-MNIST."""
+    return Recipe(
+        name="recurrent-fashion",
+        paper="–",
+        expected="",
+        data="fashion-mnist",
+        network=quick(500, 500),
+        training=TrainingConfig(epochs=20, batch=100, dropout=0.2, validate_every=5),
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    make().name: make
+    for make in (
+        recurrent_digits,
+        recurrent_mnist_small,
+        recurrent_mnist_wide,
+        recurrent_mnist,
+        recurrent_mnist_alternating,
+        recurrent_fashion,
+    )
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name; raises ConfigError, naming the nearest one, if there is none."""
+    if name in RECIPES:
+        return RECIPES[name]()
+    near = difflib.get_close_matches(name, RECIPES, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(RECIPES)}"
+    raise ConfigError(f"unknown recipe {name!r}: {hint}")

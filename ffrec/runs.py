@@ -1,0 +1,110 @@
+"""A run from its first update to its result: a recipe, a seed and a data set meet in a run folder."""
+
+import dataclasses
+import json
+from typing import Any, Protocol
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ffrec.checkpoint import RunError, RunFolder, write_atomic
+from ffrec.config import ConfigError, Recipe
+from ffrec.evaluate import BATCH, evaluate_images, examples
+from ffrec.images import Images
+from ffrec.negatives import hard_labels
+from ffrec.networks.recurrent import Recurrent
+from ffrec.train import Trainer
+
+
+class LabelledImages(Protocol):
+    """Images `(n, height, width)` and their labels `(n,)`."""
+
+    @property
+    def images(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
+
+
+def pick_device(name: str, precision: str = "fp32") -> torch.device:
+    """The torch device called auto, cpu, cuda or mps; raises ConfigError if this machine has none."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
+    if not there.get(name):
+        found = ", ".join(device for device, is_there in there.items() if is_there)
+        raise ConfigError(f"device: expected one this machine has ({found}), found {name}: use --device auto")
+    if precision == "tf32" and name != "cuda":
+        raise ConfigError(f"precision: tf32 needs --device cuda, found {name}: use fp32")
+    return torch.device(name)
+
+
+def configuration(recipe: Recipe, seed: int, precision: str) -> dict[str, Any]:
+    """What decides a run's numbers, as plain JSON values, the way its folder records it."""
+    held = {"recipe": dataclasses.asdict(recipe), "seed": seed, "precision": precision}
+    return json.loads(json.dumps(held))
+
+
+def settings(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested settings as a flat dict, by dotted name."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {k: v for key, part in value.items() for k, v in settings(part, f"{name}.{key}".strip(".")).items()}
+
+
+def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
+    """Put a trainer back to the newest checkpoint in the folder, and drop metrics beyond it.
+
+    Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration.
+    """
+    held, asked = settings(folder.config), settings(wanted)
+    for name in sorted(held.keys() | asked.keys()):
+        if held.get(name) != asked.get(name):
+            raise RunError(
+                f"{folder.path} was started with {name} = {held.get(name)}, found {asked.get(name)}: "
+                "give --resume the same recipe, --set, --seed and --precision, or choose another --out"
+            )
+    saved = folder.load(trainer.device)
+    if saved:
+        trainer.restore(saved[1], saved[2])
+    folder.keep_metrics(trainer.epoch)
+
+
+def trained_network(
+    folder: RunFolder, recipe: Recipe, like: Tensor, classes: int, device: torch.device
+) -> Recurrent:
+    """The network of a run folder, for images of the shape of `like[0]`; raises RunError."""
+    network = Recurrent(recipe.network, like[0].numel(), classes, torch.Generator())
+    saved = folder.load(device)
+    if saved is None:
+        raise RunError(f"{folder.path} has no checkpoint yet: `ffrec train {recipe.name} --resume` makes one")
+    network.load_state_dict(saved[1])
+    return network.to(device)
+
+
+def finish(
+    trainer: Trainer, folder: RunFolder, validation: LabelledImages, test: LabelledImages
+) -> dict[str, Any]:
+    """Read the test set, once, and write `result.json` and the examples that pictures are made from."""
+    permute, device = trainer.recipe.training.permute, trainer.device
+    sets = {"validation": validation, "test": test}
+    views = {name: Images(part.images, device, permute) for name, part in sets.items()}
+    result = {
+        "recipe": trainer.recipe.name,
+        "seed": trainer.seed,
+        "device": str(device),
+        "epochs": trainer.epoch,
+        "seconds": sum(record["seconds"] for record in folder.metrics()),
+        "run": str(folder.path),
+        **{name: evaluate_images(trainer.network, views[name], sets[name].labels) for name in sets},
+    }
+    with torch.no_grad():
+        first = trainer.network.look(views["test"].batch(slice(0, BATCH)))
+        logits = trainer.network.classify(first)[1]
+    chosen = torch.Generator(device).manual_seed(trainer.seed)
+    negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
+    shown = examples(trainer.network, views["test"], test.labels, negatives)
+    shown["images"] = test.images[shown["index"]].contiguous()
+    write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
+    folder.write_json("result.json", result)
+    return result

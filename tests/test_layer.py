@@ -1,0 +1,77 @@
+"""Layers: normalisation, what a source sends, peer normalisation, and the softmax read-out."""
+
+import pytest
+import torch
+
+from ffrec.goodness import GOODNESS, Logistic
+from ffrec.layer import Layer, Readout, normalise
+
+
+def make_layer(generator, peer=0.0):
+    logistic = Logistic(threshold=1.0, sharpness=3.0)
+    return Layer({"0": 4, "2": 3}, 6, GOODNESS["max"], logistic, peer, generator).double()
+
+
+def test_normalised_activity_has_unit_mean_square(generator):
+    x = normalise(torch.rand(8, 2, 50, generator=generator))
+    torch.testing.assert_close(x.square().mean(-1), torch.ones(8, 2))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_normalisation_is_scale_invariant(scale, generator):
+    h = torch.rand(8, 50, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(normalise(scale * h), normalise(h))
+
+
+def test_normalisation_of_silence_is_finite_silence():
+    assert torch.equal(normalise(torch.zeros(2, 5)), torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize(("rows", "candidates", "wider"), [(5, 2, 2), (5, 1, 2), (5, 2, 1)])
+def test_a_source_adds_its_weighted_activity(rows, candidates, wider, generator):
+    layer = make_layer(generator)
+    x = torch.rand(rows, candidates, 4, generator=generator, dtype=torch.float64)
+    onto = torch.rand(rows, wider, 6, generator=generator, dtype=torch.float64)
+    before = onto.clone()
+    expected = onto + torch.einsum("bki,io->bko", x, layer.weights["0"])
+    torch.testing.assert_close(layer.send("0", x, onto), expected)
+    assert torch.equal(onto, before)
+
+
+def test_delta_is_the_gradient_of_log_p_correct_at_the_total_input(generator):
+    layer = make_layer(generator)
+    total = torch.randn(5, 2, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    correct = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    h = total.relu()
+    layer.logistic.log_p_correct(layer.goodness.value(h), correct).sum().backward()
+    h = h.detach()
+    torch.testing.assert_close(layer.delta(h, layer.goodness.value(h), correct), total.grad)
+
+
+def test_peer_normalisation_wakes_dead_units_with_positive_cases_only(generator):
+    layer, plain = make_layer(generator, peer=0.5), make_layer(generator)
+    h = torch.rand(5, 2, 6, generator=generator, dtype=torch.float64)
+    h[..., 0] = 0  # dead
+    correct = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    goodness = layer.goodness.value(h)
+    pulled = layer.delta(h, goodness, correct) - plain.delta(h, goodness, correct)
+    mean = 0.9 * 0.5 + 0.1 * h[:, 0].mean(0)  # running means start at 0.5 and keep 0.9 an update
+    expected = 0.5 * (mean.mean() - mean)
+    torch.testing.assert_close(pulled[:, 0], expected.expand(5, 6))
+    assert pulled[:, 0, 0].min() > 0
+    assert torch.equal(pulled[:, 1], torch.zeros(5, 6, dtype=torch.float64))
+
+
+def test_readout_gradient_equals_autograd(generator):
+    readout = Readout(7, 3).double()
+    readout.weight.normal_(generator=generator)
+    x = torch.rand(6, 7, generator=generator, dtype=torch.float64)
+    labels = torch.randint(3, (6,), generator=generator)
+    loss = readout.learn(x, readout(x), labels)
+    local = readout.weight.grad.clone(), readout.bias.grad.clone()
+    readout.zero_grad()
+    readout.requires_grad_()
+    expected = torch.nn.functional.cross_entropy(readout(x), labels)
+    expected.backward()
+    torch.testing.assert_close(loss, expected.detach())
+    torch.testing.assert_close(local, (readout.weight.grad, readout.bias.grad))

@@ -1,0 +1,189 @@
+"""The recurrent network: every update against autograd, one step by hand, and what must not matter."""
+
+import pytest
+import torch
+
+from ffrec.baselines import autograd_learn
+from ffrec.evaluate import label_goodness
+from ffrec.goodness import GOODNESS
+from ffrec.layer import normalise
+
+THRESHOLD = {"max": 1.0, "min": -1.0}
+
+
+def gradients(network):
+    return {name: p.grad.clone() for name, p in network.layers.named_parameters()}
+
+
+@pytest.mark.parametrize("objective", GOODNESS)
+@pytest.mark.parametrize("damping", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("hidden", [(9,), (9, 7), (9, 7, 8)])
+@pytest.mark.parametrize("loss", [(1, 1), (2, 2), (3, 6), (1, 6)])
+def test_local_update_equals_autograd(tiny, cases, objective, damping, hidden, loss):
+    images, labels = cases
+    network = tiny(
+        hidden=hidden, objective=objective, threshold=THRESHOLD[objective], damping=damping, loss=loss
+    )
+    seen = network.look(images)
+    local_loss, _ = network.learn(seen, labels)
+    local = gradients(network)
+    network.zero_grad()
+    network.requires_grad_()
+    expected_loss = autograd_learn(network, seen, labels)
+    torch.testing.assert_close(local_loss.sum(), expected_loss)
+    torch.testing.assert_close(local, gradients(network))
+
+
+def test_local_update_with_skip_connections_equals_autograd(tiny, cases):
+    images, labels = cases
+    network = tiny(hidden=(9, 7, 8), skip=((0, 2), (1, 3), (4, 1)), loss=(2, 5))
+    seen = network.look(images)
+    network.learn(seen, labels)
+    local = gradients(network)
+    assert local.keys() >= {"1.weights.0", "2.weights.1", "0.weights.4"}
+    network.zero_grad()
+    network.requires_grad_()
+    autograd_learn(network, seen, labels)
+    torch.testing.assert_close(local, gradients(network))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4])
+def test_chunks_change_no_gradient(tiny, cases, chunk):
+    images, labels = cases
+    network = tiny(loss=(2, 8))
+    seen = network.look(images)
+    network.learn(seen, labels)
+    whole = gradients(network)
+    object.__setattr__(network.config, "chunk", chunk)
+    network.learn(seen, labels)
+    torch.testing.assert_close(gradients(network), whole)
+
+
+def test_one_synchronous_step_by_hand(tiny, cases):
+    images, labels = cases
+    network = tiny(damping=0.3)
+    w = {name: p.clone() for name, p in network.layers.named_parameters()}
+    x = normalise(images)
+    start1 = (x @ w["0.weights.0"] + w["0.bias"]).clamp_min(0)
+    start2 = (normalise(start1) @ w["1.weights.1"] + w["1.bias"]).clamp_min(0)
+    new1 = (x @ w["0.weights.0"] + normalise(start2) @ w["0.weights.2"] + w["0.bias"]).clamp_min(0)
+    code = torch.zeros(5, 4, dtype=torch.float64)
+    code[torch.arange(5), labels[:, 1]] = 2.0  # four classes: a mean square of one
+    new2 = (normalise(start1) @ w["1.weights.1"] + code @ w["1.weights.3"] + w["1.bias"]).clamp_min(0)
+    first, second = network.iterate(network.look(images), labels[:, 1:], 2)
+    torch.testing.assert_close(first.activities[1][:, 0], new1)
+    torch.testing.assert_close(first.activities[2][:, 0], new2)
+    torch.testing.assert_close(second.sources[1][:, 0], normalise(0.3 * start1 + 0.7 * new1))
+    torch.testing.assert_close(second.sources[2][:, 0], normalise(0.3 * start2 + 0.7 * new2))
+
+
+def test_alternating_update_feeds_new_even_layers_to_odd_ones(tiny, cases):
+    images, labels = cases
+    network = tiny(update="alternating", damping=0.0, iterations=10, loss=(3, 10))
+    w = {name: p.clone() for name, p in network.layers.named_parameters()}
+    first, *_ = network.iterate(network.look(images), labels[:, :1], 1)
+    even = first.activities[2][:, 0]
+    odd = normalise(images) @ w["0.weights.0"] + normalise(even) @ w["0.weights.2"] + w["0.bias"]
+    torch.testing.assert_close(first.activities[1][:, 0], odd.clamp_min(0))
+
+
+def test_alternating_local_update_uses_what_each_layer_was_sent(tiny, cases):
+    images, labels = cases
+    network = tiny(hidden=(9, 7, 8), update="alternating", damping=0.0, loss=(4, 4))
+    seen = network.look(images)
+    network.learn(seen, labels)
+    local = gradients(network)
+    *_, last = network.iterate(seen, labels, 4)
+    network.requires_grad_()
+    loss = 0.0
+    correct = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    for level in (1, 3):  # odd layers hear what the even one has just become
+        layer = network.layer(level)
+        heard = normalise(last.activities[2]).detach()
+        total = layer.bias + heard @ layer.weights["2"]
+        if level == 1:
+            total = total + seen.image @ layer.weights["0"]
+        else:
+            code = torch.nn.functional.one_hot(labels, 4).double() * 2.0
+            total = total + code @ layer.weights["4"]
+        loss = loss - layer.logistic.log_p_correct(network.goodness.value(total.relu()), correct).mean()
+    network.zero_grad()
+    loss.backward()
+    for level in (1, 3):
+        for name, p in network.layer(level).named_parameters():
+            torch.testing.assert_close(local[f"{level - 1}.{name}"], p.grad)
+
+
+def test_a_different_batch_order_permutes_the_results(tiny, cases):
+    images, labels = cases
+    network, order = tiny(), torch.tensor([3, 0, 4, 1, 2])
+    history = label_goodness(network, network.look(images), labels, 5)
+    shuffled = label_goodness(network, network.look(images[order]), labels[order], 5)
+    torch.testing.assert_close(shuffled, history[:, order])
+
+
+def test_a_labels_goodness_does_not_depend_on_the_others_tried(tiny, cases):
+    images, _ = cases
+    network = tiny(hidden=(9, 7, 8))
+    every = torch.arange(4).expand(5, 4)
+    together = label_goodness(network, network.look(images), every, 8)
+    for label in range(4):
+        alone = label_goodness(network, network.look(images), every[:, label : label + 1], 8)
+        torch.testing.assert_close(together[:, :, label : label + 1], alone)
+
+
+def test_the_label_climbs_down_one_level_an_iteration(tiny, cases):
+    images, labels = cases
+    network = tiny(hidden=(9, 7, 8))
+    for iteration in network.iterate(network.look(images), labels, 4):
+        for level, h in iteration.activities.items():
+            told = h.shape[1] == 2 and not torch.equal(h[:, 0], h[:, 1])
+            assert told == (iteration.number >= 4 - level)
+
+
+def test_permuted_pixels_with_permuted_weights_change_nothing(tiny, cases, generator):
+    images, labels = cases
+    network, order = tiny(), torch.randperm(12, generator=generator)
+    before = label_goodness(network, network.look(images), labels, 5)
+    first = network.layer(1).weights["0"]
+    first.copy_(first[order].clone())
+    torch.testing.assert_close(label_goodness(network, network.look(images[:, order]), labels, 5), before)
+
+
+def test_a_video_that_stands_still_is_an_image(tiny, cases):
+    images, labels = cases
+    network = tiny(loss=(2, 8))
+    network.learn(network.look(images), labels)
+    still = gradients(network)
+    network.learn(network.look(images.unsqueeze(1).repeat(1, 8, 1)), labels)
+    torch.testing.assert_close(gradients(network), still)
+
+
+def test_moving_digits_drive_the_network_and_teach_it(tiny, cases):
+    images, labels = cases
+    network = tiny(loss=(1, 8))
+    video = torch.stack([images.roll(t, dims=1) for t in range(8)], dim=1)  # (batch, time, features)
+    moving = label_goodness(network, network.look(video), labels, 8)
+    still = label_goodness(network, network.look(images), labels, 8)
+    torch.testing.assert_close(moving[0], still[0])
+    assert not torch.allclose(moving[1], still[1])
+    optimiser = torch.optim.Adam(network.layers.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(30):
+        losses.append(network.learn(network.look(video), labels)[0].sum().item())
+        optimiser.step()
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_video_of_the_wrong_length_is_refused(tiny, cases):
+    images, labels = cases
+    network = tiny()
+    with pytest.raises(ValueError, match="expected 1 frame or 8.*found 3"):
+        list(network.iterate(network.look(images.unsqueeze(1).repeat(1, 3, 1)), labels, 8))
+
+
+def test_learning_stores_no_graph(tiny, cases):
+    images, labels = cases
+    network = tiny()
+    network.learn(network.look(images), labels)
+    assert all(p.grad.grad_fn is None and not p.requires_grad for p in network.layers.parameters())
