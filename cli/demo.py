@@ -11,7 +11,7 @@ def demo() -> None:
     import ffrec
     from cli.train import follow
     from ffrec.checkpoint import RunFolder
-    from ffrec.report import plot
+    from ffrec.pictures import draw
     from ffrec.runs import configuration, finish
 
     recipe, digits = ffrec.recipe("recurrent-digits"), corpora.load("digits")
@@ -24,7 +24,7 @@ def demo() -> None:
     folder = RunFolder.create(RUN, configuration(recipe, 0, "fp32"), force=True)
     follow(trainer, folder, digits, tensorboard=False)
     test = finish(trainer, folder, digits.validation, digits.test)["test"]
-    heat_map, *_ = plot(folder)
+    heat_map, *_ = draw(folder)
     print(
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "
         f"softmax ({test['images']} images never seen in training)\n"

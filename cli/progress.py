@@ -15,7 +15,7 @@ class TrainingBar:
     def __init__(self, trainer: Trainer) -> None:
         self.epochs, self.steps = trainer.recipe.training.epochs, trainer.steps
         console = Console(stderr=True)
-        columns = ("epoch {task.fields[epoch]}", "{task.fields[speed]}", "{task.fields[pairwise]}")
+        columns = [f"{{task.fields[{name}]}}" for name in ("epoch", "speed", "pairwise", "validation")]
         self.bar = Progress(
             TextColumn(trainer.recipe.name),
             BarColumn(),
@@ -25,7 +25,10 @@ class TrainingBar:
             disable=not console.is_terminal,
         )
         self.task = self.bar.add_task(
-            "", total=self.epochs * self.steps, completed=trainer.updates, epoch="", speed="", pairwise=""
+            "",
+            total=self.epochs * self.steps,
+            completed=trainer.updates,
+            **dict.fromkeys(("epoch", "speed", "pairwise", "validation"), ""),
         )
 
     def __enter__(self) -> Self:
@@ -41,7 +44,7 @@ class TrainingBar:
         """Move the bar to an event."""
         if isinstance(event, Update):
             done = (event.epoch - 1) * self.steps + event.step
-            self.bar.update(self.task, completed=done, epoch=f"{event.epoch}/{self.epochs}")
+            self.bar.update(self.task, completed=done, epoch=f"epoch {event.epoch}/{self.epochs}")
         elif isinstance(event, Epoch):
             record = event.record
             layers = " ".join(f"{100 * share:.1f}" for share in record["pairwise_accuracy"])
@@ -49,4 +52,4 @@ class TrainingBar:
             self.bar.update(self.task, speed=speed, pairwise=f"pairwise {layers} %")
             if "validation" in record:
                 error = record["validation"]["error_goodness"]
-                self.bar.console.print(f"epoch {record['epoch']}: validation error {error:.2f} %")
+                self.bar.update(self.task, validation=f"validation error {error:.2f} %")

@@ -79,7 +79,7 @@ class Layer(nn.Module):
         """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`."""
         gradient = self.weights[source].grad
         assert gradient is not None
-        gradient.addmm_(x.T, delta, alpha=-scale)
+        gradient.sub_(x.T @ delta, alpha=scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
         """Add −scale · Σ δ to the gradient of the bias."""
@@ -104,7 +104,7 @@ class Readout(nn.Module):
         log_p = logits.log_softmax(1)
         error = log_p.exp()
         error[torch.arange(len(labels), device=labels.device), labels] -= 1
-        self.weight.grad = x.T @ error / len(labels)
+        self.weight.grad = (x.T @ error).to(self.weight.dtype) / len(labels)
         self.bias.grad = error.mean(0)
         return -log_p.gather(1, labels.unsqueeze(1)).mean()
 

@@ -12,8 +12,11 @@ def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> T
     P(k) ∝ exp(logits[k]) for every k but the true label, which has probability exactly zero.
     Shapes: logits `(batch, classes)`, labels `(batch,)`, result `(batch,)`. Source: paper 001 §3.4.
     """
-    wrong = logits.scatter(1, labels.unsqueeze(1), float("-inf"))
-    return torch.multinomial(wrong.softmax(1), 1, generator=generator).squeeze(1)
+    p = logits.scatter(1, labels.unsqueeze(1), float("-inf")).softmax(1)
+    # The largest of p / Exponential(1) is k with probability p[k]; unlike torch.multinomial this lets NaN
+    # through, so that the training loop can say which layer it came from.
+    race = torch.empty_like(p).exponential_(generator=generator).clamp_min(torch.finfo(p.dtype).tiny)
+    return (p / race).argmax(1)
 
 
 def uniform_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -39,10 +39,15 @@ def pick_device(name: str, precision: str = "fp32") -> torch.device:
     return torch.device(name)
 
 
+def plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain JSON values."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return values
+
+
 def configuration(recipe: Recipe, seed: int, precision: str) -> dict[str, Any]:
-    """What decides a run's numbers, as plain JSON values, the way its folder records it."""
-    held = {"recipe": dataclasses.asdict(recipe), "seed": seed, "precision": precision}
-    return json.loads(json.dumps(held))
+    """What decides a run's numbers, the way its folder records it."""
+    return {"recipe": plain(recipe), "seed": seed, "precision": precision}
 
 
 def settings(value: Any, name: str = "") -> dict[str, Any]:

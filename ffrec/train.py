@@ -175,13 +175,15 @@ class Trainer:
 
     def check(self) -> None:
         """Raise Diverged if any loss of this epoch is not a finite number."""
-        bad = (~self.history[: self.step].isfinite()).nonzero()
-        if len(bad):
-            step, column = bad[0].tolist()
-            layers = len(self.recipe.network.hidden)
-            where = "the softmax" if column == 2 * layers else f"hidden layer {column % layers + 1}"
+        layers = len(self.recipe.network.hidden)
+        names = [f"hidden layer {level}" for level in range(1, layers + 1)]
+        bad = ~self.history[: self.step].isfinite()
+        if bad.any():
+            step = int(bad.any(1).nonzero()[0])
+            columns = [*range(layers), -1]  # of the losses; the others hold pairwise accuracies
+            where = [n for n, column in zip([*names, "the softmax"], columns, strict=True) if bad[step, column]]
             raise Diverged(
-                f"the loss of {where} is not finite at update {self.epoch * self.steps + step + 1}: "
+                f"the loss of {', '.join(where)} is not finite at update {self.epoch * self.steps + step + 1}: "
                 "lower the learning rate; the last good checkpoint is kept"
             )
 

@@ -14,6 +14,7 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "checkpoint": set(),
     "evaluate": {"images"},
     "report": {"checkpoint"},
+    "pictures": {"checkpoint"},
     "recipes": {"config"},
     "baselines": {"layer", "networks"},
 }

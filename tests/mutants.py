@@ -1,0 +1,101 @@
+"""Plant one-line defects, one at a time, and fail if the tests let one live.
+
+    python tests/mutants.py [part of a file name ...]
+
+Each mutant is a file, a line's fragment, its wrong twin, and the tests that must notice. The working tree is
+copied first and never touched.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+GOODNESS, LAYER, RECURRENT = "ffrec/goodness.py", "ffrec/layer.py", "ffrec/networks/recurrent.py"
+TRAIN, EVALUATE, CHECKPOINT = "ffrec/train.py", "ffrec/evaluate.py", "ffrec/checkpoint.py"
+IDX, IMAGES, NEGATIVES, REPORT = "corpora/idx.py", "ffrec/images.py", "ffrec/negatives.py", "ffrec/report.py"
+
+MUTANTS = [
+    (GOODNESS, "(self.sign / h.shape[-1])", "(1 / h.shape[-1])", "goodness"),
+    (GOODNESS, "2 * self.sign", "self.sign", "goodness"),
+    (GOODNESS, "logsigmoid(correct *", "logsigmoid(", "goodness"),
+    (GOODNESS, "torch.sigmoid(-logit)", "torch.sigmoid(logit)", "goodness"),
+    (LAYER, "torch.linalg.vecdot(h, h) / h.shape[-1]", "torch.linalg.vecdot(h, h)", "layer"),
+    (LAYER, ".clamp_min(SMALLEST_RMS)", "", "layer"),
+    (LAYER, "/ fan_in**0.5", "/ fan_in", "recurrent layer"),
+    (LAYER, "sent + onto", "sent", "layer"),
+    (LAYER, "correct > 0", "correct < 0", "layer"),
+    (LAYER, "self.running_mean.mean() - self.running_mean", "self.running_mean", "layer"),
+    (LAYER, "alpha=-scale)", "alpha=scale)", "recurrent"),
+    (LAYER, "sub_(delta.sum(0)", "add_(delta.sum(0)", "recurrent"),
+    (LAYER, "labels] -= 1", "labels] += 1", "layer"),
+    (LAYER, "error / len(labels)", "error", "layer"),
+    (RECURRENT, "* self.classes**0.5\n            for level", "\n            for level", "recurrent"),
+    (RECURRENT, "torch.lerp(activities[level], states[level]", "torch.lerp(states[level], activities[level]", "recurrent"),
+    (RECURRENT, "for parity in (0, 1)", "for parity in (1, 0)", "recurrent"),
+    (RECURRENT, "number - 1)", "0)", "recurrent"),
+    (RECURRENT, "if iteration.number < first", "if iteration.number <= first", "recurrent"),
+    (RECURRENT, "1 / (labels.numel() * (last - first + 1))", "1 / labels.numel()", "recurrent"),
+    (RECURRENT, "goodness[:, 0] > goodness[:, 1]", "goodness[:, 0] < goodness[:, 1]", "train"),
+    (RECURRENT, "told + drive", "told", "recurrent"),
+    (NEGATIVES, 'float("-inf")', "0.0", "negatives"),
+    (NEGATIVES, "torch.randint(1, classes", "torch.randint(0, classes", "negatives"),
+    (IMAGES, "2 * pixels + 1", "2 * pixels", "images"),
+    (IMAGES, ">= share", "< share", "images"),
+    (IMAGES, "rows[:, self.order]", "rows", "images"),
+    (EVALUATE, "window[0] - 1", "window[0]", "evaluate"),
+    (EVALUATE, "labels.gather(1, average.argmax(1, keepdim=True)).squeeze(1)", "average.argmax(1)", "evaluate"),
+    (EVALUATE, "truth * network.classes + judged", "judged * network.classes + truth", "evaluate"),
+    (EVALUATE, ".stack(layers).sum(0)", ".stack(layers)[0]", "evaluate"),
+    (TRAIN, "min(1.0, 2 * (1 - done))", "min(1.0, 1 - done)", "train"),
+    (TRAIN, "1_003 + self.epoch", "1_003", "train"),
+    (TRAIN, "(True, 0.0)", "(True, training.weight_decay)", "train"),
+    (TRAIN, "self.generator.set_state(state", "(state", "train"),
+    (TRAIN, "self.check()\n                    self.save", "self.save", "train"),
+    (CHECKPOINT, "if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
+    (CHECKPOINT, "[:-KEPT]", "[:0]", "checkpoint"),
+    (CHECKPOINT, "complete[-1]", "complete[0]", "checkpoint"),
+    (CHECKPOINT, "weights_only=True", "weights_only=False", "checkpoint"),
+    (IDX, "if found != magic", "if False", "corpora"),
+    (IDX, "if len(data) - start != math.prod(shape)", "if False", "corpora"),
+    (IDX, "if len(pixels) != len(classes)", "if False", "corpora"),
+    (IDX, ">= CLASSES", "> CLASSES", "corpora"),
+    ("corpora/menu.py", "known.images[-VALIDATION:]", "known.images[:VALIDATION]", "corpora"),
+    ("corpora/files.py", "check(source, file, waiting)", "pass", "corpora"),
+    (REPORT, "statistics.stdev(values)", "statistics.pstdev(values)", "report"),
+    (REPORT, "html.escape(recipe['name'])", "recipe['name']", "report"),
+]
+
+
+def survives(tree: Path, file: str, right: str, wrong: str, rooms: str) -> bool:
+    """Whether the tests of the named rooms pass with the defect in place."""
+    path = tree / file
+    source = path.read_text()
+    if source.count(right) < 1:
+        raise SystemExit(f"{file} has no {right!r} any more: bring tests/mutants.py up to date")
+    path.write_text(source.replace(right, wrong, 1))
+    tests = [f"tests/test_{room}.py" for room in rooms.split()]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    passed = subprocess.run(command, cwd=tree, env=environment, capture_output=True).returncode == 0
+    path.write_text(source)
+    return passed
+
+
+def main() -> None:
+    wanted = [m for m in MUTANTS if not sys.argv[1:] or any(part in m[0] for part in sys.argv[1:])]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "runs", "*cache*"))
+        alive = [mutant for mutant in wanted if survives(tree, *mutant)]
+    for file, right, wrong, _ in alive:
+        print(f"ALIVE {file}: {right!r} -> {wrong!r}")
+    print(f"{len(wanted) - len(alive)} of {len(wanted)} mutants died")
+    sys.exit(bool(alive) or not wanted)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Training: it learns, it repeats itself bit by bit, it stops when it should."""
+
+import pytest
+import torch
+
+from ffrec.checkpoint import RunFolder
+from ffrec.config import ConfigError, TrainingConfig
+from ffrec.evaluate import evaluate_images
+from ffrec.images import Images
+from ffrec.recipes import recipe
+from ffrec.runs import configuration, resume
+from ffrec.train import SCHEDULES, Diverged, Epoch, Interrupted, Trainer, Update, make_optimiser, precision
+
+
+def blobs(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images 4×4 of three classes, told apart by which row is bright."""
+    drawn = torch.Generator().manual_seed(seed)
+    labels = torch.randint(3, (count,), generator=drawn)
+    images = torch.randint(90, (count, 4, 4), generator=drawn, dtype=torch.uint8)
+    images[torch.arange(count), labels] += 120
+    return images, labels
+
+
+def make(seed: int = 0, **fields) -> Trainer:
+    values = {"hidden": [40, 30], "epochs": 3, "batch": 16, "rate": 5e-3, "dropout": 0.1, "jitter": 1} | fields
+    return Trainer(recipe("recurrent-digits").override(values), *blobs(150), 3, seed)
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
+
+
+@pytest.mark.parametrize("fields", [{}, {"objective": "min", "threshold": -1.0}, {"negatives": "uniform"}])
+def test_it_learns_what_there_is_to_learn(fields):
+    trainer = make(epochs=20, jitter=0, **fields)
+    held_out = Images(blobs(100, seed=1)[0], trainer.device), blobs(100, seed=1)[1]
+    before = evaluate_images(trainer.network, *held_out)["error_goodness"]
+    records = [event.record for event in trainer.run(validation=held_out) if isinstance(event, Epoch)]
+    assert before > 40
+    assert records[-1]["validation"]["error_goodness"] <= 5
+    assert records[-1]["validation"]["error_softmax"] <= 5
+    assert min(records[-1]["pairwise_accuracy"]) > 0.9
+    assert records[-1]["loss"] < records[0]["loss"]
+
+
+def test_same_seed_same_weights_and_another_seed_others():
+    runs = []
+    for seed in (0, 0, 1):
+        trainer = make(seed)
+        list(trainer.run())
+        runs.append(weights(trainer))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    assert not torch.equal(runs[0]["layers.0.weights.0"], runs[2]["layers.0.weights.0"])
+
+
+def test_every_epoch_has_its_own_order():
+    trainer = make()
+    first = trainer.order()
+    trainer.epoch = 1
+    assert sorted(first.tolist()) == list(range(150))
+    assert not torch.equal(first, trainer.order())
+
+
+@pytest.mark.parametrize("optimiser", ["AdamW", "SGD", "RMSprop"])
+@pytest.mark.parametrize("stop_after", [1, 10, 14, 29])
+def test_a_resumed_run_ends_bitwise_equal(tmp_path, stop_after, optimiser):
+    whole = make(optimiser=optimiser, peer=0.01)
+    list(whole.run())
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 0, "fp32"))
+    first, updates = make(optimiser=optimiser, peer=0.01), 0
+
+    def stop() -> bool:
+        nonlocal updates
+        updates += 1
+        return updates == stop_after
+
+    events = list(first.run(folder, stop=stop))
+    assert isinstance(events[-1], Interrupted)
+    assert events[-1].step == stop_after
+    second = make(optimiser=optimiser, peer=0.01)
+    resume(second, folder, wanted)
+    assert sum(isinstance(event, Update) for event in second.run(folder)) == 30 - stop_after
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
+    assert [record["epoch"] for record in folder.metrics()] == [1, 2, 3]
+
+
+def test_a_crash_between_metrics_and_checkpoint_repeats_the_epoch(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(make().recipe, 0, "fp32"))
+    list(make().run(folder))
+    folder.append_metrics({"epoch": 4})
+    resume(make(), folder, wanted)
+    assert len(folder.metrics()) == 3
+
+
+def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    trainer = make(loss=[1, 1])  # the top-down connections have had no time to spread it
+    folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
+    with pytest.raises(Diverged, match="loss of hidden layer 2 is not finite at update 14"):
+        for event in trainer.run(folder):
+            if isinstance(event, Update) and event.epoch == 2 and event.step == 3:
+                trainer.network.layer(2).weights["3"].fill_(float("nan"))
+    saved = folder.load()
+    assert saved is not None
+    assert saved[0] == 10
+    assert all(tensor.isfinite().all() for tensor in saved[1].values())
+
+
+def test_nan_is_noticed_before_an_interrupted_run_saves(tmp_path):
+    trainer = make()
+    folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
+    trainer.network.layer(1).bias.fill_(float("nan"))
+    with pytest.raises(Diverged, match="hidden layer 1.* not finite at update 1"):
+        list(trainer.run(folder, stop=lambda: True))
+    assert folder.load() is None
+
+
+def test_schedules_start_at_one_and_do_what_their_names_say():
+    assert all(shape(0.0) == 1 for shape in SCHEDULES.values())
+    assert [SCHEDULES["half-linear"](done) for done in (0.25, 0.5, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0]
+    assert [SCHEDULES["linear"](done) for done in (0.25, 1.0)] == [0.75, 0.0]
+    assert SCHEDULES["cosine"](0.5) == pytest.approx(0.5)
+    assert SCHEDULES["constant"](1.0) == 1
+
+
+def test_any_scheduler_of_torch_will_do():
+    trainer = make(schedule="StepLR", schedule_options={"step_size": 10, "gamma": 0.1}, rate=1e-2)
+    list(trainer.run())
+    assert trainer.optimiser.param_groups[0]["lr"] == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"optimiser": "Adamm"}, "class of torch.optim, found 'Adamm'"),
+        ({"optimiser_options": {"betta": 1}}, "betta"),
+        ({"schedule": "halflinear"}, "half-linear"),
+        ({"schedule": "StepLR"}, "step_size"),
+    ],
+)
+def test_a_wrong_optimiser_or_schedule_is_named(fields, words):
+    with pytest.raises(ConfigError, match=words):
+        make(**fields)
+
+
+def test_weights_decay_and_biases_do_not():
+    training = TrainingConfig(weight_decay=0.3, rate=1e-2, softmax_rate=2e-2)
+    network = make().network
+    groups = make_optimiser(network, training).param_groups
+    held = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    assert len(held) == len(list(network.parameters()))
+    for name, parameter in network.named_parameters():
+        rate = 2e-2 if name.startswith("readout") else 1e-2
+        assert held[id(parameter)] == (rate, 0.0 if name.endswith("bias") else 0.3)
+
+
+def test_bfloat16_learns_too_and_keeps_float32_weights():
+    trainer = make(epochs=20, jitter=0)
+    trainer.arithmetic = "bf16"
+    for event in trainer.run():
+        last = event
+    assert isinstance(last, Epoch)
+    assert min(last.record["pairwise_accuracy"]) > 0.9
+    assert all(p.dtype is torch.float32 and p.isfinite().all() for p in trainer.network.parameters())
+
+
+def test_precision_is_put_back():
+    before = torch.get_float32_matmul_precision()
+    with precision("tf32", torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("arithmetic", ["fp32", "tf32", "bf16"])
+def test_it_learns_on_a_gpu(arithmetic):
+    chosen = recipe("recurrent-digits").override({"hidden": [40, 30], "epochs": 15, "batch": 16, "rate": 5e-3})
+    trainer = Trainer(chosen, *blobs(150), 3, device="cuda", arithmetic=arithmetic)
+    held_out = Images(blobs(100, seed=1)[0], trainer.device), blobs(100, seed=1)[1]
+    *_, last = trainer.run(validation=held_out)
+    assert isinstance(last, Epoch)
+    assert last.record["validation"]["error_goodness"] <= 5
