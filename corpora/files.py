@@ -9,6 +9,8 @@ from pathlib import Path
 from corpora.corpus import DataError
 from corpora.idx import unpack
 
+RETRIES = 2  # of each mirror
+
 
 @dataclass(frozen=True)
 class Source:
@@ -78,7 +80,9 @@ def download(source: Source, file: str) -> Path:
     reasons = []
     for mirror in source.mirrors:
         try:
-            pooch.retrieve(f"{mirror}{file}.gz", None, waiting.name, folder, downloader=fetch)
+            urls, unchecked = {waiting.name: f"{mirror}{file}.gz"}, {waiting.name: None}
+            store = pooch.create(folder, mirror, registry=unchecked, urls=urls, retry_if_failed=RETRIES)
+            store.fetch(waiting.name, downloader=fetch)
             check(source, file, waiting)
             os.replace(waiting, target)
             return target

@@ -1,0 +1,195 @@
+"""The command line as a user meets it: real processes, real output, one line for a mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+QUICK = ["--set", "hidden=[12,10]", "--set", "epochs=2", "--set", "batch=100"]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def ffrec(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, dict]:
+    """A small finished run, and what `train --json` said of it."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = ffrec("train", "recurrent-digits", *QUICK, "--seed", "3", "--out", "run", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run", json.loads(done.stdout)
+
+
+def test_train_json_is_one_object_with_the_promised_keys(trained):
+    run, said = trained
+    assert said["recipe"] == "recurrent-digits"
+    assert (said["seed"], said["epochs"], said["run"]) == (3, 2, "run")
+    assert said["seconds"] > 0
+    assert "device" in said
+    for part, images in (("validation", 237), ("test", 360)):
+        assert 0 <= said[part]["error_goodness"] <= 100
+        assert 0 <= said[part]["error_softmax"] <= 100
+        assert said[part]["images"] == images == sum(map(sum, said[part]["confusion"]))
+    assert json.loads((run / "result.json").read_text()) == said
+
+
+def test_training_is_quiet_without_a_terminal(tmp_path):
+    done = ffrec("train", "recurrent-digits", *QUICK, cwd=tmp_path)
+    assert done.stderr == ""
+    assert "error by goodness" in done.stdout
+    assert (tmp_path / "runs" / "recurrent-digits-0" / "result.json").is_file()
+
+
+def test_evaluate_agrees_with_training(trained):
+    run, said = trained
+    done = ffrec("evaluate", str(run), "--json", cwd=run.parent)
+    again = json.loads(done.stdout)
+    for part in ("validation", "test"):
+        for key in ("error_goodness", "error_softmax", "confusion"):
+            assert again[part][key] == said[part][key]
+    assert {"recipe", "seed", "device", "epochs", "seconds", "run"} <= again.keys()
+
+
+def test_candidates_are_reported_against_all_labels(trained):
+    run, said = trained
+    one = json.loads(ffrec("evaluate", str(run), "--candidates", "1", "--json", cwd=run.parent).stdout)["test"]
+    assert one["error_goodness"] == one["error_softmax"] == said["test"]["error_softmax"]
+    assert one["all_labels"]["error_goodness"] == said["test"]["error_goodness"]
+    assert one["all_labels"]["seconds"] > 0
+    text = ffrec("evaluate", str(run), "--candidates", "2", cwd=run.parent).stdout
+    assert "2 candidates: " in text
+    assert "confusion matrix" in text
+
+
+def test_plot_and_report_make_their_files(trained):
+    run, said = trained
+    done = ffrec("plot", str(run), cwd=run.parent)
+    assert all((run.parent / line).is_file() for line in done.stdout.split())
+    assert (run / "report.html").is_file()
+    readme = run.parent / "README.md"
+    readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
+    table = ffrec("report", ".", "--results", cwd=run.parent).stdout.strip()
+    assert f"| {said['test']['error_goodness']:.2f} |" in table
+    assert ffrec("report", ".", "--into", "README.md", cwd=run.parent).returncode == 0
+    assert readme.read_text() == f"before\n<!-- results -->\n{table}\n<!-- /results -->\nafter\n"
+    listed = ffrec("ls", "--runs", ".", cwd=run.parent).stdout
+    assert "recurrent-mnist-alternating" in listed
+    assert f"{said['test']['error_goodness']:.2f} %" in listed
+
+
+def test_data_commands(tmp_path):
+    assert "not here: downloads on first use" in ffrec("data", "ls", "--data", ".", cwd=tmp_path).stdout
+    assert "embedded" in ffrec("data", "verify", "digits", cwd=tmp_path).stdout
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").write_bytes(b"wrong")
+    done = ffrec("data", "verify", "mnist", "--data", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "expected SHA-256" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "recurent-digits"], "did you mean recurrent-digits"),
+        (["train", "recurrent-digits", "--set", "epoch=3"], "did you mean epochs"),
+        (["train", "recurrent-digits", "--set", "epochs=four"], "valid integer"),
+        (["train", "recurrent-digits", "--set", "epochs=0"], "greater than 0"),
+        (["train", "recurrent-digits", "--set", "epochs"], "key=value"),
+        (["train", "recurrent-digits", "--set", "hidden=[5,"], "TOML"),
+        (["train", "recurrent-digits", "--seed", "-1"], "seed"),
+        (["train", "recurrent-digits", "--seed", "x"], "seed"),
+        (["train", "recurrent-digits", "--precision", "tf32", "--device", "cpu"], "tf32 needs --device cuda"),
+        (["train", "recurrent-digits", "--device", "tpu"], "cuda"),
+        (["train", "recurrent-mnist", "--data", "nowhere"], "--data"),
+        (["train"], "recipe"),
+        (["trian"], "trian"),
+        (["evaluate", "nowhere"], "not a run folder"),
+        (["plot", "nowhere"], "not a run folder"),
+        (["report", "--into", "nowhere.md"], "nowhere.md"),
+        (["data", "verify", "mnst"], "did you mean mnist"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, words, tmp_path):
+    done = ffrec(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda_is_one_line(tmp_path):
+    done = ffrec("train", "recurrent-digits", "--device", "cuda", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "use --device auto" in done.stderr
+
+
+def test_a_run_in_the_way_is_kept_without_force(trained):
+    run, _ = trained
+    done = ffrec("train", "recurrent-digits", *QUICK, "--out", "run", cwd=run.parent)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "--force" in done.stderr
+
+
+def test_resume_with_other_settings_names_the_difference(trained):
+    run, _ = trained
+    arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3"]
+    done = ffrec(*arguments, "--set", "rate=0.1", cwd=run.parent)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "recipe.training.rate = 0.001, found 0.1" in done.stderr
+
+
+def test_resuming_a_finished_run_says_the_same_again(trained):
+    run, said = trained
+    arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3", "--json"]
+    again = json.loads(ffrec(*arguments, cwd=run.parent).stdout)
+    assert again["test"]["confusion"] == said["test"]["confusion"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_writes_a_checkpoint_and_resume_ends_bitwise_equal(tmp_path, number, code):
+    long = ["train", "recurrent-digits", "--set", "hidden=[12,10]", "--set", "epochs=12"]
+    whole = ffrec(*long, "--out", "whole", "--json", cwd=tmp_path)
+    command = [sys.executable, "-m", "cli", *long, "--out", "cut", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as run:
+        while not (tmp_path / "cut" / "metrics.jsonl").exists():
+            time.sleep(0.005)
+        run.send_signal(number)
+        words = run.stderr.read()
+    assert run.returncode == code
+    assert "--resume" in words
+    assert not (tmp_path / "cut" / "result.json").exists()
+    rest = ffrec(*long, "--out", "cut", "--json", "--resume", cwd=tmp_path)
+    assert json.loads(rest.stdout)["test"]["confusion"] == json.loads(whole.stdout)["test"]["confusion"]
+    last = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1].name
+    files = [tmp_path / name / "checkpoints" / last / "weights.safetensors" for name in ("whole", "cut")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_tensorboard_events_are_written(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
+    done = ffrec("train", "recurrent-digits", *QUICK, "--out", "run", "--tensorboard", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_help_does_not_wait_for_torch(tmp_path):
+    code = "import sys, cli.__main__; print(sorted({'torch', 'numpy', 'sklearn', 'pooch'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"
