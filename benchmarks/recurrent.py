@@ -114,7 +114,9 @@ def training(units: int, batch: int, device: str, repeat: int) -> None:
 
     products = own_products(trainer.network, batch)
     found = medians({"step": local, "products": products, "autograd": by_autograd}, repeat)
-    print(f"training step {1000 * found['step']:.1f} ms, its products alone {1000 * found['products']:.1f} ms")
+    print(
+        f"training step {1000 * found['step']:.1f} ms, its products alone {1000 * found['products']:.1f} ms"
+    )
     print(f"  step / own products: {found['step'] / found['products']:.2f}")
     print(f"  autograd / step:     {found['autograd'] / found['step']:.2f}")
 
@@ -122,7 +124,9 @@ def training(units: int, batch: int, device: str, repeat: int) -> None:
 def evaluation(units: int, batch: int, device: str, repeat: int) -> None:
     drawn = torch.Generator().manual_seed(0)
     network = Recurrent(RecurrentConfig(hidden=(units, units)), 784, 10, drawn).to(device)
-    rows = Images(torch.randint(256, (batch, 28, 28), dtype=torch.uint8), torch.device(device)).batch(slice(None))
+    rows = Images(torch.randint(256, (batch, 28, 28), dtype=torch.uint8), torch.device(device)).batch(
+        slice(None)
+    )
     every = torch.arange(10, device=device).expand(batch, 10)
     last = network.config.window[1]
 
@@ -167,7 +171,9 @@ def memory(units: int, batch: int, device: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--units", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--device", default="cpu")

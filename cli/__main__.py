@@ -27,6 +27,8 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 def fault(error: Exception) -> int | None:
     """The exit code of an error that a user can mend; None for a defect of ours."""
+    if hasattr(error, "format_message"):
+        return BAD_INPUT
     from corpora import DataError
     from ffrec.checkpoint import RunError
     from ffrec.config import ConfigError
@@ -44,14 +46,13 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if hasattr(error, "format_message"):  # what click and typer raise for a wrong command line
-            message, code = error.format_message(), BAD_INPUT
-        elif type(error).__name__ == "Abort":
-            message, code = "aborted", INTERRUPTED
-        else:
-            message, code = str(error), fault(error)
+        if type(error).__name__ == "Abort":
+            sys.exit(INTERRUPTED)
+        code = fault(error)
         if code is None:
             raise
+        # what click and typer raise for a wrong command line says it in format_message
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
         print("ffrec: " + " ".join(message.split()), file=sys.stderr)
         sys.exit(code)
 

@@ -29,5 +29,5 @@ def demo() -> None:
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "
         f"softmax ({test['images']} images never seen in training)\n"
         f"the network making up its mind: {heat_map}\n"
-        "next: ffrec train recurrent-mnist-small   (real MNIST, minutes; downloads it unless FFREC_DATA has it)"
+        "next: ffrec train recurrent-mnist-small   (real MNIST; downloads it unless FFREC_DATA has it)"
     )

@@ -1,6 +1,6 @@
 """`ffrec evaluate`: a run folder's network on validation and test images."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,7 +48,7 @@ def evaluate(
         print_details(result["test"], corpus.description.classes)
 
 
-def print_details(test: dict, names: tuple[str, ...]) -> None:
+def print_details(test: dict[str, Any], names: tuple[str, ...]) -> None:
     """The test set in detail: candidates against all labels, single iterations, the confusion matrix."""
     if "all_labels" in test:
         every = test["all_labels"]

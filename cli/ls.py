@@ -29,8 +29,14 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     table = Table("run", "recipe", "seed", "epochs", "test error by goodness", "by softmax", title="Runs")
     for run in found:
         test = run.result["test"] if run.result else None
-        errors = [f"{test[name]:.2f} %" for name in ("error_goodness", "error_softmax")] if test else ["–", "–"]
+        errors = (
+            [f"{test[name]:.2f} %" for name in ("error_goodness", "error_softmax")] if test else ["–", "–"]
+        )
         table.add_row(
-            str(run.path), run.config["recipe"]["name"], str(run.config["seed"]), str(len(run.metrics)), *errors
+            str(run.path),
+            run.config["recipe"]["name"],
+            str(run.config["seed"]),
+            str(len(run.metrics)),
+            *errors,
         )
     console.print(table)

@@ -28,7 +28,10 @@ class TrainingBar:
             "",
             total=self.epochs * self.steps,
             completed=trainer.updates,
-            **dict.fromkeys(("epoch", "speed", "pairwise", "validation"), ""),
+            epoch="",
+            speed="",
+            pairwise="",
+            validation="",
         )
 
     def __enter__(self) -> Self:

@@ -2,7 +2,7 @@
 
 import signal
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 
 class Signals:
@@ -10,14 +10,14 @@ class Signals:
 
     def __init__(self) -> None:
         self.received = 0
-        self.before = {}
+        self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self.before[number] = signal.signal(number, self.note)
         return self
 
-    def note(self, number: int, frame: FrameType | None) -> None:
+    def note(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
         self.restore()
 

@@ -40,7 +40,13 @@ def train(
     where = pick_device(device, precision)
     corpus = corpora.load(chosen.data, data)
     trainer = ffrec.Trainer(
-        chosen, corpus.train.images, corpus.train.labels, len(corpus.description.classes), seed, where, precision
+        chosen,
+        corpus.train.images,
+        corpus.train.labels,
+        len(corpus.description.classes),
+        seed,
+        where,
+        precision,
     )
     path, wanted = out or Path("runs") / f"{recipe}-{seed}", configuration(chosen, seed, precision)
     if resume and path.exists():

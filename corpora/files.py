@@ -51,7 +51,9 @@ def read(source: Source, file: str, folder: Path | None) -> tuple[bytes, str]:
     try:
         return path.read_bytes(), str(path)
     except OSError as error:
-        raise DataError(f"{path}: expected a readable file, found {error.strerror}: check its rights") from None
+        raise DataError(
+            f"{path}: expected a readable file, found {error.strerror}: check its rights"
+        ) from None
 
 
 def check(source: Source, file: str, path: Path) -> None:
@@ -94,5 +96,5 @@ def download(source: Source, file: str) -> Path:
             waiting.unlink(missing_ok=True)
     raise DataError(
         f"{source.name}: expected {file}.gz in a data folder or from a mirror, found neither "
-        f"({', '.join(reasons)}): put it into FOLDER/{source.name}/ and give --data FOLDER or FFREC_DATA=FOLDER"
+        f"({', '.join(reasons)}): put it into FOLDER/{source.name}/ and give --data FOLDER (or FFREC_DATA)"
     )

@@ -41,7 +41,9 @@ def parse_idx(data: bytes, name: str, magic: int) -> "Tensor":
     if found != magic:
         raise DataError(f"{name}: expected magic number {magic:#06x}, found {found:#06x}: {AGAIN}")
     if len(data) - start != math.prod(shape):
-        raise DataError(f"{name}: expected {math.prod(shape)} bytes of data, found {len(data) - start}: {AGAIN}")
+        raise DataError(
+            f"{name}: expected {math.prod(shape)} bytes of data, found {len(data) - start}: {AGAIN}"
+        )
     return torch.frombuffer(bytearray(data[start:]) or bytearray(1), dtype=torch.uint8)[
         : math.prod(shape)
     ].view(shape)

@@ -95,7 +95,7 @@ def load_idx(description: Description, source: Source, folder: Path | None) -> C
     return Corpus(train, validation, test, description)
 
 
-def load_digits(folder: Path | None = None) -> Corpus:
+def load_digits(_folder: Path | None = None) -> Corpus:
     """1,797 embedded digits with pixels 0 to 16: 1,200 to train, 237 to validate, 360 to test.
 
     The split is stratified by class and always the same. No folder is read.
@@ -115,8 +115,8 @@ def load_digits(folder: Path | None = None) -> Corpus:
 
     known, test = cut(list(range(len(labels))), 360)
     train, validation = cut(known, 237)
-    splits = [Split(images[part], labels[part]) for part in (train, validation, test)]
-    return Corpus(*splits, EMBEDDED)
+    first, second, third = (Split(images[part], labels[part]) for part in (train, validation, test))
+    return Corpus(first, second, third, EMBEDDED)
 
 
 def load(name: str, folder: Path | None = None) -> Corpus:

@@ -31,5 +31,5 @@ def autograd_learn(network: Recurrent, seen: Seen, labels: Tensor) -> Tensor:
             damping = network.config.damping
             states[level] = (damping * states[level] + (1 - damping) * h).detach()
     loss = loss / (last - first + 1)
-    loss.backward()
+    torch.autograd.backward(loss)
     return loss.detach()

@@ -1,8 +1,8 @@
 """A run folder that survives a crash: every write is atomic, every checkpoint checksummed, nothing pickled.
 
-    config.json        what decides the run's numbers         metrics.jsonl   one line an epoch
-    environment.json   versions, commit, command              result.json     what the run reached
-    checkpoints/step-00000123/                                 manifest.json   SHA-256 of the other two, written last
+config.json        what decides the run's numbers         metrics.jsonl   one line an epoch
+environment.json   versions, commit, command              result.json     what the run reached
+checkpoints/step-00000123/                                 manifest.json   their SHA-256, written last
 """
 
 import hashlib
@@ -104,13 +104,15 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], force: bool = False) -> "RunFolder":
         """A new run; raises RunError if something is in the way (`force` replaces a run, nothing else)."""
-        if path.is_dir() and any(path.iterdir()) or path.is_file():
+        if (path.is_dir() and any(path.iterdir())) or path.is_file():
             if not force:
                 raise RunError(
-                    f"{path} already exists: --resume goes on with it, --force replaces it, --out goes elsewhere"
+                    f"{path} exists: --resume goes on with it, --force replaces it, --out goes elsewhere"
                 )
             if not (path / "config.json").is_file():
-                raise RunError(f"{path} is not a run folder, so --force leaves it alone: choose another --out")
+                raise RunError(
+                    f"{path} is not a run folder, so --force leaves it alone: choose another --out"
+                )
             shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
         folder = cls(path)
@@ -122,7 +124,9 @@ class RunFolder:
     def open(cls, path: Path) -> "RunFolder":
         """A run that is there; raises RunError if it is not."""
         if not (path / "config.json").is_file():
-            raise RunError(f"{path} is not a run folder: expected one that `ffrec train` made; `ffrec ls` lists them")
+            raise RunError(
+                f"{path} is not a run folder: expected one that `ffrec train` made; `ffrec ls` lists them"
+            )
         return cls(path)
 
     @property
@@ -191,7 +195,9 @@ class RunFolder:
         """Checkpoints that were written to the end, oldest first."""
         return sorted(path.parent for path in self.checkpoints.glob(f"{STEP}*/manifest.json"))
 
-    def load(self, device: str | torch.device = "cpu") -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
+    def load(
+        self, device: str | torch.device = "cpu"
+    ) -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
         """Step, weights and state of the newest checkpoint, or None; raises RunError if it is damaged."""
         complete = self.complete()
         if not complete:
@@ -209,7 +215,9 @@ class RunFolder:
         try:
             state = torch.load(io.BytesIO(files["state.pt"]), weights_only=True, map_location="cpu")
         except Exception as error:
-            raise RunError(f"{folder / 'state.pt'} holds more than plain data: {type(error).__name__}") from None
+            raise RunError(
+                f"{folder / 'state.pt'} holds more than plain data: {type(error).__name__}"
+            ) from None
         return manifest["step"], {name: tensor.to(device) for name, tensor in weights.items()}, state
 
 

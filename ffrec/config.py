@@ -4,13 +4,24 @@ import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Span = tuple[PositiveInt, PositiveInt]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ConfigError(Exception):
@@ -21,13 +32,13 @@ class ConfigError(Exception):
 class RecurrentConfig:
     """The recurrent network of paper 001 §3.4; the defaults are the paper's where the paper says."""
 
-    hidden: tuple[PositiveInt, ...] = Field((2000, 2000, 2000), min_length=1)
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000)
     """Units of each hidden layer, from the image up."""
     skip: tuple[tuple[int, int], ...] = ()
     """Skip-layer connections (source level, target level); 0 is the image, hidden + 1 the label (note 10)."""
     iterations: PositiveInt = 8
     """Iterations of a training case."""
-    damping: float = Field(0.3, ge=0, lt=1)
+    damping: Share = 0.3
     """Share of the previous pre-normalised state that an iteration keeps."""
     update: Literal["synchronous", "alternating"] = "synchronous"
     """All layers at once, or the even ones and then the odd ones."""
@@ -41,9 +52,9 @@ class RecurrentConfig:
     """Goodness at which p(positive) is a half; goodness is a mean square, negative if minimised."""
     sharpness: PositiveFloat = 30.0
     """Slope of the logit of p(positive) in the goodness."""
-    peer: float = Field(0.0, ge=0)
+    peer: NonNegativeFloat = 0.0
     """Strength of peer normalisation (note 9)."""
-    chunk: int = Field(0, ge=0)
+    chunk: NonNegativeInt = 0
     """Iterations whose deltas are stacked into one product; 0 stacks them all."""
 
     @property
@@ -57,14 +68,20 @@ class RecurrentConfig:
         top = len(self.hidden) + 1
         for source, target in self.skip:
             if not (0 <= source <= top and 0 < target < top and source != target):
-                raise ValueError(f"skip ({source}, {target}) must lead from a level 0-{top} to a hidden level")
+                raise ValueError(
+                    f"skip ({source}, {target}) must lead from a level 0-{top} to a hidden level"
+                )
         if self.update == "alternating":
             for source, target in self.connections:
                 if 0 < source < top and (source - target) % 2 == 0:
-                    raise ValueError(f"alternating updates need skip ({source}, {target}) to join even and odd")
+                    raise ValueError(
+                        f"alternating updates need skip ({source}, {target}) to join even and odd"
+                    )
         for name, (first, last) in {"loss": self.loss, "window": self.window}.items():
             if first > last:
-                raise ValueError(f"{name} must run from a first to a later iteration, found {first} to {last}")
+                raise ValueError(
+                    f"{name} must run from a first to a later iteration, found {first} to {last}"
+                )
         if self.loss[1] > self.iterations:
             raise ValueError(f"loss ends at iteration {self.loss[1]} but there are {self.iterations}")
         if (self.threshold > 0) != (self.objective == "max"):
@@ -82,24 +99,24 @@ class TrainingConfig:
     """Wrong labels sampled from the one-pass softmax, or uniformly."""
     validate_every: PositiveInt = 1
     """Epochs from one look at the validation set to the next; the last epoch always has one."""
-    jitter: int = Field(0, ge=0)
+    jitter: NonNegativeInt = 0
     """Largest random shift in pixels, in both directions, of every training image."""
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: Share = 0.0
     """Share of every training image's pixels that is silenced, afresh in every batch."""
     permute: int | None = None
     """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
     optimiser: str = "AdamW"
     """Any class of torch.optim."""
-    optimiser_options: dict[str, Any] = Field(default_factory=dict)
+    optimiser_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     rate: PositiveFloat = 1e-3
     """Learning rate of the hidden layers."""
     softmax_rate: PositiveFloat = 1e-3
     """Learning rate of the one-pass softmax."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: NonNegativeFloat = 0.0
     """Weight decay of all weights; biases have none."""
     schedule: str = "half-linear"
     """A schedule of `ffrec.train.SCHEDULES`, or any class of torch.optim.lr_scheduler."""
-    schedule_options: dict[str, Any] = Field(default_factory=dict)
+    schedule_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -77,7 +77,9 @@ def evaluate_images(
     }
 
 
-def examples(network: Any, images: Images, truth: Tensor, negatives: Tensor, count: int = 8) -> dict[str, Tensor]:
+def examples(
+    network: Any, images: Images, truth: Tensor, negatives: Tensor, count: int = 8
+) -> dict[str, Tensor]:
     """What pictures of a network need, computed on the first of the given images.
 
     `goodness` `(iterations, count, classes)` of every label for the images at `index`: the first ones, half
@@ -94,7 +96,9 @@ def examples(network: Any, images: Images, truth: Tensor, negatives: Tensor, cou
         index = torch.cat([torch.arange(count - len(wrong), device=truth.device), wrong])
         pair = torch.stack([truth, negatives[place].to(truth.device)], dim=1)
         *_, last = network.iterate(seen, pair, network.config.window[1])
-        goodness = torch.stack([network.goodness.value(h).expand(pair.shape) for h in last.activities.values()])
+        goodness = torch.stack(
+            [network.goodness.value(h).expand(pair.shape) for h in last.activities.values()]
+        )
     found = {"index": index, "truth": truth[index], "goodness": history[:, index]}
     found |= {"positive": goodness[..., 0], "negative": goodness[..., 1]}
     return {name: value.cpu().contiguous() for name, value in found.items()}

@@ -9,6 +9,12 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 
+def mean_square(h: Tensor) -> Tensor:
+    """Σⱼ hⱼ² / units, over the last axis: `(..., units)` to `(...)`."""
+    squares: Tensor = torch.linalg.vecdot(h, h)
+    return squares / h.shape[-1]
+
+
 class Goodness(ABC):
     """A number per case that a layer makes high for positive data and low for negative data."""
 
@@ -33,7 +39,7 @@ class MeanSquare(Goodness):
     sign: float = 1.0
 
     def value(self, h: Tensor) -> Tensor:
-        return torch.linalg.vecdot(h, h) * (self.sign / h.shape[-1])
+        return mean_square(h) * self.sign
 
     def slope(self, h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.mul(h, (weight * (2 * self.sign / h.shape[-1])).unsqueeze(-1), out=out)

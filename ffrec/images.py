@@ -12,9 +12,7 @@ def jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """
     batch, height, width = images.shape
     padded = pad(images, (pixels, pixels, pixels, pixels))
-    down, right = torch.randint(
-        2 * pixels + 1, (2, batch, 1), generator=generator, device=images.device
-    )
+    down, right = torch.randint(2 * pixels + 1, (2, batch, 1), generator=generator, device=images.device)
     rows = down + torch.arange(height, device=images.device)  # (batch, height)
     columns = right + torch.arange(width, device=images.device)  # (batch, width)
     case = torch.arange(batch, device=images.device)[:, None, None]
@@ -42,7 +40,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, index: Tensor | slice, shift: int = 0, generator: torch.Generator | None = None) -> Tensor:
+    def batch(
+        self, index: Tensor | slice, shift: int = 0, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The images at `index`, shifted by up to `shift` pixels, then permuted if a permutation is set."""
         images = self.images[index]
         if shift and generator is not None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ffrec.goodness import Goodness, Logistic
+from ffrec.goodness import Goodness, Logistic, mean_square
 
 SMALLEST_RMS = 1e-8  # below this a layer counts as silent, and its normalised activity is (nearly) zero
 
@@ -15,8 +15,7 @@ def normalise(h: Tensor) -> Tensor:
 
     An all-zero vector stays zero. Shapes `(..., units)`. Source: paper 001 §2.1, note 5.
     """
-    mean_square = torch.linalg.vecdot(h, h) / h.shape[-1]
-    return h * mean_square.sqrt().clamp_min(SMALLEST_RMS).reciprocal().unsqueeze(-1)
+    return h * mean_square(h).sqrt().clamp_min(SMALLEST_RMS).reciprocal().unsqueeze(-1)
 
 
 def random_weights(fan_in: int, units: int, generator: torch.Generator) -> nn.Parameter:
@@ -50,7 +49,7 @@ class Layer(nn.Module):
 
     def send(self, source: str, x: Tensor, onto: Tensor) -> Tensor:
         """onto + xₛ Wₛ: add what one source sends; leading axes broadcast."""
-        sent = (x @ self.weights[source]).to(onto.dtype)  # an autocast product comes back in bfloat16
+        sent: Tensor = (x @ self.weights[source]).to(onto.dtype)  # an autocast product comes back in bfloat16
         return sent.add_(onto) if sent.numel() >= onto.numel() else sent + onto
 
     def delta(self, h: Tensor, goodness: Tensor, correct: Tensor, out: Tensor | None = None) -> Tensor:

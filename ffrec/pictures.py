@@ -26,7 +26,7 @@ def examples(run: RunFolder) -> dict[str, Array]:
 
 
 def centred(goodness: Array) -> Array:
-    """Goodness `(iterations, classes)` as `(classes, iterations)`, each iteration's mean over labels removed."""
+    """Goodness `(iterations, classes)` as `(classes, iterations)`, less each iteration's mean over labels."""
     difference: Array = (goodness - goodness.mean(1, keepdims=True)).T
     return difference
 
@@ -47,7 +47,9 @@ def heat_map(run: RunFolder) -> Figure:
         seen = centred(kept["goodness"][:, case])
         judged = int(kept["goodness"][first - 1 : last, case].mean(0).argmax())
         mind(axes, seen, int(kept["truth"][case]), judged, first, last)
-    figure.suptitle("Goodness of every label, iteration by iteration (brighter: better than the average label)")
+    figure.suptitle(
+        "Goodness of every label, iteration by iteration (brighter: better than the average label)"
+    )
     return figure
 
 

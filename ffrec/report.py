@@ -71,7 +71,8 @@ def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
         results = [run.result for run in members if run.result]
         recipe = members[0].config["recipe"]
         settings = "".join(
-            f" --set {key}={json.dumps(value, separators=(',', ':'))}" for key, value in json.loads(changed).items()
+            f" --set {key}={json.dumps(value, separators=(',', ':'))}"
+            for key, value in json.loads(changed).items()
         )
         errors = [
             spread([result["test"][key] for result in results]) for key in ("error_goodness", "error_softmax")
@@ -111,6 +112,8 @@ def page(run: RunFolder, pictures: list[Path]) -> Path:
     held = {"paper": recipe["paper"], **flat(recipe), **run.environment}
     cells = (f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in held.items())
     parts.append(f"<h2>configuration</h2><table>{''.join(cells)}</table>")
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>ffrec run</title><style>{STYLE}</style>'
+    head = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>ffrec run</title><style>{STYLE}</style>'
+    )
     write_atomic(run.path / "report.html", (head + "".join(parts) + "</html>\n").encode())
     return run.path / "report.html"

@@ -54,7 +54,9 @@ def settings(value: Any, name: str = "") -> dict[str, Any]:
     """Nested settings as a flat dict, by dotted name."""
     if not isinstance(value, dict):
         return {name: value}
-    return {k: v for key, part in value.items() for k, v in settings(part, f"{name}.{key}".strip(".")).items()}
+    return {
+        k: v for key, part in value.items() for k, v in settings(part, f"{name}.{key}".strip(".")).items()
+    }
 
 
 def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:

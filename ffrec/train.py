@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ffrec.checkpoint import RunFolder
 from ffrec.config import ConfigError, Recipe, TrainingConfig
@@ -20,7 +20,7 @@ from ffrec.networks.recurrent import Recurrent
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
+    "constant": lambda _done: 1.0,
     "half-linear": lambda done: min(1.0, 2 * (1 - done)),
     "linear": lambda done: 1 - done,
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
@@ -79,7 +79,7 @@ def make_optimiser(network: Recurrent, training: TrainingConfig) -> torch.optim.
             parameters = [p for name, p in named if name.endswith("bias") == bias]
             groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
     try:
-        return kind(groups, **training.optimiser_options)  # type: ignore[call-arg]
+        return kind(groups, **training.optimiser_options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"optimiser_options: torch.optim.{training.optimiser} says: {error}") from None
 
@@ -107,7 +107,7 @@ class Trainer:
     """A network in training: its data, its negatives, its optimiser, and how far it has come.
 
     The order of the images is a function of seed and epoch; all other chance comes from one generator on
-    the device, whose state is part of `state`. So a resumed run repeats an uninterrupted one, bit by bit on a CPU.
+    the device, whose state is part of `state`. So a resumed run repeats an uninterrupted one: on a CPU, bit by bit.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Trainer:
 
     def updates_of_epoch(self) -> Iterator[Update]:
         """Go on to the end of this epoch, one update at a time; raises Diverged."""
-        batches = self.order().split(self.recipe.training.batch)
+        batches = torch.split(self.order(), self.recipe.training.batch)
         while self.step < self.steps:
             start = time.perf_counter()
             with precision(self.arithmetic, self.device):
@@ -181,9 +181,12 @@ class Trainer:
         if bad.any():
             step = int(bad.any(1).nonzero()[0])
             columns = [*range(layers), -1]  # of the losses; the others hold pairwise accuracies
-            where = [n for n, column in zip([*names, "the softmax"], columns, strict=True) if bad[step, column]]
+            where = [
+                n for n, column in zip([*names, "the softmax"], columns, strict=True) if bad[step, column]
+            ]
+            update = self.epoch * self.steps + step + 1
             raise Diverged(
-                f"the loss of {', '.join(where)} is not finite at update {self.epoch * self.steps + step + 1}: "
+                f"the loss of {', '.join(where)} is not finite at update {update}: "
                 "lower the learning rate; the last good checkpoint is kept"
             )
 

@@ -168,7 +168,7 @@ def test_an_atomic_write_that_fails_changes_nothing(tmp_path, monkeypatch):
 
 def test_a_run_in_the_way_needs_force_and_other_peoples_files_are_left_alone(run, tmp_path):
     run.append_metrics({"epoch": 1})
-    with pytest.raises(RunError, match="--resume.*--force.*--out"):
+    with pytest.raises(RunError, match=r"--resume.*--force.*--out"):
         RunFolder.create(run.path, {})
     assert RunFolder.create(run.path, {"seed": 4}, force=True).config == {"seed": 4}
     assert run.metrics() == []

@@ -65,7 +65,9 @@ def test_evaluate_agrees_with_training(trained):
 
 def test_candidates_are_reported_against_all_labels(trained):
     run, said = trained
-    one = json.loads(ffrec("evaluate", str(run), "--candidates", "1", "--json", cwd=run.parent).stdout)["test"]
+    one = json.loads(ffrec("evaluate", str(run), "--candidates", "1", "--json", cwd=run.parent).stdout)[
+        "test"
+    ]
     assert one["error_goodness"] == one["error_softmax"] == said["test"]["error_softmax"]
     assert one["all_labels"]["error_goodness"] == said["test"]["error_goodness"]
     assert one["all_labels"]["seconds"] > 0
@@ -188,7 +190,9 @@ def test_tensorboard_events_are_written(tmp_path):
 
 
 def test_help_does_not_wait_for_torch(tmp_path):
-    code = "import sys, cli.__main__; print(sorted({'torch', 'numpy', 'sklearn', 'pooch'} & set(sys.modules)))"
+    code = (
+        "import sys, cli.__main__; print(sorted({'torch', 'numpy', 'sklearn', 'pooch'} & set(sys.modules)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
     )

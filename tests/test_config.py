@@ -31,7 +31,13 @@ def test_override_replaces_and_leaves_the_rest():
 
 
 def test_connections_are_neighbours_and_skips():
-    assert RecurrentConfig(hidden=(5, 5), skip=((0, 2),)).connections == [(0, 1), (0, 2), (1, 2), (2, 1), (3, 2)]
+    assert RecurrentConfig(hidden=(5, 5), skip=((0, 2),)).connections == [
+        (0, 1),
+        (0, 2),
+        (1, 2),
+        (2, 1),
+        (3, 2),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,12 @@ CONTENT = idx_labels([1, 2, 3])
 
 @pytest.fixture
 def source() -> Source:
-    import hashlib
 
-    return Source("toy", {"labels": hashlib.sha256(CONTENT).hexdigest()}, ("https://one.invalid/", "https://two.invalid/"))
+    return Source(
+        "toy",
+        {"labels": hashlib.sha256(CONTENT).hexdigest()},
+        ("https://one.invalid/", "https://two.invalid/"),
+    )
 
 
 def serve(monkeypatch, answers: dict[str, bytes | BaseException]) -> list[str]:
@@ -191,7 +194,9 @@ def serve(monkeypatch, answers: dict[str, bytes | BaseException]) -> list[str]:
 ONE, TWO = "https://one.invalid/labels.gz", "https://two.invalid/labels.gz"
 
 
-@pytest.mark.parametrize("first", [requests.ConnectionError("no"), gzip.compress(b"something else"), b"<html>"])
+@pytest.mark.parametrize(
+    "first", [requests.ConnectionError("no"), gzip.compress(b"something else"), b"<html>"]
+)
 def test_the_second_mirror_serves_when_the_first_does_not(source, monkeypatch, first, tmp_path):
     asked = serve(monkeypatch, {ONE: first, TWO: gzip.compress(CONTENT)})
     path = files.find(source, "labels", None)
@@ -205,7 +210,7 @@ def test_the_second_mirror_serves_when_the_first_does_not(source, monkeypatch, f
 def test_a_mirror_that_stumbles_is_asked_again(source, monkeypatch):
     asked = serve(monkeypatch, {ONE: requests.ConnectionError("no"), TWO: gzip.compress(CONTENT)})
     monkeypatch.setattr(files, "RETRIES", 2)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     files.find(source, "labels", None)
     assert asked == [ONE, ONE, ONE, TWO]
 
@@ -218,7 +223,7 @@ def test_nothing_wrong_or_half_written_stays(source, monkeypatch, tmp_path):
     assert os.listdir(tmp_path / "cache" / "toy") == []
 
 
-def test_a_download_that_is_killed_leaves_no_file_of_that_name(source, monkeypatch, tmp_path):
+def test_a_download_that_is_killed_leaves_no_file_of_that_name(source, monkeypatch):
     serve(monkeypatch, {ONE: KeyboardInterrupt()})
     with pytest.raises(KeyboardInterrupt):
         files.find(source, "labels", None)

@@ -26,7 +26,9 @@ def test_goodness_is_summed_over_layers(tiny, cases):
 @pytest.fixture
 def setting(tiny, generator):
     network = tiny().float()
-    images = Images(torch.randint(256, (60, 3, 4), generator=generator, dtype=torch.uint8), torch.device("cpu"))
+    images = Images(
+        torch.randint(256, (60, 3, 4), generator=generator, dtype=torch.uint8), torch.device("cpu")
+    )
     network.readout.weight.normal_(generator=generator)
     return network, images, torch.randint(4, (60,), generator=generator)
 

@@ -178,7 +178,7 @@ def test_moving_digits_drive_the_network_and_teach_it(tiny, cases):
 def test_a_video_of_the_wrong_length_is_refused(tiny, cases):
     images, labels = cases
     network = tiny()
-    with pytest.raises(ValueError, match="expected 1 frame or 8.*found 3"):
+    with pytest.raises(ValueError, match=r"expected 1 frame or 8.*found 3"):
         list(network.iterate(network.look(images.unsqueeze(1).repeat(1, 3, 1)), labels, 8))
 
 

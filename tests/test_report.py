@@ -20,7 +20,9 @@ ITERATIONS, SHOWN, CLASSES, CASES = 8, 4, 10, 50
 def result(run: RunFolder, goodness: float, softmax: float, seconds: float = 60.0) -> None:
     test = {"error_goodness": goodness, "error_softmax": softmax}
     seed = run.config["seed"]
-    run.write_json("result.json", {"test": test, "seed": seed, "device": "cpu", "seconds": seconds, "epochs": 1})
+    run.write_json(
+        "result.json", {"test": test, "seed": seed, "device": "cpu", "seconds": seconds, "epochs": 1}
+    )
 
 
 @pytest.fixture
@@ -28,7 +30,12 @@ def runs(tmp_path):
     """Three seeds of one recipe, one run with overrides, one unfinished, and a folder that is no run."""
     digits = recipe("recurrent-digits")
     for seed, error in enumerate((1.0, 2.0, 4.5)):
-        result(RunFolder.create(tmp_path / f"a{seed}", configuration(digits, seed, "fp32")), error, 3.0, 60 * seed)
+        result(
+            RunFolder.create(tmp_path / f"a{seed}", configuration(digits, seed, "fp32")),
+            error,
+            3.0,
+            60 * seed,
+        )
     other = configuration(digits.override({"epochs": 7, "hidden": [9, 8]}), 5, "fp32")
     result(RunFolder.create(tmp_path / "b", other), 6.25, 7.5)
     RunFolder.create(tmp_path / "unfinished", configuration(digits, 9, "fp32"))

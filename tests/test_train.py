@@ -22,7 +22,14 @@ def blobs(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def make(seed: int = 0, **fields) -> Trainer:
-    values = {"hidden": [40, 30], "epochs": 3, "batch": 16, "rate": 5e-3, "dropout": 0.1, "jitter": 1} | fields
+    values = {
+        "hidden": [40, 30],
+        "epochs": 3,
+        "batch": 16,
+        "rate": 5e-3,
+        "dropout": 0.1,
+        "jitter": 1,
+    } | fields
     return Trainer(recipe("recurrent-digits").override(values), *blobs(150), 3, seed)
 
 
@@ -109,7 +116,7 @@ def test_nan_is_noticed_before_an_interrupted_run_saves(tmp_path):
     trainer = make()
     folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
     trainer.network.layer(1).bias.fill_(float("nan"))
-    with pytest.raises(Diverged, match="hidden layer 1.* not finite at update 1"):
+    with pytest.raises(Diverged, match=r"hidden layer 1.* not finite at update 1"):
         list(trainer.run(folder, stop=lambda: True))
     assert folder.load() is None
 
@@ -173,7 +180,9 @@ def test_precision_is_put_back():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("arithmetic", ["fp32", "tf32", "bf16"])
 def test_it_learns_on_a_gpu(arithmetic):
-    chosen = recipe("recurrent-digits").override({"hidden": [40, 30], "epochs": 15, "batch": 16, "rate": 5e-3})
+    chosen = recipe("recurrent-digits").override(
+        {"hidden": [40, 30], "epochs": 15, "batch": 16, "rate": 5e-3}
+    )
     trainer = Trainer(chosen, *blobs(150), 3, device="cuda", arithmetic=arithmetic)
     held_out = Images(blobs(100, seed=1)[0], trainer.device), blobs(100, seed=1)[1]
     *_, last = trainer.run(validation=held_out)

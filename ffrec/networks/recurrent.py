@@ -2,7 +2,7 @@
 
 Levels are numbered from the image (0) over the hidden layers (1 … L) to the label (L + 1). Activities have
 shape `(batch, candidates, units)`: one candidate for every label that is tried, or a single one, shared by
-all of them, for as long as no label has had the time to reach the layer (it climbs down a level an iteration).
+all of them, while no label has had the time to reach the layer (it climbs down a level an iteration).
 """
 
 from collections.abc import Iterator
@@ -108,7 +108,9 @@ class Recurrent(nn.Module):
     def iterate(self, seen: Seen, labels: Tensor, iterations: int) -> Iterator[Iteration]:
         """Run the network with candidate labels `(batch, candidates)`; yields every iteration."""
         if seen.image.shape[1] not in (1, iterations):
-            raise ValueError(f"expected 1 frame or {iterations}, one an iteration, found {seen.image.shape[1]}")
+            raise ValueError(
+                f"expected 1 frame or {iterations}, one an iteration, found {seen.image.shape[1]}"
+            )
         told = {
             level: self.layer(level).weights[str(self.top)][labels] * self.classes**0.5
             for level in self.levels
@@ -168,7 +170,9 @@ class Recurrent(nn.Module):
                 x = x.expand(-1, 2, -1)
                 self.stack.slot(f"source {level}", index, depth, x).copy_(x)
             if index + 1 == depth or iteration.number == last:
-                frames = seen.image[:, iteration.number - index - 1 : iteration.number] if video else seen.image
+                frames = (
+                    seen.image[:, iteration.number - index - 1 : iteration.number] if video else seen.image
+                )
                 self.accumulate(index + 1, frames, labels, 1 / (labels.numel() * (last - first + 1)))
         return loss / (last - first + 1), ranked / (last - first + 1)
 
@@ -178,7 +182,10 @@ class Recurrent(nn.Module):
         What an iteration or a label does not change (a static image) meets deltas summed over it.
         """
         for level in self.levels:
-            layer, delta = self.layer(level), self.stack.filled(f"delta {level}", count)  # (t, batch, 2, units)
+            layer, delta = (
+                self.layer(level),
+                self.stack.filled(f"delta {level}", count),
+            )  # (t, batch, 2, units)
             for s in self.sources(level):
                 if s == 0:
                     per_frame = "b t n" if frames.shape[1] > 1 else "b 1 n"
