@@ -32,7 +32,9 @@ def silence(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
 class Images:
     """Grey images on a device, handed out in batches of rows `(batch, height · width)` of float pixels."""
 
-    def __init__(self, images: Tensor, device: torch.device, permute: int | None = None) -> None:
+    def __init__(
+        self, images: Tensor, device: torch.device | str = "cpu", permute: int | None = None
+    ) -> None:
         self.images = images.to(device)
         self.features = images[0].numel()
         self.order = None if permute is None else pixel_permutation(self.features, permute).to(device)

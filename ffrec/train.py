@@ -106,8 +106,8 @@ def make_scheduler(
 class Trainer:
     """A network in training: its data, its negatives, its optimiser, and how far it has come.
 
-    The order of the images is a function of seed and epoch; all other chance comes from one generator on
-    the device, whose state is part of `state`. So a resumed run repeats an uninterrupted one: on a CPU, bit by bit.
+    The order of the images is a function of seed and epoch; all other chance comes from one generator on the
+    device, whose state is part of `state`. So a resumed run repeats an uninterrupted one; on a CPU, bitwise.
     """
 
     def __init__(
