@@ -165,12 +165,8 @@ def peak(units: int, batch: int, iterations: int, chunk: int) -> tuple[float, fl
 
 
 def memory(units: int, batch: int) -> None:
-    print(
-        "peak memory of one training step on a CPU, MiB (stacked: activities and deltas of each layer, twice a"
-    )
-    print(
-        "case for two labels, each iteration with loss, four bytes: 2 · layers · iterations · 2 · batch · units · 4)"
-    )
+    print("peak memory of one training step on a CPU, MiB; stacked, by the formula:")
+    print("  2 tensors · layers · iterations with loss (or chunk) · 2 labels · batch · units · 4 bytes")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
         for chunk in (0, 4):
             for iterations in (8, 16, 32):
