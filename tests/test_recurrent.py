@@ -150,12 +150,13 @@ def test_permuted_pixels_with_permuted_weights_change_nothing(tiny, cases, gener
     torch.testing.assert_close(label_goodness(network, network.look(images[:, order]), labels, 5), before)
 
 
-def test_a_video_that_stands_still_is_an_image(tiny, cases):
+@pytest.mark.parametrize(("loss", "chunk"), [((2, 8), 0), ((2, 8), 3), ((2, 5), 0)])
+def test_a_video_that_stands_still_is_an_image(tiny, cases, loss, chunk):
     images, labels = cases
-    network = tiny(loss=(2, 8))
+    network = tiny(loss=loss, chunk=chunk)
     network.learn(network.look(images), labels)
     still = gradients(network)
-    network.learn(network.look(images.unsqueeze(1).repeat(1, 8, 1)), labels)
+    network.learn(network.look(images.unsqueeze(1).expand(-1, 8, -1)), labels)
     torch.testing.assert_close(gradients(network), still)
 
 

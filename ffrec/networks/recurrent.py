@@ -51,7 +51,7 @@ class Recurrent(nn.Module):
         self, config: RecurrentConfig, features: int, classes: int, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.config, self.features, self.classes = config, features, classes
+        self.config, self.classes = config, classes
         self.levels = range(1, len(config.hidden) + 1)
         self.top = len(config.hidden) + 1
         units = [features, *config.hidden, classes]
@@ -62,6 +62,8 @@ class Recurrent(nn.Module):
             self.layers.append(Layer(fan_in, units[level], self.goodness, logistic, config.peer, generator))
         self.readout = Readout(sum(config.hidden), classes)
         self.stack = Stack()
+        self.register_buffer("correct", torch.tensor([1.0, -1.0]), persistent=False)
+        self.correct: Tensor
 
     def layer(self, level: int) -> Layer:
         """The hidden layer at a level."""
@@ -107,10 +109,9 @@ class Recurrent(nn.Module):
 
     def iterate(self, seen: Seen, labels: Tensor, iterations: int) -> Iterator[Iteration]:
         """Run the network with candidate labels `(batch, candidates)`; yields every iteration."""
-        if seen.image.shape[1] not in (1, iterations):
-            raise ValueError(
-                f"expected 1 frame or {iterations}, one an iteration, found {seen.image.shape[1]}"
-            )
+        frames = seen.image.shape[1]
+        if 1 < frames < iterations:
+            raise ValueError(f"expected 1 frame or {iterations}, one an iteration, found {frames}")
         told = {
             level: self.layer(level).weights[str(self.top)][labels] * self.classes**0.5
             for level in self.levels
@@ -119,7 +120,7 @@ class Recurrent(nn.Module):
         x = {level: normalise(h) for level, h in seen.activities.items()}
         states, drive = dict(seen.activities), seen.drive
         for number in range(1, iterations + 1):
-            if seen.image.shape[1] > 1:
+            if frames > 1:
                 drive = self.drive(seen.image, number - 1)
             used: dict[int, Tensor] = {}
             activities: dict[int, Tensor] = {}
@@ -150,31 +151,35 @@ class Recurrent(nn.Module):
         """
         first, last = self.config.loss
         depth = min(self.config.chunk or last, last - first + 1)
-        video = seen.image.shape[1] > 1
-        correct = torch.tensor([1.0, -1.0], dtype=seen.image.dtype, device=seen.image.device)
-        loss = seen.image.new_zeros(len(self.levels))
-        ranked = torch.zeros_like(loss)
+        measured = seen.image.new_zeros(2, len(self.levels))
         for level in self.levels:
             self.layer(level).clear()
         for iteration in self.iterate(seen, labels, last):
             if iteration.number < first:
                 continue
             index = (iteration.number - first) % depth
-            for level, h in iteration.activities.items():
-                layer, h = self.layer(level), h.expand(-1, 2, -1)
-                goodness = self.goodness.value(h)
-                loss[level - 1] -= layer.logistic.log_p_correct(goodness, correct).mean()
-                ranked[level - 1] += (goodness[:, 0] > goodness[:, 1]).mean(dtype=loss.dtype)
-                layer.delta(h, goodness, correct, self.stack.slot(f"delta {level}", index, depth, h))
-            for level, x in iteration.sources.items():
-                x = x.expand(-1, 2, -1)
-                self.stack.slot(f"source {level}", index, depth, x).copy_(x)
+            measured += self.judge(iteration, index, depth)
             if index + 1 == depth or iteration.number == last:
-                frames = (
-                    seen.image[:, iteration.number - index - 1 : iteration.number] if video else seen.image
-                )
+                frames = seen.image
+                if frames.shape[1] > 1:
+                    frames = frames[:, iteration.number - index - 1 : iteration.number]
                 self.accumulate(index + 1, frames, labels, 1 / (labels.numel() * (last - first + 1)))
-        return loss / (last - first + 1), ranked / (last - first + 1)
+        loss, ranked = measured / (last - first + 1)
+        return loss, ranked
+
+    def judge(self, iteration: Iteration, index: int, depth: int) -> Tensor:
+        """Stack one iteration's deltas and sources at `index`; return loss and ranking `(2, layers)`."""
+        columns = []
+        for level in self.levels:
+            layer, h = self.layer(level), iteration.activities[level].expand(-1, 2, -1)
+            goodness = self.goodness.value(h)
+            layer.delta(h, goodness, self.correct, self.stack.slot(f"delta {level}", index, depth, h))
+            loss = -layer.logistic.log_p_correct(goodness, self.correct).mean()
+            columns.append(torch.stack([loss, (goodness[:, 0] > goodness[:, 1]).mean(dtype=loss.dtype)]))
+        for level, x in iteration.sources.items():
+            x = x.expand(-1, 2, -1)
+            self.stack.slot(f"source {level}", index, depth, x).copy_(x)
+        return torch.stack(columns, dim=1)
 
     def accumulate(self, count: int, frames: Tensor, labels: Tensor, scale: float) -> None:
         """Turn `count` stacked iterations into gradients: one product per connection.
@@ -182,10 +187,8 @@ class Recurrent(nn.Module):
         What an iteration or a label does not change (a static image) meets deltas summed over it.
         """
         for level in self.levels:
-            layer, delta = (
-                self.layer(level),
-                self.stack.filled(f"delta {level}", count),
-            )  # (t, batch, 2, units)
+            layer = self.layer(level)
+            delta = self.stack.filled(f"delta {level}", count)  # (t, batch, 2, units)
             for s in self.sources(level):
                 if s == 0:
                     per_frame = "b t n" if frames.shape[1] > 1 else "b 1 n"
