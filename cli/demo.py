@@ -22,7 +22,7 @@ def demo() -> None:
     classes = len(digits.description.classes)
     trainer = ffrec.Trainer(recipe, digits.train.images, digits.train.labels, classes)
     folder = RunFolder.create(RUN, configuration(recipe, 0, "fp32"), force=True)
-    follow(trainer, folder, digits, tensorboard=False)
+    follow(trainer, folder, digits)
     test = finish(trainer, folder, digits.validation, digits.test)["test"]
     heat_map, *_ = draw(folder)
     print(

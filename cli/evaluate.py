@@ -21,7 +21,7 @@ def evaluate(
     import ffrec
     from ffrec.checkpoint import RunFolder
     from ffrec.config import recipe_from
-    from ffrec.runs import pick_device, trained_network
+    from ffrec.runs import describe, pick_device, trained_network
 
     folder, where = RunFolder.open(run), pick_device(device)
     recipe = recipe_from(folder.config["recipe"])
@@ -30,14 +30,7 @@ def evaluate(
     if candidates and candidates > classes:
         raise typer.BadParameter(f"--candidates: expected 1 to {classes} labels, found {candidates}")
     network = trained_network(folder, recipe, corpus.test.images, classes, where)
-    result = {
-        "recipe": recipe.name,
-        "seed": folder.config["seed"],
-        "device": str(where),
-        "epochs": len(folder.metrics()),
-        "seconds": sum(record["seconds"] for record in folder.metrics()),
-        "run": str(run),
-    }
+    result = describe(folder, where)
     for name, part in (("validation", corpus.validation), ("test", corpus.test)):
         images = ffrec.Images(part.images, where, recipe.training.permute)
         result[name] = ffrec.evaluate_images(network, images, part.labels, candidates)

@@ -1,6 +1,7 @@
 """`ffrec train`: a recipe becomes a run folder."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -38,6 +39,7 @@ def train(
 
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device, precision)
+    events = event_writer() if tensorboard else None
     corpus = corpora.load(chosen.data, data)
     trainer = ffrec.Trainer(
         chosen,
@@ -54,11 +56,13 @@ def train(
         go_back(trainer, folder, wanted)
     else:
         folder = RunFolder.create(path, wanted, force)
-    follow(trainer, folder, corpus, tensorboard)
+    follow(trainer, folder, corpus, events)
     options.print_result(finish(trainer, folder, corpus.validation, corpus.test), json)
 
 
-def follow(trainer: "Trainer", folder: "RunFolder", corpus: "Corpus", tensorboard: bool) -> None:
+def follow(
+    trainer: "Trainer", folder: "RunFolder", corpus: "Corpus", events: Callable[[str], Any] | None = None
+) -> None:
     """Train to the end and show how it goes; a signal ends the program once a checkpoint is written."""
     import ffrec
     from cli.progress import TrainingBar
@@ -66,7 +70,7 @@ def follow(trainer: "Trainer", folder: "RunFolder", corpus: "Corpus", tensorboar
     from ffrec.train import Epoch, Interrupted
 
     images = ffrec.Images(corpus.validation.images, trainer.device, trainer.recipe.training.permute)
-    writer = event_writer(folder.path) if tensorboard else None
+    writer = events(str(folder.path / "tensorboard")) if events else None
     with Signals() as signals, TrainingBar(trainer) as bar:
         validation = (images, corpus.validation.labels)
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
@@ -84,15 +88,16 @@ def follow(trainer: "Trainer", folder: "RunFolder", corpus: "Corpus", tensorboar
         writer.close()
 
 
-def event_writer(path: Path) -> Any:
-    """A TensorBoard writer in the run folder; raises typer.BadParameter if the extra is not installed."""
+def event_writer() -> Callable[[str], Any]:
+    """TensorBoard's writer of events; raises typer.BadParameter if the extra is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise typer.BadParameter(
             "--tensorboard needs the extra of that name: pip install 'ffrec[tensorboard]'"
         ) from None
-    return SummaryWriter(str(path / "tensorboard"))
+    writer: Callable[[str], Any] = SummaryWriter
+    return writer
 
 
 def write_events(writer: Any, record: dict[str, Any]) -> None:

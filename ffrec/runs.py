@@ -89,28 +89,33 @@ def trained_network(
     return network.to(device)
 
 
+def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
+    """What every result says of the run it belongs to."""
+    records = folder.metrics()
+    return {
+        "recipe": folder.config["recipe"]["name"],
+        "seed": folder.config["seed"],
+        "device": str(device),
+        "epochs": len(records),
+        "seconds": sum(record["seconds"] for record in records),
+        "run": str(folder.path),
+    }
+
+
 def finish(
     trainer: Trainer, folder: RunFolder, validation: LabelledImages, test: LabelledImages
 ) -> dict[str, Any]:
     """Read the test set, once, and write `result.json` and the examples that pictures are made from."""
-    permute, device = trainer.recipe.training.permute, trainer.device
-    sets = {"validation": validation, "test": test}
-    views = {name: Images(part.images, device, permute) for name, part in sets.items()}
-    result = {
-        "recipe": trainer.recipe.name,
-        "seed": trainer.seed,
-        "device": str(device),
-        "epochs": trainer.epoch,
-        "seconds": sum(record["seconds"] for record in folder.metrics()),
-        "run": str(folder.path),
-        **{name: evaluate_images(trainer.network, views[name], sets[name].labels) for name in sets},
-    }
+    network, device = trainer.network, trainer.device
+    result = describe(folder, device)
+    for name, part in (("validation", validation), ("test", test)):
+        images = Images(part.images, device, trainer.recipe.training.permute)
+        result[name] = evaluate_images(network, images, part.labels)
     with torch.no_grad():
-        first = trainer.network.look(views["test"].batch(slice(0, BATCH)))
-        logits = trainer.network.classify(first)[1]
+        logits = network.classify(network.look(images.batch(slice(0, BATCH))))[1]
     chosen = torch.Generator(device).manual_seed(trainer.seed)
     negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
-    shown = examples(trainer.network, views["test"], test.labels, negatives)
+    shown = examples(network, images, test.labels, negatives)
     shown["images"] = test.images[shown["index"]].contiguous()
     write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
     folder.write_json("result.json", result)

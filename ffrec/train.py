@@ -1,6 +1,7 @@
 """The one training loop. It writes nothing to a terminal: it yields events."""
 
 import contextlib
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -92,10 +93,13 @@ def make_scheduler(
         shape = SCHEDULES[training.schedule]
         return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: shape(min(step / steps, 1.0)))
     kind = getattr(torch.optim.lr_scheduler, training.schedule, None)
-    if not (isinstance(kind, type) and issubclass(kind, torch.optim.lr_scheduler.LRScheduler)):
-        menu = ", ".join(SCHEDULES)
+    if (
+        not (isinstance(kind, type) and issubclass(kind, torch.optim.lr_scheduler.LRScheduler))
+        or "metrics" in inspect.signature(kind.step).parameters
+    ):
         raise ConfigError(
-            f"schedule: expected {menu} or a class of torch.optim.lr_scheduler, found {training.schedule!r}"
+            f"schedule: expected {', '.join(SCHEDULES)} or a class of torch.optim.lr_scheduler that needs no "
+            f"metric, found {training.schedule!r}"
         )
     try:
         return kind(optimiser, **training.schedule_options)

@@ -142,6 +142,7 @@ def test_any_scheduler_of_torch_will_do():
         ({"optimiser_options": {"betta": 1}}, "betta"),
         ({"schedule": "halflinear"}, "half-linear"),
         ({"schedule": "StepLR"}, "step_size"),
+        ({"schedule": "ReduceLROnPlateau"}, "needs no metric"),
     ],
 )
 def test_a_wrong_optimiser_or_schedule_is_named(fields, words):
