@@ -50,6 +50,18 @@ def recurrent_mnist_wide() -> Recipe:
     )
 
 
+def recurrent_mnist_jitter() -> Recipe:
+    """The same with images shifted by up to a pixel: no longer blind to the layout of the pixels."""
+    return Recipe(
+        name="recurrent-mnist-jitter",
+        paper="–",
+        expected="",
+        data="mnist",
+        network=quick(1000, 1000),
+        training=TrainingConfig(epochs=45, batch=100, jitter=1, dropout=0.1, validate_every=5),
+    )
+
+
 def recurrent_mnist() -> Recipe:
     """The paper's own network: three layers of 2000, eight iterations, 60 epochs."""
     return Recipe(
@@ -94,6 +106,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         recurrent_digits,
         recurrent_mnist_small,
         recurrent_mnist_wide,
+        recurrent_mnist_jitter,
         recurrent_mnist,
         recurrent_mnist_alternating,
         recurrent_fashion,
