@@ -1,5 +1,7 @@
 """`ffrec ls`: recipes and runs."""
 
+import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +16,19 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     from ffrec.report import summaries
 
     console = Console()
-    table = Table("recipe", "data", "layers", "epochs", "paper", "expected", title="Recipes")
+    file = files("ffrec") / "expected.json"
+    reached = json.loads(file.read_text()) if file.is_file() else {}
+    table = Table("recipe", "data", "layers", "epochs", "paper", "test error to expect", title="Recipes")
     for make in RECIPES.values():
         recipe = make()
         size = " × ".join(str(units) for units in recipe.network.hidden)
         table.add_row(
-            recipe.name, recipe.data, size, str(recipe.training.epochs), recipe.paper, recipe.expected
+            recipe.name,
+            recipe.data,
+            size,
+            str(recipe.training.epochs),
+            recipe.paper,
+            reached.get(recipe.name, "–"),
         )
     console.print(table)
     found = summaries(runs)

@@ -126,8 +126,6 @@ class Recipe:
     name: str
     paper: str
     """The result it reproduces, and where the paper states it."""
-    expected: str
-    """What this recipe was measured to reach."""
     data: str
     network: RecurrentConfig
     training: TrainingConfig

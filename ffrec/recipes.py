@@ -13,7 +13,6 @@ def recurrent_digits() -> Recipe:
     return Recipe(
         name="recurrent-digits",
         paper="–",
-        expected="",
         data="digits",
         network=RecurrentConfig(hidden=(200, 200)),
         training=TrainingConfig(epochs=40, batch=50),
@@ -31,7 +30,6 @@ def recurrent_mnist_small() -> Recipe:
     return Recipe(
         name="recurrent-mnist-small",
         paper=f"1.31 % ({PAPER}, 2000 units a layer)",
-        expected="",
         data="mnist",
         network=quick(500, 500),
         training=TrainingConfig(epochs=20, batch=100, dropout=0.2, validate_every=5),
@@ -43,7 +41,6 @@ def recurrent_mnist_wide() -> Recipe:
     return Recipe(
         name="recurrent-mnist-wide",
         paper=f"1.31 % ({PAPER}, 2000 units a layer)",
-        expected="",
         data="mnist",
         network=quick(1000, 1000),
         training=TrainingConfig(epochs=45, batch=100, dropout=0.25, validate_every=5),
@@ -55,7 +52,6 @@ def recurrent_mnist_jitter() -> Recipe:
     return Recipe(
         name="recurrent-mnist-jitter",
         paper="–",
-        expected="",
         data="mnist",
         network=quick(1000, 1000),
         training=TrainingConfig(epochs=45, batch=100, jitter=1, dropout=0.1, validate_every=5),
@@ -67,7 +63,6 @@ def recurrent_mnist() -> Recipe:
     return Recipe(
         name="recurrent-mnist",
         paper=f"1.31 % ({PAPER})",
-        expected="",
         data="mnist",
         network=RecurrentConfig(hidden=(2000, 2000, 2000)),
         training=TrainingConfig(epochs=60, batch=100, validate_every=5),
@@ -79,7 +74,6 @@ def recurrent_mnist_alternating() -> Recipe:
     return Recipe(
         name="recurrent-mnist-alternating",
         paper=f"slightly worse than 1.31 % ({PAPER})",
-        expected="",
         data="mnist",
         network=RecurrentConfig(
             hidden=(2000, 2000, 2000), update="alternating", damping=0.0, iterations=10, loss=(3, 10)
@@ -93,7 +87,6 @@ def recurrent_fashion() -> Recipe:
     return Recipe(
         name="recurrent-fashion",
         paper="–",
-        expected="",
         data="fashion-mnist",
         network=quick(500, 500),
         training=TrainingConfig(epochs=20, batch=100, dropout=0.2, validate_every=5),

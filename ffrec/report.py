@@ -50,39 +50,57 @@ def spread(values: list[float]) -> str:
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
-def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> str:
-    """A Markdown table of finished runs: one row per recipe, overrides and device, averaged over seeds.
-
-    `defaults` holds the plain configuration of every recipe by name.
-    """
-    groups: dict[tuple[str, ...], list[Summary]] = defaultdict(list)
+def finished(
+    runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
+) -> dict[tuple[str, str, str], list[Summary]]:
+    """Runs that have a result, by recipe name, overrides (as JSON), and device with torch's version."""
+    groups: dict[tuple[str, str, str], list[Summary]] = defaultdict(list)
     for run in runs:
         if run.result:
             recipe = run.config["recipe"]
             changed = json.dumps(overrides(recipe, defaults.get(recipe["name"])))
             where = f"{run.result['device']}, torch {run.environment.get('torch')}"
             groups[recipe["name"], changed, where].append(run)
+    return groups
+
+
+def test_error(runs: list[Summary], key: str) -> str:
+    """Mean ± standard deviation of one kind of test error, in percent."""
+    return spread([run.result["test"][key] for run in runs if run.result])
+
+
+def expected(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What every recipe was measured to reach, as it is, by name."""
+    return {
+        name: f"{test_error(members, 'error_goodness')} % (n = {len(members)}; {where})"
+        for (name, changed, where), members in finished(runs, defaults).items()
+        if changed == "{}"
+    }
+
+
+def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table of finished runs: one row per recipe, overrides and device, averaged over seeds.
+
+    `defaults` holds the plain configuration of every recipe by name.
+    """
     rows = [
         "| command | layers | epochs | seeds | test error by goodness, % | by one-pass softmax, % | paper "
         "| minutes a run | device |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for (name, changed, where), members in groups.items():
-        results = [run.result for run in members if run.result]
-        recipe = members[0].config["recipe"]
+    for (name, changed, where), members in finished(runs, defaults).items():
+        recipe, results = members[0].config["recipe"], [run.result for run in members if run.result]
         settings = "".join(
             f" --set {key}={json.dumps(value, separators=(',', ':'))}"
             for key, value in json.loads(changed).items()
         )
-        errors = [
-            spread([result["test"][key] for result in results]) for key in ("error_goodness", "error_softmax")
-        ]
         cells = [
             f"`ffrec train {name}{settings} --seed S`",
             " × ".join(str(units) for units in recipe["network"]["hidden"]),
             str(recipe["training"]["epochs"]),
             f"{len(results)} ({', '.join(str(result['seed']) for result in results)})",
-            *errors,
+            test_error(members, "error_goodness"),
+            test_error(members, "error_softmax"),
             recipe["paper"],
             f"{statistics.mean(result['seconds'] for result in results) / 60:.1f}",
             where,

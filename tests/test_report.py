@@ -62,6 +62,12 @@ def test_the_table_averages_seeds_and_keeps_overrides_apart(runs):
     assert len(head.split("|")) == len(first.split("|")) == len(second.split("|"))
 
 
+def test_what_to_expect_is_what_unchanged_recipes_reached(runs):
+    found = report.expected(report.summaries(runs), DEFAULTS)
+    assert list(found) == ["recurrent-digits"]
+    assert found["recurrent-digits"].startswith("2.50 ± 1.80 % (n = 3; cpu, torch ")
+
+
 @pytest.fixture
 def finished(tmp_path, generator):
     run = RunFolder.create(tmp_path / "run", configuration(recipe("recurrent-digits"), 0, "fp32"))
