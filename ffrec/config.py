@@ -30,7 +30,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, config=STRICT)
 class RecurrentConfig:
-    """The recurrent network of paper 001 §3.4; the defaults are the paper's where the paper says."""
+    """The recurrent network of Hinton 2022 §3.4; the defaults are the paper's where the paper says."""
 
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000)
     """Units of each hidden layer, from the image up."""

@@ -35,7 +35,7 @@ def predictions(
 ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
     """For each batch: its place, the labels tried, their goodness by iteration, the softmax's label.
 
-    With `candidates` k only the k labels that the softmax ranks first are tried (paper 001, table 1).
+    With `candidates` k only the k labels that the softmax ranks first are tried (Hinton 2022, table 1).
     """
     for start in range(0, len(images), BATCH):
         place = slice(start, start + BATCH)

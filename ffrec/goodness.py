@@ -32,7 +32,7 @@ class Goodness(ABC):
 class MeanSquare(Goodness):
     """g(h) = sign · Σⱼ hⱼ² / units; sign −1 makes a layer minimise activity on positive data.
 
-    The sum of squares of paper 001 §2, equation 1, per unit, so that one threshold fits every width;
+    The sum of squares of Hinton 2022 §2, equation 1, per unit, so that one threshold fits every width;
     minus the sum of squares is §9's alternative.
     """
 
@@ -48,7 +48,7 @@ class MeanSquare(Goodness):
 @final
 @dataclass(frozen=True)
 class Logistic:
-    """p(positive) = σ(sharpness · (g − threshold)): paper 001, equation 1.
+    """p(positive) = σ(sharpness · (g − threshold)): Hinton 2022, equation 1.
 
     `correct` is +1 for positive cases and −1 for negative ones, and broadcasts against the goodness.
     """

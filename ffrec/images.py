@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 def jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """Shift every image `(batch, height, width)` by up to `pixels` in both directions, all shifts alike.
 
-    What is shifted in is 0. Source: paper 001 §3.3 (two pixels there: 25 shifts).
+    What is shifted in is 0. Source: Hinton 2022 §3.3 (two pixels there: 25 shifts).
     """
     batch, height, width = images.shape
     padded = pad(images, (pixels, pixels, pixels, pixels))

@@ -13,7 +13,7 @@ SMALLEST_RMS = 1e-8  # below this a layer counts as silent, and its normalised a
 def normalise(h: Tensor) -> Tensor:
     """h / √(mean h²): unit mean square over the last axis, without subtracting the mean.
 
-    An all-zero vector stays zero. Shapes `(..., units)`. Source: paper 001 §2.1, note 5.
+    An all-zero vector stays zero. Shapes `(..., units)`. Source: Hinton 2022 §2.1, note 5.
     """
     return h * mean_square(h).sqrt().clamp_min(SMALLEST_RMS).reciprocal().unsqueeze(-1)
 
@@ -57,7 +57,7 @@ class Layer(nn.Module):
 
         The slope of the goodness is proportional to h, so it is zero wherever the rectifier is off.
         Peer normalisation adds peer · (mean of the units' running means − own running mean) to δ of the
-        positive cases, rectifier on or off, so that dead units revive (paper 001, note 9).
+        positive cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
         """
         delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
         if self.peer:

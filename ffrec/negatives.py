@@ -10,7 +10,7 @@ def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> T
     """Wrong labels sampled in proportion to the network's own probabilities.
 
     P(k) ∝ exp(logits[k]) for every k but the true label, which has probability exactly zero.
-    Shapes: logits `(batch, classes)`, labels `(batch,)`, result `(batch,)`. Source: paper 001 §3.4.
+    Shapes: logits `(batch, classes)`, labels `(batch,)`, result `(batch,)`. Source: Hinton 2022 §3.4.
     """
     p = logits.scatter(1, labels.unsqueeze(1), float("-inf")).softmax(1)
     # The largest of p / Exponential(1) is k with probability p[k]; unlike torch.multinomial this lets NaN

@@ -32,7 +32,7 @@ def centred(goodness: Array) -> Array:
 
 
 def heat_map(run: RunFolder) -> Figure:
-    """Goodness of every label over the iterations: the network making up its mind (paper 001 §3.4)."""
+    """Goodness of every label over the iterations: the network making up its mind (Hinton 2022 §3.4)."""
     kept, (first, last) = examples(run), run.config["recipe"]["network"]["window"]
     count = len(kept["truth"])
     columns = (count + 1) // 2
@@ -98,7 +98,7 @@ def learning_curve(run: RunFolder) -> Figure:
 
 
 def receptive_fields(run: RunFolder) -> Figure:
-    """What 100 units of the first hidden layer look for in the image (paper 001, figure 2)."""
+    """What 100 units of the first hidden layer look for in the image (Hinton 2022, figure 2)."""
     saved = run.load()
     if saved is None:
         raise RunError(f"{run.path} has no checkpoint yet: train it first")

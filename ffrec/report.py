@@ -101,7 +101,7 @@ def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
             f"{len(results)} ({', '.join(str(result['seed']) for result in results)})",
             test_error(members, "error_goodness"),
             test_error(members, "error_softmax"),
-            recipe["paper"],
+            defaults.get(name, recipe)["paper"],
             f"{statistics.mean(result['seconds'] for result in results) / 60:.1f}",
             where,
         ]

@@ -65,7 +65,7 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration.
     """
     held, asked = settings(folder.config), settings(wanted)
-    for name in sorted(held.keys() | asked.keys()):
+    for name in sorted((held.keys() | asked.keys()) - {"recipe.paper"}):
         if held.get(name) != asked.get(name):
             raise RunError(
                 f"{folder.path} was started with {name} = {held.get(name)}, found {asked.get(name)}: "

@@ -38,7 +38,7 @@ class Seen(NamedTuple):
 
 
 class Recurrent(nn.Module):
-    """Paper 001 §3.4 and figure 3. With n(·) = `normalise`, s the connected levels and d the damping:
+    """Hinton 2022 §3.4 and figure 3. With n(·) = `normalise`, s the connected levels and d the damping:
 
         ĥₗ(t) = max(0, Σₛ n(hₛ(t−1)) Wₛₗ + bₗ),    hₗ(t) = d · hₗ(t−1) + (1 − d) · ĥₗ(t)
 
