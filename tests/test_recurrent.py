@@ -96,25 +96,18 @@ def test_alternating_local_update_uses_what_each_layer_was_sent(tiny, cases):
     seen = network.look(images)
     network.learn(seen, labels)
     local = gradients(network)
-    *_, last = network.iterate(seen, labels, 4)
-    network.requires_grad_()
-    loss = 0.0
-    correct = torch.tensor([1.0, -1.0], dtype=torch.float64)
-    for level in (1, 3):  # odd layers hear what the even one has just become
-        layer = network.layer(level)
-        heard = normalise(last.activities[2]).detach()
-        total = layer.bias + heard @ layer.weights["2"]
-        if level == 1:
-            total = total + seen.image @ layer.weights["0"]
-        else:
-            code = torch.nn.functional.one_hot(labels, 4).double() * 2.0
-            total = total + code @ layer.weights["4"]
-        loss = loss - layer.logistic.log_p_correct(network.goodness.value(total.relu()), correct).mean()
+    before, last = list(network.iterate(seen, labels, 4))[-2:]
+    sent = {1: before.activities[1], 2: last.activities[2], 3: before.activities[3]}  # even layers go first
+    x = {level: normalise(h) for level, h in sent.items()}
+    x |= {0: seen.image, 4: torch.nn.functional.one_hot(labels, 4).double() * 2.0}
     network.zero_grad()
-    loss.backward()
-    for level in (1, 3):
-        for name, p in network.layer(level).named_parameters():
-            torch.testing.assert_close(local[f"{level - 1}.{name}"], p.grad)
+    network.requires_grad_()
+    correct = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    for level in network.levels:
+        layer = network.layer(level)
+        h = sum((x[s] @ layer.weights[str(s)] for s in network.sources(level)), start=layer.bias).relu()
+        (-layer.logistic.log_p_correct(network.goodness.value(h), correct).mean()).backward()
+    torch.testing.assert_close(local, gradients(network))
 
 
 def test_a_different_batch_order_permutes_the_results(tiny, cases):

@@ -1,0 +1,39 @@
+"""What the README shows works as it stands."""
+
+import re
+from pathlib import Path
+
+import ffrec
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_example_runs(monkeypatch, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(example.splitlines()) == 5
+    brief = ffrec.recipe("recurrent-digits").override({"epochs": 1})
+    monkeypatch.setattr(ffrec, "recipe", lambda name: brief if name == brief.name else None)
+    exec(example, {})
+    assert 0 <= float(capsys.readouterr().out) < 90
+
+
+def test_every_command_it_shows_exists():
+    from typer.testing import CliRunner
+
+    from cli.__main__ import app
+
+    shown = set(re.findall(r"^ffrec (\w+)", README, re.MULTILINE))
+    assert {"ls", "train", "evaluate", "plot"} <= shown
+    for command in shown:
+        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+
+
+def test_every_recipe_it_shows_exists():
+    for name in re.findall(r"ffrec train ([\w-]+)", README):
+        assert name in ffrec.RECIPES
+
+
+def test_every_file_it_links_to_exists():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
