@@ -115,7 +115,7 @@ class TrainingConfig:
     weight_decay: NonNegativeFloat = 0.0
     """Weight decay of all weights; biases have none."""
     schedule: str = "half-linear"
-    """A schedule of `ffrec.train.SCHEDULES`, or any class of torch.optim.lr_scheduler."""
+    """A schedule of `ffrec.optimise.SCHEDULES`, or any class of torch.optim.lr_scheduler."""
     schedule_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

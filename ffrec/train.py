@@ -1,7 +1,6 @@
 """The one training loop. It writes nothing to a terminal: it yields events."""
 
 import contextlib
-import inspect
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -12,20 +11,14 @@ import torch
 from torch import Tensor
 
 from ffrec.checkpoint import RunFolder
-from ffrec.config import ConfigError, Recipe, TrainingConfig
+from ffrec.config import Recipe
 from ffrec.evaluate import evaluate_images
 from ffrec.images import Images, silence
 from ffrec.negatives import NEGATIVES
 from ffrec.networks.recurrent import Recurrent
+from ffrec.optimise import make_optimiser, make_scheduler
 
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda _done: 1.0,
-    "half-linear": lambda done: min(1.0, 2 * (1 - done)),
-    "linear": lambda done: 1 - done,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-}
 
 
 class Diverged(Exception):
@@ -68,45 +61,6 @@ def precision(name: str, device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def make_optimiser(network: Recurrent, training: TrainingConfig) -> torch.optim.Optimizer:
-    """The recipe's torch.optim optimiser, with weight decay on weights only; raises ConfigError."""
-    kind = getattr(torch.optim, training.optimiser, None)
-    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
-        raise ConfigError(f"optimiser: expected a class of torch.optim, found {training.optimiser!r}")
-    groups = []
-    for module, rate in ((network.layers, training.rate), (network.readout, training.softmax_rate)):
-        named = list(module.named_parameters())
-        for bias, decay in ((False, training.weight_decay), (True, 0.0)):
-            parameters = [p for name, p in named if name.endswith("bias") == bias]
-            groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
-    try:
-        return kind(groups, **training.optimiser_options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"optimiser_options: torch.optim.{training.optimiser} says: {error}") from None
-
-
-def make_scheduler(
-    optimiser: torch.optim.Optimizer, training: TrainingConfig, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """The recipe's learning-rate schedule, advanced once an update; raises ConfigError."""
-    if training.schedule in SCHEDULES:
-        shape = SCHEDULES[training.schedule]
-        return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: shape(min(step / steps, 1.0)))
-    kind = getattr(torch.optim.lr_scheduler, training.schedule, None)
-    if (
-        not (isinstance(kind, type) and issubclass(kind, torch.optim.lr_scheduler.LRScheduler))
-        or "metrics" in inspect.signature(kind.step).parameters
-    ):
-        raise ConfigError(
-            f"schedule: expected {', '.join(SCHEDULES)} or a class of torch.optim.lr_scheduler that needs no "
-            f"metric, found {training.schedule!r}"
-        )
-    try:
-        return kind(optimiser, **training.schedule_options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"schedule_options: {training.schedule} says: {error}") from None
-
-
 class Trainer:
     """A network in training: its data, its negatives, its optimiser, and how far it has come.
 
@@ -132,7 +86,7 @@ class Trainer:
         self.network = Recurrent(recipe.network, self.images.features, classes, drawn).to(self.device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.steps = math.ceil(len(images) / training.batch)
-        self.optimiser = make_optimiser(self.network, training)
+        self.optimiser = make_optimiser(self.network.layers, self.network.readout, training)
         self.scheduler = make_scheduler(self.optimiser, training, self.steps * training.epochs)
         self.epoch, self.step = 0, 0
         self.history = torch.zeros(self.steps, 2 * len(recipe.network.hidden) + 1, device=self.device)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 GOODNESS, LAYER, RECURRENT = "ffrec/goodness.py", "ffrec/layer.py", "ffrec/networks/recurrent.py"
-TRAIN, EVALUATE, CHECKPOINT = "ffrec/train.py", "ffrec/evaluate.py", "ffrec/checkpoint.py"
+TRAIN, OPTIMISE = "ffrec/train.py", "ffrec/optimise.py"
+EVALUATE, CHECKPOINT = "ffrec/evaluate.py", "ffrec/checkpoint.py"
 IDX, IMAGES, NEGATIVES, REPORT = "corpora/idx.py", "ffrec/images.py", "ffrec/negatives.py", "ffrec/report.py"
 
 MUTANTS = [
@@ -61,9 +62,9 @@ MUTANTS = [
     ),
     (EVALUATE, "truth * network.classes + judged", "judged * network.classes + truth", "evaluate"),
     (EVALUATE, ".stack(layers).sum(0)", ".stack(layers)[0]", "evaluate"),
-    (TRAIN, "min(1.0, 2 * (1 - done))", "min(1.0, 1 - done)", "train"),
+    (OPTIMISE, "min(1.0, 2 * (1 - done))", "min(1.0, 1 - done)", "train"),
     (TRAIN, "1_000_003 + self.epoch", "1_000_003", "train"),
-    (TRAIN, "(True, 0.0)", "(True, training.weight_decay)", "train"),
+    (OPTIMISE, "(True, 0.0)", "(True, training.weight_decay)", "train"),
     (TRAIN, "self.generator.set_state(state", "(state", "train"),
     (TRAIN, "self.check()\n                    self.save", "self.save", "train"),
     (CHECKPOINT, "if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),

@@ -16,6 +16,7 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "report": {"checkpoint"},
     "pictures": {"checkpoint"},
     "recipes": {"config"},
+    "optimise": {"config"},
     "baselines": {"layer", "networks"},
 }
 FILES = sorted((ROOT / "ffrec").rglob("*.py")) + sorted((ROOT / "corpora").rglob("*.py"))

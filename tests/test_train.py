@@ -7,9 +7,10 @@ from ffrec.checkpoint import RunFolder
 from ffrec.config import ConfigError, TrainingConfig
 from ffrec.evaluate import evaluate_images
 from ffrec.images import Images
+from ffrec.optimise import SCHEDULES, make_optimiser
 from ffrec.recipes import recipe
 from ffrec.runs import configuration, resume
-from ffrec.train import SCHEDULES, Diverged, Epoch, Interrupted, Trainer, Update, make_optimiser, precision
+from ffrec.train import Diverged, Epoch, Interrupted, Trainer, Update, precision
 
 
 def blobs(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,7 +154,7 @@ def test_a_wrong_optimiser_or_schedule_is_named(fields, words):
 def test_weights_decay_and_biases_do_not():
     training = TrainingConfig(weight_decay=0.3, rate=1e-2, softmax_rate=2e-2)
     network = make().network
-    groups = make_optimiser(network, training).param_groups
+    groups = make_optimiser(network.layers, network.readout, training).param_groups
     held = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     assert len(held) == len(list(network.parameters()))
     for name, parameter in network.named_parameters():
