@@ -1,6 +1,7 @@
 """`ffrec report`: the table of results, made from run folders."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +20,9 @@ def report(
         Path | None, typer.Option(help="Write what each recipe reached to this file, for `ffrec ls`.")
     ] = None,
 ) -> None:
-    """Write a page with pictures for every finished run, or the table of their results."""
+    """Write a page with pictures for every run that has finished an epoch, or the table of results."""
     from ffrec import report as write
     from ffrec.checkpoint import RunFolder, write_atomic
-    from ffrec.config import ConfigError
     from ffrec.pictures import draw
     from ffrec.recipes import RECIPES
     from ffrec.runs import plain
@@ -31,7 +31,7 @@ def report(
     defaults = {name: plain(make()) for name, make in RECIPES.items()}
     if not (results or into or expected):
         for run in found:
-            if run.result:
+            if run.metrics:
                 folder = RunFolder(run.path)
                 print(write.page(folder, draw(folder)))
     if results:
@@ -39,9 +39,16 @@ def report(
     if expected:
         write_atomic(expected, (json.dumps(write.expected(found, defaults), indent=2) + "\n").encode())
     if into:
-        before, start, rest = into.read_text().partition(START)
-        _, end, after = rest.partition(END)
-        if not (start and end):
-            raise ConfigError(f"{into}: expected the lines {START} and {END}, found none: add them")
-        table = write.results_table(found, defaults)
-        write_atomic(into, f"{before}{START}\n{table}\n{END}{after}".encode())
+        put_between(into, write.results_table(found, defaults))
+
+
+def put_between(file: Path, table: str) -> None:
+    """Replace what stands between the two marker lines and nothing else; raises ConfigError without them."""
+    from ffrec.checkpoint import write_atomic
+    from ffrec.config import ConfigError
+
+    text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines
+    marked = re.search(rf"^{START}\r?\n(.*?)^{END}\r?$", text, re.DOTALL | re.MULTILINE)
+    if not marked:
+        raise ConfigError(f"{file}: expected the lines {START} and {END}, found none: add them")
+    write_atomic(file, f"{text[: marked.start(1)]}{table}\n{text[marked.end(1) :]}".encode())

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from ffrec.checkpoint import RunError, RunFolder, write_atomic
@@ -17,11 +20,17 @@ Array = NDArray[Any]
 GOOD, BAD, QUIET = "#0072b2", "#d55e00", "#888888"  # told apart by colour-blind readers too
 
 
+class NothingToDraw(RunError):
+    """A run that does not hold yet what a picture is made from."""
+
+
 def examples(run: RunFolder) -> dict[str, Array]:
-    """What a finished run kept for its pictures; raises RunError if it has not finished."""
+    """What a finished run kept for its pictures; raises NothingToDraw if it has not."""
     file = run.path / "examples.safetensors"
     if not file.is_file():
-        raise RunError(f"{run.path} has no examples.safetensors: train it to the end with --resume first")
+        raise NothingToDraw(
+            f"{run.path} has no examples.safetensors: train it to the end with --resume first"
+        )
     return safetensors.numpy.load(file.read_bytes())
 
 
@@ -32,12 +41,15 @@ def centred(goodness: Array) -> Array:
 
 
 def heat_map(run: RunFolder) -> Figure:
-    """Goodness of every label over the iterations: the network making up its mind (Hinton 2022 §3.4)."""
+    """Goodness of every label over the iterations: the network making up its mind (Hinton 2022 §3.4).
+
+    Each image stands beside its map `(classes, iterations)`; goodness is less each iteration's mean.
+    """
     kept, (first, last) = examples(run), run.config["recipe"]["network"]["window"]
     count = len(kept["truth"])
     columns = (count + 1) // 2
-    figure = Figure(figsize=(3.3 * columns, 6.4), layout="constrained")
-    grid = figure.add_gridspec(2, 2 * columns, width_ratios=[1, 2.2] * columns)
+    figure = Figure(figsize=(3.9 * columns, 7.2), layout="constrained")
+    grid = figure.add_gridspec(2, 2 * columns, width_ratios=[1.3, 2.4] * columns)
     for case in range(count):
         row, column = divmod(case, columns)
         picture = figure.add_subplot(grid[row, 2 * column])
@@ -48,77 +60,116 @@ def heat_map(run: RunFolder) -> Figure:
         judged = int(kept["goodness"][first - 1 : last, case].mean(0).argmax())
         mind(axes, seen, int(kept["truth"][case]), judged, first, last)
     figure.suptitle(
-        "Goodness of every label, iteration by iteration (brighter: better than the average label)"
+        "Goodness of every label, iteration by iteration, less the labels’ mean (brighter: better)",
+        fontsize=15,
     )
+    key = [marker(GOOD, "true label"), marker(BAD, "wrong label that was judged better")]
+    key.append(
+        Line2D([], [], color="black", ls=":", label="between these lines goodness is averaged to judge")
+    )
+    figure.legend(handles=key, loc="outside lower center", ncols=3, frameon=False, fontsize=11)
     return figure
+
+
+def marker(colour: str, label: str = "") -> Line2D:
+    """A triangle that points at a row from the right."""
+    return Line2D([], [], color=colour, marker="<", markersize=9, ls="", clip_on=False, label=label)
 
 
 def mind(axes: Axes, seen: Array, truth: int, judged: int, first: int, last: int) -> None:
     """One heat map: labels down, iterations across; the answer, and whether it is right, above it."""
     classes, iterations = seen.shape
-    axes.imshow(seen, cmap="magma", aspect="auto", extent=(0.5, iterations + 0.5, classes - 0.5, -0.5))
+    edge = iterations + 0.5
+    shown = axes.imshow(seen, cmap="magma", aspect="auto", extent=(0.5, edge, classes - 0.5, -0.5))
+    bar = axes.figure.colorbar(shown, ax=axes, pad=0.09, fraction=0.06)
+    bar.ax.tick_params(labelsize=8, length=2)
+    bar.locator = MaxNLocator(4)
+    bar.outline.set_visible(False)
     axes.set_yticks(range(classes))
-    axes.set_xticks(range(1, iterations + 1))
-    axes.axvline(first - 0.5, color="white", lw=1, ls=":")
-    axes.axvline(last + 0.5, color="white", lw=1, ls=":")
-    axes.get_yticklabels()[truth].set(color=GOOD, fontweight="bold")
-    if judged == truth:
-        axes.set_title(f"{judged}", color=GOOD, fontweight="bold")
-    else:
-        axes.get_yticklabels()[judged].set(color=BAD, fontweight="bold")
-        axes.set_title(f"{judged}, in truth {truth}", color=BAD, fontweight="bold")
-    axes.set_xlabel("iteration")
-    axes.tick_params(labelsize=8, length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    inside = 0.008 * iterations  # keeps the lines off the frame
+    for border in (first - 0.5 + inside, last + 0.5 - inside):
+        axes.axvline(border, color="white", lw=1.5, ls=":")
+    for label, colour in {judged: BAD, truth: GOOD}.items():  # truth last: it wins where both are one
+        axes.get_yticklabels()[label].set(color=colour, fontweight="bold")
+        pointer = marker(colour)
+        pointer.set(xdata=[edge + 0.035 * iterations], ydata=[label])
+        axes.add_line(pointer)
+    right = judged == truth
+    title = f"{judged}" if right else f"{judged}, in truth {truth}"
+    axes.set_title(title, color=GOOD if right else BAD, fontweight="bold", fontsize=14)
+    axes.set(xlabel="iteration", ylabel="label", xlim=(0.5, edge))
+    axes.tick_params(labelsize=9, length=0)
 
 
 def learning_curve(run: RunFolder) -> Figure:
-    """Validation errors and every layer's pairwise accuracy, against epochs."""
+    """Validation errors (logarithmic) and every layer's pairwise accuracy, in percent, against epochs."""
     metrics = run.metrics()
     if not metrics:
-        raise RunError(f"{run.path} has no finished epoch to draw: train it further with --resume")
-    figure = Figure(figsize=(10, 4), layout="constrained")
+        raise NothingToDraw(f"{run.path} has no finished epoch to draw: train it further with --resume")
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
     errors, pairs = figure.subplots(1, 2)
     validated = [record for record in metrics if "validation" in record]
-    for key, label, colour in (
-        ("error_goodness", "by goodness", GOOD),
-        ("error_softmax", "by one-pass softmax", BAD),
+    for key, label, colour, style in (
+        ("error_goodness", "by goodness", GOOD, "o-"),
+        ("error_softmax", "by one-pass softmax", BAD, "s--"),
     ):
         epochs = [record["epoch"] for record in validated]
-        errors.semilogy(epochs, [r["validation"][key] for r in validated], "o-", color=colour, label=label)
-    errors.set(xlabel="epoch", ylabel="validation error, %")
-    errors.legend()
-    for layer in range(len(metrics[0]["pairwise_accuracy"])):
+        errors.semilogy(epochs, [r["validation"][key] for r in validated], style, color=colour, label=label)
+    errors.set(xlabel="epoch", ylabel="validation error, %", title="Labels judged on validation images")
+    plain_ticks(errors)
+    layers = len(metrics[0]["pairwise_accuracy"])
+    for layer, colour in enumerate(colormaps["viridis"](np.linspace(0, 0.8, layers))):
         shares = [100 * record["pairwise_accuracy"][layer] for record in metrics]
-        pairs.plot([record["epoch"] for record in metrics], shares, label=f"hidden layer {layer + 1}")
-    pairs.set(xlabel="epoch", ylabel="true label above the negative one, %")
-    pairs.legend()
+        pairs.plot(
+            [record["epoch"] for record in metrics],
+            shares,
+            ".-",
+            color=colour,
+            label=f"hidden layer {layer + 1}",
+        )
+    pairs.set(
+        xlabel="epoch", ylabel="true label above the negative one, %", title="Training pairs told apart"
+    )
     for axes in (errors, pairs):
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.grid(alpha=0.3, which="both")
+        axes.legend()
     return figure
 
 
+def plain_ticks(axes: Axes) -> None:
+    """Numbers such as 1.6 instead of 1.6 × 10⁰ on a logarithmic axis, sparse if it is long."""
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(ScalarFormatter() if high < 10 * low else NullFormatter())
+
+
 def receptive_fields(run: RunFolder) -> Figure:
-    """What 100 units of the first hidden layer look for in the image (Hinton 2022, figure 2)."""
+    """Weights `(pixels, units)` of 100 units of hidden layer 1, as images (Hinton 2022, figure 2)."""
     saved = run.load()
     if saved is None:
-        raise RunError(f"{run.path} has no checkpoint yet: train it first")
+        raise NothingToDraw(f"{run.path} has no checkpoint yet: train it first")
     weights, shape = saved[1]["layers.0.weights.0"].numpy(), examples(run)["images"].shape[1:]
     count = min(100, weights.shape[1])
-    figure = Figure(figsize=(9, 9.4), layout="constrained")
-    grid = figure.subplots(10, 10).flat
-    for unit, axes in enumerate(grid):
+    rows = -(-count // 10)
+    figure = Figure(figsize=(9, 0.9 * rows + 0.6), layout="constrained")
+    for unit, axes in enumerate(figure.subplots(rows, 10, squeeze=False).flat):
         axes.set_axis_off()
         if unit < count:
             field = weights[:, unit].reshape(shape)
             limit = np.abs(field).max()
             axes.imshow(field, cmap="RdBu_r", vmin=-limit, vmax=limit)
     permuted = run.config["recipe"]["training"]["permute"] is not None
-    figure.suptitle("First hidden layer: incoming weights" + (" (pixels are permuted)" if permuted else ""))
+    figure.suptitle(
+        f"Incoming weights of {count} units of hidden layer 1 (red: positive, blue: negative; own scales)"
+        + ("\nThe pixels are permuted" if permuted else "")
+    )
     return figure
 
 
 def goodness_histograms(run: RunFolder) -> Figure:
-    """Goodness of true and of wrong labels in every layer, and the threshold between them."""
+    """Goodness of true and of wrong labels `(layers, cases)` in every layer, and the threshold."""
     kept, threshold = examples(run), run.config["recipe"]["network"]["threshold"]
     layers = len(kept["positive"])
     figure = Figure(figsize=(4.5 * layers, 3.6), layout="constrained")
@@ -142,12 +193,20 @@ PICTURES: dict[str, Callable[[RunFolder], Figure]] = {
 
 
 def draw(run: RunFolder) -> list[Path]:
-    """Draw every picture into `pictures/` of a finished run; returns their paths. Raises RunError."""
-    (run.path / "pictures").mkdir(exist_ok=True)
+    """Draw what the run has material for into its `pictures/`; returns the paths.
+
+    Raises NothingToDraw, a RunError, if that is nothing at all.
+    """
     paths = []
     for name, picture in PICTURES.items():
         png = io.BytesIO()
-        picture(run).savefig(png, format="png", dpi=110)
+        try:
+            picture(run).savefig(png, format="png", dpi=110)
+        except NothingToDraw:
+            continue
         paths.append(run.path / "pictures" / f"{name}.png")
+        paths[-1].parent.mkdir(exist_ok=True)
         write_atomic(paths[-1], png.getvalue())
+    if not paths:
+        raise NothingToDraw(f"{run.path} holds nothing to draw yet: train it for an epoch with --resume")
     return paths

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import shlex
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping
@@ -38,10 +39,30 @@ def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {**recipe["network"], **recipe["training"]}
 
 
-def overrides(recipe: Mapping[str, Any], default: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The fields in which a run's recipe differs from the recipe of that name."""
+def toml(value: Any) -> str:
+    """A JSON value in the TOML that `--set` reads."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(toml(part) for part in value) + "]"
+    return json.dumps(value)
+
+
+def options(run: Summary, default: Mapping[str, Any] | None) -> str:
+    """What turns `ffrec train RECIPE` into this run, but for its seed; "" if nothing does.
+
+    A recipe that has no default any more is told by all of its settings.
+    """
     base = flat(default) if default else {}
-    return {key: value for key, value in flat(recipe).items() if base and base.get(key) != value}
+    changed = {
+        key: value
+        for key, value in flat(run.config["recipe"]).items()
+        if key not in base or base[key] != value
+    }
+    words = [f" --set {shlex.quote(f'{key}={toml(value)}')}" for key, value in changed.items()]
+    if run.config["precision"] != "fp32":
+        words.append(f" --precision {run.config['precision']}")
+    return "".join(words)
 
 
 def spread(values: list[float]) -> str:
@@ -53,14 +74,14 @@ def spread(values: list[float]) -> str:
 def finished(
     runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
 ) -> dict[tuple[str, str, str], list[Summary]]:
-    """Runs that have a result, by recipe name, overrides (as JSON), and device with torch's version."""
+    """Runs that have a result, by recipe name, options that change it, and device with torch's version."""
     groups: dict[tuple[str, str, str], list[Summary]] = defaultdict(list)
     for run in runs:
         if run.result:
-            recipe = run.config["recipe"]
-            changed = json.dumps(overrides(recipe, defaults.get(recipe["name"])))
+            name = run.config["recipe"]["name"]
+            changed = options(run, defaults.get(name))
             where = f"{run.result['device']}, torch {run.environment.get('torch')}"
-            groups[recipe["name"], changed, where].append(run)
+            groups[name, changed, where].append(run)
     return groups
 
 
@@ -70,16 +91,16 @@ def test_error(runs: list[Summary], key: str) -> str:
 
 
 def expected(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """What every recipe was measured to reach, as it is, by name."""
-    return {
-        name: f"{test_error(members, 'error_goodness')} % (n = {len(members)}; {where})"
-        for (name, changed, where), members in finished(runs, defaults).items()
-        if changed == "{}"
-    }
+    """What every recipe was measured to reach, as it is, by name; one entry may speak of several devices."""
+    reached: dict[str, list[str]] = defaultdict(list)
+    for (name, changed, where), members in finished(runs, defaults).items():
+        if not changed:
+            reached[name].append(f"{test_error(members, 'error_goodness')} % (n = {len(members)}; {where})")
+    return {name: "; ".join(found) for name, found in reached.items()}
 
 
 def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> str:
-    """A Markdown table of finished runs: one row per recipe, overrides and device, averaged over seeds.
+    """A Markdown table of finished runs: one row per recipe, options and device, averaged over seeds.
 
     `defaults` holds the plain configuration of every recipe by name.
     """
@@ -90,12 +111,8 @@ def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
     ]
     for (name, changed, where), members in finished(runs, defaults).items():
         recipe, results = members[0].config["recipe"], [run.result for run in members if run.result]
-        settings = "".join(
-            f" --set {key}={json.dumps(value, separators=(',', ':'))}"
-            for key, value in json.loads(changed).items()
-        )
         cells = [
-            f"`ffrec train {name}{settings} --seed S`",
+            f"`ffrec train {name}{changed} --seed S`",
             " × ".join(str(units) for units in recipe["network"]["hidden"]),
             str(recipe["training"]["epochs"]),
             f"{len(results)} ({', '.join(str(result['seed']) for result in results)})",
@@ -105,7 +122,7 @@ def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
             f"{statistics.mean(result['seconds'] for result in results) / 60:.1f}",
             where,
         ]
-        rows.append("| " + " | ".join(cells) + " |")
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
 
 
@@ -127,7 +144,8 @@ def page(run: RunFolder, pictures: list[Path]) -> Path:
         data = base64.b64encode(picture.read_bytes()).decode()
         caption = html.escape(picture.stem.replace("_", " "))
         parts.append(f'<h2>{caption}</h2><img alt="{caption}" src="data:image/png;base64,{data}">')
-    held = {"paper": recipe["paper"], **flat(recipe), **run.environment}
+    top = {"paper": recipe["paper"], "data": recipe["data"], "precision": run.config["precision"]}
+    held = {**top, **flat(recipe), **run.environment}
     cells = (f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in held.items())
     parts.append(f"<h2>configuration</h2><table>{''.join(cells)}</table>")
     head = (

@@ -6,6 +6,8 @@ import torch
 from ffrec.config import RecurrentConfig
 from ffrec.networks.recurrent import Recurrent
 
+torch.set_num_threads(1)  # the networks of the tests are too small for more
+
 
 @pytest.fixture
 def generator() -> torch.Generator:

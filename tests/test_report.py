@@ -1,6 +1,8 @@
 """Reports: the right numbers in the right rows, and pictures that show what the folder holds."""
 
+import itertools
 import math
+import shlex
 import struct
 
 import numpy as np
@@ -8,8 +10,11 @@ import pytest
 import safetensors.numpy
 import torch
 
+from cli.options import parse_settings
+from cli.report import report as report_command
 from ffrec import pictures, report
 from ffrec.checkpoint import RunError, RunFolder
+from ffrec.config import ConfigError
 from ffrec.recipes import RECIPES, recipe
 from ffrec.runs import configuration, plain
 
@@ -57,9 +62,85 @@ def test_the_table_averages_seeds_and_keeps_overrides_apart(runs):
     assert "`ffrec train recurrent-digits --seed S`" in first
     assert "| 3 (0, 1, 2) |" in first
     assert "| 1.0 | cpu, torch " in first  # minutes: mean of 0, 1 and 2
-    assert "--set hidden=[9,8] --set epochs=7" in second
+    assert "--set 'hidden=[9,8]' --set epochs=7" in second
     assert "| 9 × 8 | 7 | 1 (5) | 6.25 | 7.50 |" in second
     assert len(head.split("|")) == len(first.split("|")) == len(second.split("|"))
+    assert "(9)" not in first + second  # the unfinished run's seed
+
+
+def test_precisions_devices_and_unknown_recipes_are_not_averaged(tmp_path):
+    digits = recipe("recurrent-digits")
+    result(RunFolder.create(tmp_path / "fp32", configuration(digits, 0, "fp32")), 1.0, 1.0)
+    result(RunFolder.create(tmp_path / "bf16", configuration(digits, 1, "bf16")), 2.0, 2.0)
+    for error, changed in ((3.0, digits), (4.0, digits.override({"epochs": 3}))):
+        config = configuration(changed, 0, "fp32")
+        config["recipe"]["name"] = "no-longer-there"
+        result(RunFolder.create(tmp_path / f"gone{error}", config), error, error)
+    elsewhere = RunFolder.create(tmp_path / "elsewhere", configuration(digits, 2, "fp32"))
+    result(elsewhere, 5.0, 5.0)
+    elsewhere.write_json("result.json", elsewhere.read_json("result.json") | {"device": "cuda"})
+    rows = report.results_table(report.summaries(tmp_path), DEFAULTS).splitlines()[2:]
+    assert len(rows) == 5
+    assert not any("±" in row for row in rows)
+    assert [row.count("--precision bf16") for row in rows if "| 2.00 |" in row] == [1]
+    assert sum("--precision" in row for row in rows) == 1
+    runs = [run for run in report.summaries(tmp_path) if run.path.name != "elsewhere"]
+    assert list(report.expected(runs, DEFAULTS)) == ["recurrent-digits"]
+    assert report.expected(runs, DEFAULTS)["recurrent-digits"].startswith("1.00 % (n = 1")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"hidden": [9, 8], "skip": [[0, 2]]},
+        {"objective": "min", "threshold": -1.0},
+        {"optimiser_options": {"betas": [0.8, 0.9]}, "rate": 1e-5, "permute": 1},
+    ],
+)
+def test_the_command_of_a_row_makes_its_configuration(tmp_path, values):
+    asked = configuration(recipe("recurrent-digits").override(values), 0, "fp32")
+    result(RunFolder.create(tmp_path / "run", asked), 1.0, 1.0)
+    row = report.results_table(report.summaries(tmp_path), DEFAULTS).splitlines()[2]
+    words = shlex.split(row.split("`")[1])
+    assert words[:3] == ["ffrec", "train", "recurrent-digits"]
+    told = parse_settings([after for word, after in itertools.pairwise(words) if word == "--set"])
+    assert sorted(told) == sorted(values)
+    assert plain(recipe("recurrent-digits").override(told)) == asked["recipe"]
+
+
+def put_into(runs, file):
+    report_command(runs, results=False, into=file, expected=None)
+
+
+def test_the_table_replaces_what_stands_between_the_marker_lines_only(runs, tmp_path):
+    before = "# é, ends of lines as on Windows\r\nthe table follows <!-- results -->\r\n"
+    after = "<!-- /results -->\r\nafter\r\n\r\n"
+    for old in ("", "old\r\nrows\r\n"):
+        file = tmp_path / "README.md"
+        file.write_bytes(f"{before}<!-- results -->\r\n{old}{after}".encode())
+        put_into(runs, file)
+        table = report.results_table(report.summaries(runs), DEFAULTS)
+        assert file.read_bytes() == f"{before}<!-- results -->\r\n{table}\n{after}".encode()
+        put_into(runs, file)  # again: nothing changes
+        assert file.read_bytes() == f"{before}<!-- results -->\r\n{table}\n{after}".encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "none",
+        "<!-- results -->\nno end\n",
+        "in prose: <!-- results --> and <!-- /results -->\n",
+        "<!-- /results -->\nthe wrong way round\n<!-- results -->\n",
+    ],
+)
+def test_a_file_without_marker_lines_is_left_alone(runs, tmp_path, text):
+    file = tmp_path / "README.md"
+    file.write_bytes(text.encode())
+    with pytest.raises(ConfigError, match="expected the lines"):
+        put_into(runs, file)
+    assert file.read_bytes() == text.encode()
 
 
 def test_what_to_expect_is_what_unchanged_recipes_reached(runs):
@@ -84,6 +165,7 @@ def finished(tmp_path, generator):
         "positive": 1 + drawn.random((2, CASES), dtype=np.float32),
         "negative": drawn.random((2, CASES), dtype=np.float32),
     }
+    kept["goodness"][:, 0, 3] += 1  # the first image is judged right
     (run.path / "examples.safetensors").write_bytes(safetensors.numpy.save(kept))
     result(run, 2.0, 3.0)
     return run
@@ -91,27 +173,56 @@ def finished(tmp_path, generator):
 
 def test_the_heat_map_shows_centred_goodness_and_the_right_answer(finished):
     kept = pictures.examples(finished)
-    axes = pictures.heat_map(finished).axes
+    axes = [part for part in pictures.heat_map(finished).axes if part.images]  # no colour bars
+    titles = set()
     for case in range(SHOWN):
         image, mind = axes[2 * case].images[0].get_array(), axes[2 * case + 1].images[0].get_array()
         assert np.array_equal(image, kept["images"][case])
+        assert mind.shape == (CLASSES, ITERATIONS)
         goodness = kept["goodness"][:, case]
         np.testing.assert_allclose(mind, (goodness - goodness.mean(1, keepdims=True)).T)
         judged, truth = goodness[2:5].mean(0).argmax(), kept["truth"][case]
         expected = f"{judged}" if judged == truth else f"{judged}, in truth {truth}"
         assert axes[2 * case + 1].get_title() == expected
+        colour = pictures.GOOD if judged == truth else pictures.BAD
+        assert axes[2 * case + 1].title.get_color() == colour
+        titles.add(colour)
+        *window, last = axes[2 * case + 1].lines
+        rows = {
+            line.get_color(): list(line.get_ydata()) for line in (*window, last) if line.get_marker() == "<"
+        }
+        assert rows == {pictures.GOOD: [truth]} | ({} if judged == truth else {pictures.BAD: [judged]})
+        borders = [line.get_xdata()[0] for line in window if line.get_marker() == "None"]
+        assert borders == pytest.approx([2.5, 5.5], abs=0.1)  # iterations 3 to 5 judge
+    assert titles == {pictures.GOOD, pictures.BAD}
 
 
 def test_receptive_fields_are_columns_of_the_weights(finished):
     weights = finished.load()[1]["layers.0.weights.0"].numpy()
     axes = pictures.receptive_fields(finished).axes
     assert len(axes) == 100
-    np.testing.assert_array_equal(axes[37].images[0].get_array(), weights[:, 37].reshape(8, 8))
+    for unit in (0, 37, 99):
+        image = axes[unit].images[0]
+        np.testing.assert_array_equal(image.get_array(), weights[:, unit].reshape(8, 8))
+        assert image.get_clim()[0] == -image.get_clim()[1]  # zero has the middle colour
+
+
+def test_few_units_are_all_drawn_and_permuted_pixels_are_said_to_be(finished):
+    finished.save(2, {"layers.0.weights.0": torch.ones(64, 13)}, {})
+    figure = pictures.receptive_fields(finished)
+    assert sum(bool(axes.images) for axes in figure.axes) == 13
+    assert "permuted" not in figure.get_suptitle()
+    config = finished.config
+    config["recipe"]["training"]["permute"] = 0
+    finished.write_json("config.json", config)
+    assert "permuted" in pictures.receptive_fields(finished).get_suptitle()
 
 
 def test_histograms_count_every_case(finished):
     for axes in pictures.goodness_histograms(finished).axes:
-        assert sum(bar.get_height() for bar in axes.patches) == 2 * CASES
+        heights = [bar.get_height() for bar in axes.patches]
+        half = len(heights) // 2
+        assert sum(heights[:half]) == sum(heights[half:]) == CASES
         assert axes.lines[0].get_xdata()[0] == 1.0
 
 
@@ -119,6 +230,7 @@ def test_the_learning_curve_is_the_metrics(finished):
     errors, pairs = pictures.learning_curve(finished).axes
     assert errors.lines[0].get_ydata().tolist() == [9.0, 4.5]
     assert errors.lines[1].get_ydata().tolist() == [8.0, 4.0]
+    assert errors.get_yscale() == "log"
     assert [line.get_ydata()[0] for line in pairs.lines] == [80.0, 90.0]
 
 
@@ -143,6 +255,31 @@ def test_the_page_escapes_what_it_is_told(finished):
     assert page.count("&lt;script&gt;") == 2
 
 
-def test_an_unfinished_run_cannot_be_drawn(runs):
-    with pytest.raises(RunError, match="train it to the end"):
+def test_other_data_make_other_pictures(finished, monkeypatch):
+    monkeypatch.delitem(pictures.PICTURES, "receptive_fields")  # slow to draw
+    before = {path.stem: path.read_bytes() for path in pictures.draw(finished)}
+    kept = pictures.examples(finished)
+    kept["goodness"] = np.flip(kept["goodness"], 0).copy()
+    (finished.path / "examples.safetensors").write_bytes(safetensors.numpy.save(kept))
+    after = {path.stem: path.read_bytes() for path in pictures.draw(finished)}
+    assert {name for name in before if before[name] != after[name]} == {"heat_map"}
+
+
+def test_a_run_under_way_has_a_learning_curve_and_a_page(runs):
+    run = RunFolder(runs / "unfinished")
+    run.append_metrics({"epoch": 1, "pairwise_accuracy": [0.8, 0.9]})  # not validated yet
+    paths = pictures.draw(run)
+    assert [path.stem for path in paths] == ["learning_curve"]
+    assert report.page(run, paths).read_text().count("data:image/png;base64,") == 1
+
+
+def test_a_damaged_run_is_an_error_not_a_missing_picture(finished):
+    next(finished.checkpoints.glob("*/weights.safetensors")).write_bytes(b"damaged")
+    with pytest.raises(RunError, match="is damaged"):
+        pictures.draw(finished)
+
+
+def test_a_run_without_an_epoch_cannot_be_drawn(runs):
+    with pytest.raises(RunError, match="nothing to draw yet: train it"):
         pictures.draw(RunFolder(runs / "unfinished"))
+    assert not (runs / "unfinished" / "pictures").exists()
