@@ -11,8 +11,8 @@ from torch.nn.functional import logsigmoid
 
 def mean_square(h: Tensor) -> Tensor:
     """Σⱼ hⱼ² / units, over the last axis: `(..., units)` to `(...)`."""
-    squares: Tensor = torch.linalg.vecdot(h, h)
-    return squares / h.shape[-1]
+    length: Tensor = torch.linalg.vector_norm(h, dim=-1)  # one pass; a product would be written out first
+    return length.square() / h.shape[-1]
 
 
 class Goodness(ABC):

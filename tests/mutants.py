@@ -24,7 +24,7 @@ MUTANTS = [
     (GOODNESS, "2 * self.sign", "self.sign", "goodness"),
     (GOODNESS, "logsigmoid(correct *", "logsigmoid(", "goodness"),
     (GOODNESS, "torch.sigmoid(-logit)", "torch.sigmoid(logit)", "goodness"),
-    (GOODNESS, "squares / h.shape[-1]", "squares", "goodness layer"),
+    (GOODNESS, "length.square() / h.shape[-1]", "length.square()", "goodness layer"),
     (LAYER, ".clamp_min(SMALLEST_RMS)", "", "layer"),
     (LAYER, "/ fan_in**0.5", "/ fan_in", "recurrent layer"),
     (LAYER, "sent + onto", "sent", "layer"),
@@ -35,7 +35,7 @@ MUTANTS = [
     (LAYER, "labels] -= 1", "labels] += 1", "layer"),
     (LAYER, ".to(self.weight.dtype) / len(labels)", "", "layer"),
     (RECURRENT, "[labels] * self.classes**0.5", "[labels]", "recurrent"),
-    (RECURRENT, ".to(told.dtype) * self.classes**0.5", ".to(told.dtype)", "recurrent"),
+    (RECURRENT, ".to(frames.dtype) * self.classes**0.5", ".to(frames.dtype)", "recurrent"),
     (
         RECURRENT,
         "torch.lerp(activities[level], states[level]",

@@ -186,19 +186,20 @@ class Recurrent(nn.Module):
 
         What an iteration or a label does not change (a static image) meets deltas summed over it.
         """
+        code = one_hot(labels.flatten(), self.classes).to(frames.dtype) * self.classes**0.5
         for level in self.levels:
             layer = self.layer(level)
             delta = self.stack.filled(f"delta {level}", count)  # (t, batch, 2, units)
+            summed = delta.sum(0)  # first over iterations alone: a sum over t and k at once is far slower
             for s in self.sources(level):
-                if s == 0:
-                    per_frame = "b t n" if frames.shape[1] > 1 else "b 1 n"
-                    seen_by = reduce(delta, "t b k n -> " + per_frame, "sum")
-                    layer.accumulate("0", frames.flatten(0, 1), seen_by.flatten(0, 1), scale)
-                elif s == self.top:
-                    told = reduce(delta, "t b k n -> (b k) n", "sum")
-                    code = one_hot(labels.flatten(), self.classes).to(told.dtype) * self.classes**0.5
-                    layer.accumulate(str(s), code, told, scale)
-                else:
+                if s == self.top:
+                    layer.accumulate(str(s), code, summed.flatten(0, 1), scale)
+                elif s > 0:
                     x = self.stack.filled(f"source {s}", count)
                     layer.accumulate(str(s), x.flatten(0, 2), delta.flatten(0, 2), scale)
-            layer.accumulate_bias(delta.flatten(0, 2), scale)
+                elif frames.shape[1] == 1:
+                    layer.accumulate("0", frames.squeeze(1), summed.sum(1), scale)
+                else:
+                    per_frame = reduce(delta, "t b k n -> (b t) n", "sum")
+                    layer.accumulate("0", frames.flatten(0, 1), per_frame, scale)
+            layer.accumulate_bias(summed.flatten(0, 1), scale)
