@@ -5,6 +5,7 @@ environment.json   versions, commit, command              result.json     what t
 checkpoints/step-00000123/                                 manifest.json   their SHA-256, written last
 """
 
+import copy
 import hashlib
 import io
 import json
@@ -14,7 +15,6 @@ import platform
 import shutil
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,12 @@ import torch
 from torch import Tensor
 
 KEPT = 2  # checkpoints
-STEP, UNFINISHED = "step-", ".tmp-"
+STEP, ASIDE, UNFINISHED = "step-", ".old-", ".tmp-"
+PARTS = ("weights.safetensors", "state.pt")  # of a checkpoint, beside its manifest
+IDENTITY = ("environment.json", "config.json")  # what makes a folder a run folder
+# All that this toolkit puts in a run folder; --force leaves a folder alone that holds anything else.
+FOLDERS = ("checkpoints", "pictures", "tensorboard")
+OURS = ("*.json", "metrics.jsonl", "examples.safetensors", "report.html", f"{UNFINISHED}*", *FOLDERS)
 
 
 class RunError(Exception):
@@ -42,11 +47,14 @@ def sync_folder(folder: Path) -> None:
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that a reader, now or after a crash, finds all of it or what was there before."""
     temporary = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
@@ -63,25 +71,38 @@ def to_json(value: Any, indent: int | None = 2) -> bytes:
     return (json.dumps(plain(value), indent=indent, allow_nan=False) + "\n").encode()
 
 
+def read_json(path: Path, cure: str = "restore it, or train again with --force") -> dict[str, Any]:
+    """A JSON object from a file; raises RunError, naming the file and its cure, if it is damaged."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged: expected a JSON object, found something else: {cure}")
+    return value
+
+
+def commit(source: Path) -> str | None:
+    """The commit checked out where a source file lives; None if git is missing or does not track the file."""
+    git, said = ["git", "-C", str(source.parent)], ""
+    try:
+        for ask in (["ls-files", "--error-unmatch", source.name], ["rev-parse", "HEAD"]):
+            said = subprocess.run([*git, *ask], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said
+
+
 def environment() -> dict[str, Any]:
     """Versions, platform, commit of the source if it is a checkout, and the command."""
-    try:
-        ours = version("ffrec")
-    except PackageNotFoundError:
-        ours = None
-    source = Path(__file__)
-    ask = ["git", "-C", str(source.parent), "ls-files", "--error-unmatch", source.name]
-    try:
-        tracked = subprocess.run(ask, capture_output=True).returncode == 0
-        head = subprocess.run([*ask[:3], "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    except OSError:
-        tracked, head = False, ""
+    import ffrec  # not at the top: the package imports this file while it is itself being imported
+
     return {
-        "ffrec": ours,
+        "ffrec": ffrec.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "commit": head if tracked and head else None,
+        "commit": commit(Path(__file__).resolve()),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
@@ -91,8 +112,46 @@ def on_cpu(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.cpu()
     if isinstance(value, dict):
-        return {key: on_cpu(part) for key, part in value.items()}
+        moved = copy.copy(value)  # keeps its class: a scheduler's milestones are a Counter
+        for key, part in value.items():
+            moved[key] = on_cpu(part)
+        return moved
     return type(value)(on_cpu(part) for part in value) if isinstance(value, list | tuple) else value
+
+
+def write_checkpoint(folder: Path, step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Fill a new folder with the parts of a checkpoint and, last, their manifest."""
+    # cloned, since safetensors refuses tensors that share memory
+    flat = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
+    pickled = io.BytesIO()
+    torch.save(on_cpu(state), pickled)
+    sums = {}
+    for name, data in zip(PARTS, (safetensors.torch.save(flat), pickled.getvalue()), strict=True):
+        write_atomic(folder / name, data)
+        sums[name] = hashlib.sha256(data).hexdigest()
+    write_atomic(folder / "manifest.json", to_json({"step": step, "sha256": sums}))
+
+
+def read_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor], dict[str, Any]]:
+    """Step, weights and state, on the CPU; raises RunError, before anything is parsed, if damaged."""
+    cure = f"delete {folder} to go back to the checkpoint before it"
+    manifest, files = read_json(folder / "manifest.json", cure), {}
+    step, sums = manifest.get("step"), manifest.get("sha256")
+    if not isinstance(step, int) or not isinstance(sums, dict) or sums.keys() != set(PARTS):
+        raise RunError(f"{folder / 'manifest.json'} is damaged: expected a step and two SHA-256 sums: {cure}")
+    for name, expected in sums.items():
+        file = folder / name
+        files[name] = file.read_bytes() if file.is_file() else b""
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise RunError(
+                f"{file} is damaged or missing: expected SHA-256 {expected[:16]}…, found another: {cure}"
+            )
+    try:
+        state = torch.load(io.BytesIO(files["state.pt"]), weights_only=True, map_location="cpu")
+    except Exception as error:
+        what = f"expected tensors and plain containers, found what raises {type(error).__name__}"
+        raise RunError(f"{folder / 'state.pt'} holds more than plain data: {what}: {cure}") from None
+    return step, safetensors.torch.load(files["weights.safetensors"]), state
 
 
 class RunFolder:
@@ -104,18 +163,14 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], force: bool = False) -> "RunFolder":
         """A new run; raises RunError if something is in the way (`force` replaces a run, nothing else)."""
+        folder = cls(path)
         if (path.is_dir() and any(path.iterdir())) or path.is_file():
             if not force:
                 raise RunError(
                     f"{path} exists: --resume goes on with it, --force replaces it, --out goes elsewhere"
                 )
-            if not (path / "config.json").is_file():
-                raise RunError(
-                    f"{path} is not a run folder, so --force leaves it alone: choose another --out"
-                )
-            shutil.rmtree(path)
+            folder.clear()
         path.mkdir(parents=True, exist_ok=True)
-        folder = cls(path)
         folder.write_json("environment.json", environment())
         folder.write_json("config.json", config)
         return folder
@@ -123,17 +178,37 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """A run that is there; raises RunError if it is not."""
-        if not (path / "config.json").is_file():
+        if not all((path / name).is_file() for name in IDENTITY):
             raise RunError(
                 f"{path} is not a run folder: expected one that `ffrec train` made; `ffrec ls` lists them"
             )
         return cls(path)
 
+    def clear(self) -> None:
+        """Remove a run but for its identity, which `create` then replaces: a crash leaves a run folder.
+
+        Raises RunError, with nothing removed, if the folder is no run or holds anything that is not ours.
+        """
+        try:  # many tools write a config.json; ours has our environment.json beside it
+            known = {"ffrec", "torch", "command"} <= RunFolder.open(self.path).environment.keys()
+        except RunError:
+            known = False
+        entries = list(self.path.iterdir()) if known else [self.path]
+        for entry in entries:
+            if not known or not any(entry.match(pattern) for pattern in OURS):
+                what = "part of a run" if known else "a run folder"
+                raise RunError(f"{entry} is not {what}, so --force leaves it alone: choose another --out")
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name not in IDENTITY:
+                entry.unlink()
+
     @property
     def config(self) -> dict[str, Any]:
         config = self.read_json("config.json")
         if config is None:
-            raise RunError(f"{self.path} has no config.json: train it again with --force")
+            raise RunError(f"{self.path} has no config.json: it is no run folder: choose another")
         return config
 
     @property
@@ -148,14 +223,17 @@ class RunFolder:
         return read_json(self.path / name) if (self.path / name).is_file() else None
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One record an epoch, oldest first."""
+        """One record an epoch, oldest first; raises RunError if the file is damaged."""
         file = self.path / "metrics.jsonl"
-        if not file.is_file():
-            return []
         try:
-            return [json.loads(line) for line in file.read_text().splitlines()]
+            records = [json.loads(line) for line in file.read_bytes().splitlines()] if file.is_file() else []
         except ValueError:
-            raise RunError(f"{file} is damaged: expected one JSON object a line: remove it") from None
+            records = [None]
+        if not all(isinstance(record, dict) for record in records):
+            raise RunError(
+                f"{file} is damaged: expected one JSON object a line, found something else: remove it"
+            )
+        return records
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add one epoch's record."""
@@ -170,63 +248,54 @@ class RunFolder:
         write_atomic(self.path / "metrics.jsonl", b"".join(to_json(record, None) for record in records))
 
     def save(self, step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> Path:
-        """Write checkpoint `step`, then drop all but the last two; a crash on the way costs only this one."""
+        """Write checkpoint `step`, in place of one of that step, then drop all but the last two.
+
+        A crash at any moment leaves this checkpoint or what was there before it, whole.
+        """
         target = self.checkpoints / f"{STEP}{step:08d}"
-        if target in self.complete():  # the same update of the same run: the same content
-            return target
         temporary = self.checkpoints / f"{UNFINISHED}{os.getpid()}-{target.name}"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        pickled = io.BytesIO()
-        torch.save(on_cpu(state), pickled)
-        flat = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
-        files = {"weights.safetensors": safetensors.torch.save(flat), "state.pt": pickled.getvalue()}
-        for name, data in files.items():
-            write_atomic(temporary / name, data)
-        sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-        write_atomic(temporary / "manifest.json", to_json({"step": step, "sha256": sums}))
-        os.rename(temporary, target)
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.tidy()
+        temporary.mkdir()
+        write_checkpoint(temporary, step, weights, state)
+        if target.exists():  # no folder replaces a full one in one go; aside, `complete` still finds it
+            os.replace(target, target.with_name(ASIDE + target.name))
+        os.replace(temporary, target)
         sync_folder(self.checkpoints)
-        for stale in [*self.complete()[:-KEPT], *self.checkpoints.glob(f"{UNFINISHED}*")]:
-            shutil.rmtree(stale)
+        sync_folder(self.path)
+        self.tidy()
         return target
 
+    def tidy(self) -> None:
+        """Drop all but the last two checkpoints, and put right what saves that were cut short left behind."""
+        for unfinished in self.checkpoints.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(unfinished)
+        replaced = set(self.checkpoints.glob(f"{ASIDE}*"))
+        for wanted in replaced & set(self.complete()):  # its successor never came
+            os.replace(wanted, wanted.with_name(wanted.name.removeprefix(ASIDE)))
+            replaced.remove(wanted)
+        for stale in [*replaced, *self.complete()[:-KEPT]]:
+            doomed = stale.with_name(UNFINISHED + stale.name)
+            os.replace(stale, doomed)  # first, so that one half removed does not look complete
+            shutil.rmtree(doomed)
+
     def complete(self) -> list[Path]:
-        """Checkpoints that were written to the end, oldest first."""
-        return sorted(path.parent for path in self.checkpoints.glob(f"{STEP}*/manifest.json"))
+        """Checkpoints written to the end, oldest first; one set aside counts if its step has no other."""
+        found = {}
+        for prefix in (ASIDE + STEP, STEP):
+            for manifest in self.checkpoints.glob(f"{prefix}*/manifest.json"):
+                if (digits := manifest.parent.name.removeprefix(prefix)).isdecimal():
+                    found[int(digits)] = manifest.parent
+        return [found[step] for step in sorted(found)]
 
     def load(
         self, device: str | torch.device = "cpu"
     ) -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
-        """Step, weights and state of the newest checkpoint, or None; raises RunError if it is damaged."""
-        complete = self.complete()
-        if not complete:
+        """Step, weights (on `device`) and state (on the CPU) of the newest checkpoint, or None.
+
+        Raises RunError if it is damaged, naming the file.
+        """
+        if not (complete := self.complete()):
             return None
-        folder, files = complete[-1], {}
-        manifest = read_json(folder / "manifest.json")
-        for name, expected in manifest["sha256"].items():
-            files[name] = (folder / name).read_bytes() if (folder / name).is_file() else b""
-            if hashlib.sha256(files[name]).hexdigest() != expected:
-                raise RunError(
-                    f"{folder / name} is damaged: expected SHA-256 {expected[:12]}…, found another: "
-                    f"remove {folder} to go back to the checkpoint before it"
-                )
-        weights = safetensors.torch.load(files["weights.safetensors"])
-        try:
-            state = torch.load(io.BytesIO(files["state.pt"]), weights_only=True, map_location="cpu")
-        except Exception as error:
-            raise RunError(
-                f"{folder / 'state.pt'} holds more than plain data: {type(error).__name__}"
-            ) from None
-        return manifest["step"], {name: tensor.to(device) for name, tensor in weights.items()}, state
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; raises RunError, naming the file, if it is damaged."""
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged: expected a JSON object: remove what holds it, or train again")
-    return value
+        step, weights, state = read_checkpoint(complete[-1])
+        return step, {name: tensor.to(device) for name, tensor in weights.items()}, state
