@@ -27,7 +27,7 @@ class Description:
     title: str
     source: str
     licence: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     classes: tuple[str, ...]
 
 

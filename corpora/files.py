@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,17 @@ RETRIES = 2  # of each mirror
 
 @dataclass(frozen=True)
 class Source:
-    """Files that can be downloaded: SHA-256 of each one's uncompressed content, and mirrors in order."""
+    """Files that can be downloaded: SHA-256 of each one's content, and mirrors in order.
+
+    A mirror is the address of `{file}`; `suffix` is added to the name of what it sends; the checksum is of
+    what `content` makes of it.
+    """
 
     name: str
     sha256: dict[str, str]
     mirrors: tuple[str, ...]
+    content: Callable[[bytes, str], bytes] = unpack
+    suffix: str = ".gz"
 
 
 def cache(source: Source) -> Path:
@@ -57,12 +64,12 @@ def read(source: Source, file: str, folder: Path | None) -> tuple[bytes, str]:
 
 
 def check(source: Source, file: str, path: Path) -> None:
-    """Compare a file's uncompressed content with its SHA-256; raises DataError if it differs."""
-    found = hashlib.sha256(unpack(path.read_bytes(), str(path))).hexdigest()
+    """Compare a file's content with its SHA-256; raises DataError if it differs."""
+    found = hashlib.sha256(source.content(path.read_bytes(), str(path))).hexdigest()
     expected = source.sha256[file]
     if found != expected:
         raise DataError(
-            f"{path}: expected SHA-256 {expected[:16]}… of the uncompressed content, found {found[:16]}…: "
+            f"{path}: expected SHA-256 {expected[:16]}… of the content, found {found[:16]}…: "
             "remove the file and fetch it again"
         )
 
@@ -76,13 +83,13 @@ def download(source: Source, file: str) -> Path:
     import requests
 
     folder = cache(source)
-    target = folder / f"{file}.gz"
-    waiting = folder / f".{os.getpid()}-{file}.gz"
+    packed = file + source.suffix
+    target, waiting = folder / packed, folder / f".{os.getpid()}-{packed}"
     fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     reasons = []
     for mirror in source.mirrors:
         try:
-            urls, unchecked = {waiting.name: f"{mirror}{file}.gz"}, {waiting.name: None}
+            urls, unchecked = {waiting.name: mirror.format(file=file)}, {waiting.name: None}
             store = pooch.create(folder, mirror, registry=unchecked, urls=urls, retry_if_failed=RETRIES)
             store.fetch(waiting.name, downloader=fetch)
             check(source, file, waiting)
@@ -95,6 +102,6 @@ def download(source: Source, file: str) -> Path:
         finally:
             waiting.unlink(missing_ok=True)
     raise DataError(
-        f"{source.name}: expected {file}.gz in a data folder or from a mirror, found neither "
+        f"{source.name}: expected {packed} in a data folder or from a mirror, found neither "
         f"({', '.join(reasons)}): put it into FOLDER/{source.name}/ and give --data FOLDER (or FFREC_DATA)"
     )

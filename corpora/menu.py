@@ -1,13 +1,17 @@
 """The data sets by name. To add one, write a function from a folder to a Corpus and name it at the foot."""
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
+from corpora.alphabet import ALPHABET, normalise
 from corpora.corpus import Corpus, DataError, Description, Split
-from corpora.files import Source, read
-from corpora.idx import parse_split
+from corpora.files import Source, check, find, read
+from corpora.idx import parse_split, unpack
+from corpora.text import LENGTH, TextCorpus, read_file, read_text, split
 
 VALIDATION = 10_000  # the last training images
 DIGITS = tuple("0123456789")
@@ -18,7 +22,7 @@ class Dataset:
     """A data set on the menu: its description, how to load it, and its files if it has any."""
 
     description: Description
-    load: Callable[[Path | None], Corpus]
+    load: Callable[[Path | None], Corpus | TextCorpus]
     source: Source | None = None
 
 
@@ -39,8 +43,8 @@ MNIST_FILES = Source(
         "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
     (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/{file}.gz",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/{file}.gz",
     ),
 )
 FASHION = Description(
@@ -63,8 +67,8 @@ FASHION_FILES = Source(
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
     (
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{file}.gz",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{file}.gz",
     ),
 )
 EMBEDDED = Description(
@@ -75,6 +79,67 @@ EMBEDDED = Description(
     (8, 8),
     DIGITS,
 )
+
+
+def aesop_text(data: bytes, name: str) -> str:
+    """The fables alone: no licence, foreword, contents or notes on pictures."""
+    text = re.sub(r"\[Illustration[^\]]*\]", "", read_text(unpack(data, name), name))
+    text = re.split(r"\*\*\* ?END OF", text)[0]
+    return text[max(0, text.rfind("THE FOX AND THE GRAPES")) :].strip()
+
+
+def aesop_body(data: bytes, name: str) -> bytes:
+    """The fables in the alphabet: what the checksum is of, however the file was laid out."""
+    return normalise(aesop_text(data, name))[0].encode()
+
+
+SYMBOLS = tuple(ALPHABET)
+AESOP = Description(
+    "aesop",
+    "Aesop’s fables translated by V. S. Vernon Jones, 1912",
+    "Project Gutenberg eBook 11339, https://www.gutenberg.org/ebooks/11339",
+    "public domain",
+    (LENGTH,),
+    SYMBOLS,
+)
+AESOP_FILES = Source(
+    "aesop",
+    {"vernon-jones.txt": "354174578f15c25b6fab12d21043959e2df2a207f5c29bbbdc887d247da300fc"},
+    ("https://www.gutenberg.org/cache/epub/11339/pg11339.txt",),
+    aesop_body,
+    "",
+)
+FABLES = Description(
+    "fables",
+    "114 of Aesop’s fables, retold for this project",
+    "corpora/fables.txt",
+    "MIT",
+    (LENGTH,),
+    SYMBOLS,
+)
+
+
+def load_aesop(folder: Path | None) -> TextCorpus:
+    """The strings of Vernon Jones's translation; raises DataError unless the text is exactly his."""
+    path = find(AESOP_FILES, "vernon-jones.txt", folder)
+    check(AESOP_FILES, "vernon-jones.txt", path)
+    return split(aesop_text(path.read_bytes(), str(path)), AESOP)
+
+
+def fables() -> str:
+    """The embedded fables without their titles."""
+    text = (files("corpora") / "fables.txt").read_text(encoding="utf-8")
+    return re.sub(r"^# .*$", "", text, flags=re.MULTILINE)
+
+
+def load_text(name: str, folder: Path | None = None, file: Path | None = None) -> TextCorpus:
+    """A text by name, or any text file, in strings of 100 characters; raises DataError."""
+    if file is not None:
+        return split(read_file(file), Description(str(file), str(file), str(file), "–", (LENGTH,), SYMBOLS))
+    corpus = named(name).load(folder)
+    if not isinstance(corpus, TextCorpus):
+        raise DataError(f"{name}: expected a text, found images: choose aesop or fables")
+    return corpus
 
 
 def load_idx(description: Description, source: Source, folder: Path | None) -> Corpus:
@@ -120,8 +185,11 @@ def load_digits(_folder: Path | None = None) -> Corpus:
 
 
 def load(name: str, folder: Path | None = None) -> Corpus:
-    """A data set by name, from `folder`, the user's cache, or the network; raises DataError."""
-    return named(name).load(folder)
+    """Images by name, from `folder`, the user's cache, or the network; raises DataError."""
+    corpus = named(name).load(folder)
+    if isinstance(corpus, TextCorpus):
+        raise DataError(f"{name}: expected images, found a text: choose digits, mnist or fashion-mnist")
+    return corpus
 
 
 def named(name: str) -> Dataset:
@@ -137,4 +205,6 @@ DATASETS = {
     "digits": Dataset(EMBEDDED, load_digits),
     "mnist": Dataset(MNIST, lambda folder: load_idx(MNIST, MNIST_FILES, folder), MNIST_FILES),
     "fashion-mnist": Dataset(FASHION, lambda folder: load_idx(FASHION, FASHION_FILES, folder), FASHION_FILES),
+    "aesop": Dataset(AESOP, load_aesop, AESOP_FILES),
+    "fables": Dataset(FABLES, lambda _folder: split(fables(), FABLES)),
 }
