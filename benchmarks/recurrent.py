@@ -27,7 +27,7 @@ from ffrec.images import Images
 from ffrec.negatives import hard_labels
 from ffrec.networks.recurrent import Recurrent
 from ffrec.recipes import recipe
-from ffrec.train import Trainer
+from ffrec.train_images import ImageTrainer
 
 
 def medians(variants: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
@@ -94,8 +94,8 @@ def training(units: int, batch: int, device: str, repeat: int) -> None:
     drawn = torch.Generator().manual_seed(0)
     images = torch.randint(256, (batch * 4, 28, 28), generator=drawn, dtype=torch.uint8)
     labels = torch.randint(10, (batch * 4,), generator=drawn)
-    trainer = Trainer(chosen, images, labels, 10, device=device)
-    rival = Trainer(chosen, images, labels, 10, device=device)
+    trainer = ImageTrainer(chosen, images, labels, 10, device=device)
+    rival = ImageTrainer(chosen, images, labels, 10, device=device)
     rival.network.layers.requires_grad_()
     index = torch.arange(batch, device=device)
 

@@ -6,19 +6,22 @@ import typer
 
 from cli import data
 from cli.demo import demo
+from cli.dream import dream
 from cli.evaluate import evaluate
 from cli.ls import ls
+from cli.perplexity import perplexity
 from cli.plot import plot
 from cli.report import report
+from cli.sample import sample
 from cli.train import train
 
 app = typer.Typer(
-    help="Forward-Forward learning: recurrent top-down networks, trained without any backward pass.",
+    help="Forward-Forward learning: networks for images and characters, trained without any backward pass.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, train, evaluate, plot, ls, report):
+for command in (demo, train, evaluate, perplexity, sample, dream, plot, ls, report):
     app.command()(command)
 app.add_typer(data.app, name="data", help="Data sets: list, fetch, verify.")
 

@@ -1,29 +1,37 @@
-"""`ffrec demo`: the recurrent network learns real digits while you watch."""
+"""`ffrec demo`: a recurrent network learns digits, a character network fables, while you watch."""
 
 from pathlib import Path
 
-RUN = Path("runs/demo")
+DIGITS, FABLES = Path("runs/demo"), Path("runs/demo-fables")
 
 
 def demo() -> None:
-    """Train on the embedded digits for under a minute, and draw the network making up its mind."""
+    """Learn embedded digits, then embedded fables, in about a minute each."""
+    digits()
+    print()
+    fables()
+
+
+def digits() -> None:
+    """Train on the embedded digits, and draw the network making up its mind."""
     import corpora
     import ffrec
     from cli.train import follow
     from ffrec.checkpoint import RunFolder
     from ffrec.pictures import draw
-    from ffrec.runs import configuration, finish
+    from ffrec.recipes import recurrent_digits
+    from ffrec.runs import configuration, finish_images
 
-    recipe, digits = ffrec.recipe("recurrent-digits"), corpora.load("digits")
+    recipe, corpus = recurrent_digits(), corpora.load("digits")
     print(
-        f"{len(digits.train.labels)} handwritten digits, hidden layers of {recipe.network.hidden} units, "
+        f"{len(corpus.train.labels)} handwritten digits, hidden layers of {recipe.network.hidden} units, "
         f"{recipe.training.epochs} epochs, no backward pass"
     )
-    classes = len(digits.description.classes)
-    trainer = ffrec.Trainer(recipe, digits.train.images, digits.train.labels, classes)
-    folder = RunFolder.create(RUN, configuration(recipe, 0, "fp32"), force=True)
-    follow(trainer, folder, digits)
-    test = finish(trainer, folder, digits.validation, digits.test)["test"]
+    classes = len(corpus.description.classes)
+    trainer = ffrec.ImageTrainer(recipe, corpus.train.images, corpus.train.labels, classes)
+    folder = RunFolder.create(DIGITS, configuration(recipe, 0, "fp32"), force=True)
+    follow(trainer, folder, trainer.held_out(corpus.validation))
+    test = finish_images(trainer, folder, corpus.validation, corpus.test)["test"]
     heat_map, *_ = draw(folder)
     print(
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "
@@ -31,3 +39,37 @@ def demo() -> None:
         f"the network making up its mind: {heat_map}\n"
         "next: ffrec train recurrent-mnist-small   (real MNIST; downloads it unless FFREC_DATA has it)"
     )
+
+
+def fables() -> None:
+    """Train on the embedded fables, with a sleep phase, and let the network write."""
+    import torch
+
+    import corpora
+    import ffrec
+    from cli.train import follow
+    from ffrec import recipes
+    from ffrec.checkpoint import RunFolder
+    from ffrec.runs import configuration, finish_text
+
+    recipe, corpus = recipes.fables(), corpora.load_text("fables")
+    print(
+        f"{len(corpus.train)} strings of {corpus.train.shape[1]} characters from fables, hidden layers "
+        f"of {recipe.network.hidden} units; asleep, they learn from strings the network has dreamt itself"
+    )
+    trainer = ffrec.TextTrainer(recipe, corpus.train, len(corpora.ALPHABET))
+    wanted = configuration(recipe, 0, "fp32", corpus, corpora.ALPHABET)
+    folder = RunFolder.create(FABLES, wanted, force=True)
+    follow(trainer, folder, corpus.validation)
+    result = finish_text(trainer, folder, corpus)
+    print(f"held-out perplexity {result['test']['perplexity']:.2f}", end="")
+    for name, found in result["baselines"].items():
+        print(f", {name} {found['test']['perplexity']:.2f}", end="")
+    prompts = ("the fox ", "one day ", "a lion a")
+    context = torch.stack([corpora.encode(f"{prompt:>{recipe.network.window}}") for prompt in prompts])
+    with torch.no_grad():
+        lines = trainer.network.write(context, 80, torch.Generator().manual_seed(0), temperature=0.7)
+    print("\nin its own words:")
+    for line in lines:
+        print(f"  {corpora.decode(line).strip()}")
+    print(f"next: ffrec sample {FABLES} --prompt 'the wolf '")

@@ -20,11 +20,13 @@ def evaluate(
     import corpora
     import ffrec
     from ffrec.checkpoint import RunFolder
-    from ffrec.config import recipe_from
+    from ffrec.config import TextRecipe, recipe_from
     from ffrec.runs import describe, pick_device, trained_network
 
     folder, where = RunFolder.open(run), pick_device(device)
     recipe = recipe_from(folder.config["recipe"])
+    if isinstance(recipe, TextRecipe):
+        raise typer.BadParameter(f"{run} is a run on a text: expected one on images: ffrec perplexity {run}")
     corpus = corpora.load(recipe.data, data)
     classes = len(corpus.description.classes)
     if candidates and candidates > classes:

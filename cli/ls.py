@@ -3,7 +3,7 @@
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,7 +18,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     console = Console()
     file = files("ffrec") / "expected.json"
     reached = json.loads(file.read_text()) if file.is_file() else {}
-    table = Table("recipe", "data", "layers", "epochs", "paper", "test error to expect", title="Recipes")
+    table = Table("recipe", "data", "layers", "epochs", "paper", "test result to expect", title="Recipes")
     for make in RECIPES.values():
         recipe = make()
         size = " × ".join(str(units) for units in recipe.network.hidden)
@@ -35,17 +35,23 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     if not found:
         console.print(f"no runs in {runs} yet: try `ffrec demo`")
         return
-    table = Table("run", "recipe", "seed", "epochs", "test error by goodness", "by softmax", title="Runs")
+    table = Table("run", "recipe", "seed", "epochs", "test result", title="Runs")
     for run in found:
-        test = run.result["test"] if run.result else None
-        errors = (
-            [f"{test[name]:.2f} %" for name in ("error_goodness", "error_softmax")] if test else ["–", "–"]
-        )
         table.add_row(
             str(run.path),
             run.config["recipe"]["name"],
             str(run.config["seed"]),
             str(len(run.metrics)),
-            *errors,
+            reached_by(run.result),
         )
     console.print(table)
+
+
+def reached_by(result: dict[str, Any] | None) -> str:
+    """What a run reached on the test set, in a few words."""
+    if result is None:
+        return "–"
+    test = result["test"]
+    if "perplexity" in test:
+        return f"perplexity {test['perplexity']:.2f}"
+    return f"{test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by softmax"

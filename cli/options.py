@@ -45,3 +45,28 @@ def print_result(result: dict[str, Any], as_json: bool) -> None:
             f"{found['error_softmax']:.2f} % by one-pass softmax ({found['images']} images)"
         )
     print(f"       run: {result['run']}")
+
+
+def print_text_result(result: dict[str, Any], as_json: bool) -> None:
+    """The perplexities of a character run and of its baselines, as one JSON object or for people."""
+    if as_json:
+        from ffrec.checkpoint import to_json
+
+        print(to_json(result, None).decode(), end="")
+        return
+    for part in ("train", "validation", "test", "text"):
+        if part in result:
+            found = result[part]
+            low, high = found["interval"]
+            alone = (
+                f"; softmax alone {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
+            )
+            print(
+                f"{part:>10}: perplexity {found['perplexity']:.2f} (95 % {low:.2f} to {high:.2f}), "
+                f"{found['bits_per_character']:.3f} bits a character; {found['characters']} characters in "
+                f"{found['strings']} strings{alone}"
+            )
+    for name, found in result.get("baselines", {}).items():
+        print(f"            {name}: validation {found['validation']['perplexity']:.2f}, ", end="")
+        print(f"test {found['test']['perplexity']:.2f}")
+    print(f"       run: {result['run']}")

@@ -10,12 +10,13 @@ from ffrec.train import Epoch, Interrupted, Trainer, Update
 
 
 class TrainingBar:
-    """Epoch, images a second, pairwise accuracy of every layer, and the time left."""
+    """Epoch, speed, how well every layer judges, and the time left."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.epochs, self.steps = trainer.recipe.training.epochs, trainer.steps
+        self.counted, self.judged = trainer.counted, trainer.judged
         console = Console(stderr=True)
-        columns = [f"{{task.fields[{name}]}}" for name in ("epoch", "speed", "pairwise", "validation")]
+        columns = [f"{{task.fields[{name}]}}" for name in ("epoch", "speed", "judged", "validation")]
         self.bar = Progress(
             TextColumn(trainer.recipe.name),
             BarColumn(),
@@ -30,7 +31,7 @@ class TrainingBar:
             completed=trainer.updates,
             epoch="",
             speed="",
-            pairwise="",
+            judged="",
             validation="",
         )
 
@@ -50,9 +51,12 @@ class TrainingBar:
             self.bar.update(self.task, completed=done, epoch=f"epoch {event.epoch}/{self.epochs}")
         elif isinstance(event, Epoch):
             record = event.record
-            layers = " ".join(f"{100 * share:.1f}" for share in record["pairwise_accuracy"])
-            speed = f"{record['images_per_second']:.0f} images/s"
-            self.bar.update(self.task, speed=speed, pairwise=f"pairwise {layers} %")
-            if "validation" in record:
-                error = record["validation"]["error_goodness"]
+            layers = " ".join(f"{100 * share:.1f}" for share in record[self.judged])
+            speed = f"{record[f'{self.counted}_per_second']:.0f} {self.counted}/s"
+            self.bar.update(self.task, speed=speed, judged=f"{self.judged.replace('_', ' ')} {layers} %")
+            held_out = record.get("validation", {})
+            if "error_goodness" in held_out:
+                error = held_out["error_goodness"]
                 self.bar.update(self.task, validation=f"validation error {error:.2f} %")
+            if "perplexity" in held_out:
+                self.bar.update(self.task, validation=f"validation perplexity {held_out['perplexity']:.2f}")

@@ -1,5 +1,6 @@
 """`ffrec train`: a recipe becomes a run folder."""
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import typer
 from cli import options
 
 if TYPE_CHECKING:
-    from corpora import Corpus
+    from torch import Tensor
+
     from ffrec.checkpoint import RunFolder
     from ffrec.train import Trainer
 
@@ -27,6 +29,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the way.")] = False,
     data: options.Data = None,
+    text: Annotated[Path | None, typer.Option(help="Train a character recipe on this text file.")] = None,
+    dreams: Annotated[
+        Path | None, typer.Option(help="Add the strings dreamt in every night to this file (regime night).")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     json: options.Json = False,
 ) -> None:
@@ -34,49 +40,76 @@ def train(
     import corpora
     import ffrec
     from ffrec.checkpoint import RunFolder
-    from ffrec.runs import configuration, finish, pick_device
+    from ffrec.runs import configuration, finish_images, finish_text, pick_device
     from ffrec.runs import resume as go_back
+    from ffrec.train import Trainer
 
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device, precision)
     events = event_writer() if tensorboard else None
-    corpus = corpora.load(chosen.data, data)
-    trainer = ffrec.Trainer(
-        chosen,
-        corpus.train.images,
-        corpus.train.labels,
-        len(corpus.description.classes),
-        seed,
-        where,
-        precision,
-    )
-    path, wanted = out or Path("runs") / f"{recipe}-{seed}", configuration(chosen, seed, precision)
+    trainer: Trainer
+    if isinstance(chosen, ffrec.TextRecipe):
+        if dreams and chosen.training.regime != "night":
+            raise typer.BadParameter(
+                f"--dreams expects regime night, found {chosen.training.regime}: try aesop-night"
+            )
+        if text:
+            chosen = dataclasses.replace(chosen, data=str(text.resolve()))
+        strings = corpora.load_text(chosen.data, data)
+        trainer = ffrec.TextTrainer(chosen, strings.train, len(corpora.ALPHABET), seed, where, precision)
+        trainer.diary = diary(dreams) if dreams else None
+        wanted = configuration(chosen, seed, precision, strings, corpora.ALPHABET)
+    else:
+        if text or dreams:
+            raise typer.BadParameter(
+                f"--text and --dreams need a character recipe, found {recipe}: try fables"
+            )
+        corpus = corpora.load(chosen.data, data)
+        classes = len(corpus.description.classes)
+        trainer = ffrec.ImageTrainer(
+            chosen, corpus.train.images, corpus.train.labels, classes, seed, where, precision
+        )
+        wanted = configuration(chosen, seed, precision)
+    path = out or Path("runs") / f"{recipe}-{seed}"
     if resume and path.exists():
         folder = RunFolder.open(path)
         go_back(trainer, folder, wanted)
     else:
         folder = RunFolder.create(path, wanted, force)
-    follow(trainer, folder, corpus, events)
-    options.print_result(finish(trainer, folder, corpus.validation, corpus.test), json)
+    if isinstance(trainer, ffrec.TextTrainer):
+        follow(trainer, folder, strings.validation.to(where), events)
+        options.print_text_result(finish_text(trainer, folder, strings), json)
+    else:
+        assert isinstance(trainer, ffrec.ImageTrainer)
+        follow(trainer, folder, trainer.held_out(corpus.validation), events)
+        options.print_result(finish_images(trainer, folder, corpus.validation, corpus.test), json)
+
+
+def diary(file: Path) -> Callable[["Tensor"], None]:
+    """Something that adds strings to a text file, one a line."""
+    import corpora
+
+    def write(strings: "Tensor") -> None:
+        with file.open("a", encoding="utf-8") as book:
+            book.write("".join(f"{corpora.decode(string)}\n" for string in strings.cpu()))
+
+    return write
 
 
 def follow(
-    trainer: "Trainer", folder: "RunFolder", corpus: "Corpus", events: Callable[[str], Any] | None = None
+    trainer: "Trainer", folder: "RunFolder", validation: Any, events: Callable[[str], Any] | None = None
 ) -> None:
     """Train to the end and show how it goes; a signal ends the program once a checkpoint is written."""
-    import ffrec
     from cli.progress import TrainingBar
     from cli.signals import Signals
     from ffrec.train import Epoch, Interrupted
 
-    images = ffrec.Images(corpus.validation.images, trainer.device, trainer.recipe.training.permute)
     writer = events(str(folder.path / "tensorboard")) if events else None
     with Signals() as signals, TrainingBar(trainer) as bar:
-        validation = (images, corpus.validation.labels)
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
             bar.show(event)
             if writer and isinstance(event, Epoch):
-                write_events(writer, event.record)
+                write_events(writer, event.record, trainer.judged)
             if isinstance(event, Interrupted):
                 print(
                     f"stopped after update {event.step}; the checkpoint is in {folder.path}: "
@@ -100,11 +133,11 @@ def event_writer() -> Callable[[str], Any]:
     return writer
 
 
-def write_events(writer: Any, record: dict[str, Any]) -> None:
+def write_events(writer: Any, record: dict[str, Any], judged: str) -> None:
     """One epoch's numbers as TensorBoard scalars."""
-    for layer, (loss, share) in enumerate(zip(record["loss"], record["pairwise_accuracy"], strict=True), 1):
+    for layer, (loss, share) in enumerate(zip(record["loss"], record[judged], strict=True), 1):
         writer.add_scalar(f"loss/layer {layer}", loss, record["epoch"])
-        writer.add_scalar(f"pairwise accuracy/layer {layer}", share, record["epoch"])
-    for name in ("error_goodness", "error_softmax"):
-        if "validation" in record:
+        writer.add_scalar(f"{judged.replace('_', ' ')}/layer {layer}", share, record["epoch"])
+    for name in ("error_goodness", "error_softmax", "perplexity", "training_perplexity"):
+        if name in record.get("validation", {}):
             writer.add_scalar(f"validation/{name}", record["validation"][name], record["epoch"])

@@ -132,13 +132,13 @@ def fables() -> str:
     return re.sub(r"^# .*$", "", text, flags=re.MULTILINE)
 
 
-def load_text(name: str, folder: Path | None = None, file: Path | None = None) -> TextCorpus:
-    """A text by name, or any text file, in strings of 100 characters; raises DataError."""
-    if file is not None:
-        return split(read_file(file), Description(str(file), str(file), str(file), "–", (LENGTH,), SYMBOLS))
+def load_text(name: str, folder: Path | None = None) -> TextCorpus:
+    """A text by name, or any text file by its path, in strings of 100 characters; raises DataError."""
+    if name not in DATASETS and Path(name).is_file():
+        return split(read_file(Path(name)), Description(name, name, name, "–", (LENGTH,), SYMBOLS))
     corpus = named(name).load(folder)
     if not isinstance(corpus, TextCorpus):
-        raise DataError(f"{name}: expected a text, found images: choose aesop or fables")
+        raise DataError(f"{name}: expected a text, found images: choose aesop, fables or a text file")
     return corpus
 
 

@@ -1,5 +1,6 @@
 """Texts cut into strings: read, normalised, and split so that no two parts share a window."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,14 @@ class TextCorpus:
     deleted: Counter[str]
     """How often each character outside the alphabet was deleted."""
 
+    @property
+    def sha256(self) -> str:
+        """Of the codes of all strings, in their order: tells a changed text or split."""
+        import torch
+
+        codes = torch.cat([self.train, self.validation, self.test]).to(torch.uint8)
+        return hashlib.sha256(codes.numpy().tobytes()).hexdigest()
+
 
 def read_text(data: bytes, name: str) -> str:
     """UTF-8 text, with or without a byte-order mark; raises DataError."""
@@ -44,7 +53,9 @@ def read_file(path: Path) -> str:
     try:
         return read_text(path.read_bytes(), str(path))
     except OSError as error:
-        raise DataError(f"{path}: expected a readable file, found: {error.strerror}: check the path") from None
+        raise DataError(
+            f"{path}: expected a readable file, found: {error.strerror}: check the path"
+        ) from None
 
 
 def cut(text: str, name: str, shortest: int) -> tuple["Tensor", Counter[str]]:
@@ -57,7 +68,7 @@ def cut(text: str, name: str, shortest: int) -> tuple["Tensor", Counter[str]]:
     if len(body.strip()) < shortest:
         lost = f" ({deleted.total()} others deleted)" if deleted else ""
         raise DataError(
-            f"{name}: expected at least {shortest} characters of the alphabet, found {len(body.strip())}{lost}: "
+            f"{name}: expected at least {shortest} letters of the alphabet, found {len(body.strip())}{lost}: "
             "choose a longer text in plain letters"
         )
     codes, length = encode(body), min(LENGTH, len(body))
@@ -67,8 +78,8 @@ def cut(text: str, name: str, shortest: int) -> tuple["Tensor", Counter[str]]:
 def split(text: str, description: Description) -> TextCorpus:
     """Strings in an order fixed by seed: first the test set, then the validation set, the rest to train.
 
-    Both held-out sets have 248 strings, or a sixth of a short text's. Strings that repeat another one are left
-    out, so no string is in two parts, and as every window lies in one string, no window of the text is.
+    Both held-out sets have 248 strings, or a sixth of a short text's. Strings that repeat another one are
+    left out, so no string is in two parts, and as every window lies in one string, no window of the text is.
     """
     import torch
 

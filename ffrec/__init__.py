@@ -1,22 +1,41 @@
-"""Forward-Forward learning: recurrent top-down networks that are trained without a backward pass."""
+"""Forward-Forward learning: networks for images and characters, trained without a backward pass."""
 
-from ffrec.config import ConfigError, Recipe, RecurrentConfig, TrainingConfig
+from ffrec.config import (
+    CharacterConfig,
+    ConfigError,
+    ImageRecipe,
+    Recipe,
+    RecurrentConfig,
+    TextRecipe,
+    TextTraining,
+    TrainingConfig,
+)
 from ffrec.evaluate import evaluate_images
+from ffrec.evaluate_text import evaluate_text
 from ffrec.images import Images
+from ffrec.networks.character import Character
 from ffrec.networks.recurrent import Recurrent
 from ffrec.recipes import RECIPES, recipe
-from ffrec.train import Trainer
+from ffrec.train_images import ImageTrainer
+from ffrec.train_text import TextTrainer
 
 __version__ = "0.1.0"
 __all__ = [
     "RECIPES",
+    "Character",
+    "CharacterConfig",
     "ConfigError",
+    "ImageRecipe",
+    "ImageTrainer",
     "Images",
     "Recipe",
     "Recurrent",
     "RecurrentConfig",
-    "Trainer",
+    "TextRecipe",
+    "TextTrainer",
+    "TextTraining",
     "TrainingConfig",
     "evaluate_images",
+    "evaluate_text",
     "recipe",
 ]

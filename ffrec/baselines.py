@@ -1,9 +1,14 @@
 """What a user would pick instead. The one room where autograd computes gradients for training."""
 
+import copy
+
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy, nll_loss
 
+from ffrec.config import TextRecipe
 from ffrec.layer import normalise
+from ffrec.networks.character import BATCH, Character
 from ffrec.networks.recurrent import Recurrent, Seen
 
 
@@ -33,3 +38,60 @@ def autograd_learn(network: Recurrent, seen: Seen, labels: Tensor) -> Tensor:
     loss = loss / (last - first + 1)
     torch.autograd.backward(loss)
     return loss.detach()
+
+
+def autograd_learn_characters(network: Character, passages: Tensor, sign: float) -> Tensor:
+    """The gradients of `Character.learn`, found by autograd from the loss itself, with detached inputs.
+
+    Parameters must ask for gradients. Returns the loss, summed over layers.
+    """
+    seen = network.look(passages)
+    x = torch.nn.functional.one_hot(seen.rows, network.passage * network.symbols).sum(1)
+    sent = [x * network.symbols**0.5, *(source.detach() for source in seen.sources[:-1])]
+    correct = seen.activities[0].new_tensor(sign)
+    loss = correct.new_zeros(())
+    for index, source in enumerate(sent):
+        layer = network.layer(index)
+        h = (source.to(correct.dtype) @ layer.weights[str(index)] + layer.bias).relu()
+        loss = loss - layer.logistic.log_p_correct(network.goodness.value(h), correct).mean()
+    torch.autograd.backward(loss)
+    return loss.detach()
+
+
+def backprop(
+    recipe: TextRecipe, strings: Tensor, validation: Tensor, symbols: int, seed: int, patience: int = 5
+) -> tuple[Character, int]:
+    """The recipe's network without its memory, all of it trained by backpropagation, with early stopping.
+
+    Same initial weights, batches, rates and weight decay, at a constant rate. After every pass over the
+    strings the validation loss is measured; `patience` passes without a better one end it. Returns the
+    network at its best, and the number of passes that took.
+    """
+    training = recipe.training
+    plain = recipe.override({"memory": 0.0, "lookahead": False}).network
+    network = Character(plain, symbols, torch.Generator().manual_seed(seed)).to(strings.device)
+    network.requires_grad_()
+    hidden, softmax = list(network.layers.parameters()), list(network.readout.parameters())
+    optimiser = torch.optim.AdamW(
+        [{"params": hidden, "lr": training.rate}, {"params": softmax, "lr": training.softmax_rate}],
+        weight_decay=training.weight_decay,
+    )
+    drawn = torch.Generator().manual_seed(seed)
+    best, best_state, best_pass, passed = float("inf"), copy.deepcopy(network.state_dict()), 0, 0
+    while passed - best_pass < patience:
+        for index in torch.randperm(len(strings), generator=drawn).split(training.batch):
+            windows, following = network.cases(strings[index.to(strings.device)])
+            with torch.enable_grad():
+                loss = cross_entropy(network.readout(network.features(network.look(windows))), following)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+        passed += 1
+        with torch.no_grad():
+            windows, following = network.cases(validation)
+            parts = [network.predict(part) for part in windows.split(BATCH)]
+            held_out = nll_loss(torch.cat(parts), following).item()
+        if held_out < best:
+            best, best_state, best_pass = held_out, copy.deepcopy(network.state_dict()), passed
+    network.load_state_dict(best_state)
+    return network.requires_grad_(False), best_pass

@@ -1,5 +1,7 @@
 """Images as the networks take them: rows of pixels, shifted or shuffled where a recipe says so."""
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -27,6 +29,15 @@ def pixel_permutation(pixels: int, seed: int) -> Tensor:
 def silence(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Rows `(batch, features)` with every entry set to zero with probability `share`."""
     return rows * (torch.rand(rows.shape, generator=generator, device=rows.device) >= share)
+
+
+class LabelledImages(Protocol):
+    """Images `(n, height, width)` and their labels `(n,)`."""
+
+    @property
+    def images(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
 
 
 class Images:

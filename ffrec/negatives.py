@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ffrec.sampling import draw
+
 
 def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
     """Wrong labels sampled in proportion to the network's own probabilities.
@@ -13,10 +15,7 @@ def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> T
     Shapes: logits `(batch, classes)`, labels `(batch,)`, result `(batch,)`. Source: Hinton 2022 §3.4.
     """
     p = logits.scatter(1, labels.unsqueeze(1), float("-inf")).softmax(1)
-    # The largest of p / Exponential(1) is k with probability p[k]; unlike torch.multinomial this lets NaN
-    # through, so that the training loop can say which layer it came from.
-    race = torch.empty_like(p).exponential_(generator=generator).clamp_min(torch.finfo(p.dtype).tiny)
-    return (p / race).argmax(1)
+    return draw(p, generator)
 
 
 def uniform_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from ffrec.config import ConfigError, TrainingConfig
+from ffrec.config import ConfigError, OptimiserConfig
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda _done: 1.0,
@@ -17,15 +17,21 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 
 
-def make_optimiser(layers: nn.Module, readout: nn.Module, training: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserConfig) -> torch.optim.Optimizer:
     """The recipe's torch.optim optimiser, with weight decay on weights only; raises ConfigError."""
     kind = getattr(torch.optim, training.optimiser, None)
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
         raise ConfigError(f"optimiser: expected a class of torch.optim, found {training.optimiser!r}")
     groups = []
-    for module, rate in ((layers, training.rate), (readout, training.softmax_rate)):
+    decay_of_softmax = training.softmax_weight_decay
+    if decay_of_softmax is None:
+        decay_of_softmax = training.weight_decay
+    for module, rate, weight_decay in (
+        (layers, training.rate, training.weight_decay),
+        (readout, training.softmax_rate, decay_of_softmax),
+    ):
         named = list(module.named_parameters())
-        for bias, decay in ((False, training.weight_decay), (True, 0.0)):
+        for bias, decay in ((False, weight_decay), (True, 0.0)):
             parameters = [p for name, p in named if name.endswith("bias") == bias]
             groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
     try:
@@ -35,7 +41,7 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: TrainingConf
 
 
 def make_scheduler(
-    optimiser: torch.optim.Optimizer, training: TrainingConfig, steps: int
+    optimiser: torch.optim.Optimizer, training: OptimiserConfig, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """The recipe's learning-rate schedule, advanced once an update; raises ConfigError."""
     if training.schedule in SCHEDULES:

@@ -1,7 +1,8 @@
 """Pictures of a run, drawn from nothing but its folder."""
 
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,15 +172,63 @@ def receptive_fields(run: RunFolder) -> Figure:
 def goodness_histograms(run: RunFolder) -> Figure:
     """Goodness of true and of wrong labels `(layers, cases)` in every layer, and the threshold."""
     kept, threshold = examples(run), run.config["recipe"]["network"]["threshold"]
-    layers = len(kept["positive"])
+    names = ("true label", "hard wrong label", "test images")
+    return histograms(kept["positive"], kept["negative"], threshold, names)
+
+
+def histograms(positive: Array, negative: Array, threshold: float, names: tuple[str, str, str]) -> Figure:
+    """Goodness of positive and negative cases `(layers, cases)`; names of both, and of what is counted."""
+    layers = len(positive)
     figure = Figure(figsize=(4.5 * layers, 3.6), layout="constrained")
     for layer, axes in enumerate(figure.subplots(1, layers, squeeze=False).flat):
-        both = kept["positive"][layer], kept["negative"][layer]
+        both = positive[layer], negative[layer]
         bins = np.histogram_bin_edges(np.concatenate(both), 40).tolist()
-        axes.hist(both[0], bins, alpha=0.7, color=GOOD, label="true label")
-        axes.hist(both[1], bins, alpha=0.7, color=BAD, label="hard wrong label")
+        axes.hist(both[0], bins, alpha=0.7, color=GOOD, label=names[0])
+        axes.hist(both[1], bins, alpha=0.7, color=BAD, label=names[1])
         axes.axvline(threshold, color=QUIET, ls="--", label="threshold")
-        axes.set(title=f"hidden layer {layer + 1}", xlabel="goodness", ylabel="test images")
+        axes.set(title=f"hidden layer {layer + 1}", xlabel="goodness", ylabel=names[2])
+    axes.legend()
+    return figure
+
+
+def told_apart(positive: Array, negative: Array) -> list[float]:
+    """Per layer, the share of pairs in which a positive case has the higher goodness: `(layers, cases)`."""
+    return [
+        float((p[:, None] > n).mean() + (p[:, None] == n).mean() / 2)
+        for p, n in zip(positive, negative, strict=True)
+    ]
+
+
+def dreams(run: RunFolder) -> Figure:
+    """Goodness of real and dreamt strings in every layer, and the share of pairs that it tells apart."""
+    kept = examples(run)
+    return dreamt(kept["positive"], kept["negative"], run.config["recipe"]["network"]["threshold"])
+
+
+def dreamt(positive: Array, negative: Array, threshold: float) -> Figure:
+    """`histograms` of strings, with the share of pairs told apart."""
+    figure = histograms(positive, negative, threshold, ("real", "dreamt", "strings"))
+    for axes, share in zip(figure.axes, told_apart(positive, negative), strict=True):
+        axes.set_title(f"{axes.get_title()}: {100 * share:.0f} % of pairs told apart")
+    return figure
+
+
+def figure_5(runs: Sequence[RunFolder]) -> Figure:
+    """Perplexity against batches, held out and trained on, all runs in one picture (figure 5)."""
+    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    axes = figure.subplots()
+    for run, colour in zip(runs, colormaps["tab10"](np.arange(len(runs)) % 10), strict=True):
+        records = [r for r in run.metrics() if "perplexity" in r.get("validation", {})]
+        if not records:
+            raise NothingToDraw(f"{run.path} has no validated epoch of a text: train a character recipe")
+        updates = [r["updates"] for r in records]
+        for key, style, note in (("perplexity", "-", ""), ("training_perplexity", ":", None)):
+            label = None if note is None else run.config["recipe"]["name"]
+            axes.semilogy(updates, [r["validation"][key] for r in records], style, color=colour, label=label)
+    axes.set(xlabel="batches", ylabel="perplexity (lower is better)")
+    axes.set_title("Predicting the next character: held-out strings (lines), training strings (dotted)")
+    plain_ticks(axes)
+    axes.grid(alpha=0.3, which="both")
     axes.legend()
     return figure
 
@@ -190,6 +239,19 @@ PICTURES: dict[str, Callable[[RunFolder], Figure]] = {
     "receptive_fields": receptive_fields,
     "goodness_histograms": goodness_histograms,
 }
+PICTURES_OF_TEXT: dict[str, Callable[[RunFolder], Figure]] = {
+    "perplexity": lambda run: figure_5([run]),
+    "dreams": dreams,
+}
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, whole or not at all."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=110)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, png.getvalue())
+    return path
 
 
 def draw(run: RunFolder) -> list[Path]:
@@ -198,15 +260,9 @@ def draw(run: RunFolder) -> list[Path]:
     Raises NothingToDraw, a RunError, if that is nothing at all.
     """
     paths = []
-    for name, picture in PICTURES.items():
-        png = io.BytesIO()
-        try:
-            picture(run).savefig(png, format="png", dpi=110)
-        except NothingToDraw:
-            continue
-        paths.append(run.path / "pictures" / f"{name}.png")
-        paths[-1].parent.mkdir(exist_ok=True)
-        write_atomic(paths[-1], png.getvalue())
+    for name, picture in (PICTURES_OF_TEXT if "text" in run.config else PICTURES).items():
+        with contextlib.suppress(NothingToDraw):
+            paths.append(save(picture(run), run.path / "pictures" / f"{name}.png"))
     if not paths:
         raise NothingToDraw(f"{run.path} holds nothing to draw yet: train it for an epoch with --resume")
     return paths

@@ -2,15 +2,26 @@
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 
-from ffrec.config import ConfigError, Recipe, RecurrentConfig, TrainingConfig
+from ffrec.config import (
+    CharacterConfig,
+    ConfigError,
+    ImageRecipe,
+    Recipe,
+    RecurrentConfig,
+    TextRecipe,
+    TextTraining,
+    TrainingConfig,
+)
+from ffrec.phases import PHASES, Regime
 
 PAPER = "Hinton 2022 §3.4"
 
 
-def recurrent_digits() -> Recipe:
+def recurrent_digits() -> ImageRecipe:
     """The demo: 8×8 digits that come with scikit-learn, a minute on two cores."""
-    return Recipe(
+    return ImageRecipe(
         name="recurrent-digits",
         paper="–",
         data="digits",
@@ -25,9 +36,9 @@ def quick(*hidden: int) -> RecurrentConfig:
     return RecurrentConfig(hidden=hidden, iterations=5, loss=(2, 5), objective="min", threshold=-1.0)
 
 
-def recurrent_mnist_small() -> Recipe:
+def recurrent_mnist_small() -> ImageRecipe:
     """MNIST in minutes on two cores."""
-    return Recipe(
+    return ImageRecipe(
         name="recurrent-mnist-small",
         paper=f"1.31 % ({PAPER}, 2000 units a layer)",
         data="mnist",
@@ -36,9 +47,9 @@ def recurrent_mnist_small() -> Recipe:
     )
 
 
-def recurrent_mnist_wide() -> Recipe:
+def recurrent_mnist_wide() -> ImageRecipe:
     """The best that two cores manage in an hour or so."""
-    return Recipe(
+    return ImageRecipe(
         name="recurrent-mnist-wide",
         paper=f"1.31 % ({PAPER}, 2000 units a layer)",
         data="mnist",
@@ -47,9 +58,9 @@ def recurrent_mnist_wide() -> Recipe:
     )
 
 
-def recurrent_mnist_jitter() -> Recipe:
+def recurrent_mnist_jitter() -> ImageRecipe:
     """The same with images shifted by up to a pixel: no longer blind to the layout of the pixels."""
-    return Recipe(
+    return ImageRecipe(
         name="recurrent-mnist-jitter",
         paper="–",
         data="mnist",
@@ -58,9 +69,9 @@ def recurrent_mnist_jitter() -> Recipe:
     )
 
 
-def recurrent_mnist() -> Recipe:
+def recurrent_mnist() -> ImageRecipe:
     """The paper's own network: three layers of 2000, eight iterations, 60 epochs."""
-    return Recipe(
+    return ImageRecipe(
         name="recurrent-mnist",
         paper=f"1.31 % ({PAPER})",
         data="mnist",
@@ -69,9 +80,9 @@ def recurrent_mnist() -> Recipe:
     )
 
 
-def recurrent_mnist_alternating() -> Recipe:
+def recurrent_mnist_alternating() -> ImageRecipe:
     """The paper's preliminary variant: even layers, then odd ones, ten steps without damping."""
-    return Recipe(
+    return ImageRecipe(
         name="recurrent-mnist-alternating",
         paper=f"slightly worse than 1.31 % ({PAPER})",
         data="mnist",
@@ -82,9 +93,9 @@ def recurrent_mnist_alternating() -> Recipe:
     )
 
 
-def recurrent_fashion() -> Recipe:
+def recurrent_fashion() -> ImageRecipe:
     """The small network on Fashion-MNIST."""
-    return Recipe(
+    return ImageRecipe(
         name="recurrent-fashion",
         paper="–",
         data="fashion-mnist",
@@ -93,18 +104,84 @@ def recurrent_fashion() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    make().name: make
-    for make in (
-        recurrent_digits,
-        recurrent_mnist_small,
-        recurrent_mnist_wide,
-        recurrent_mnist_jitter,
-        recurrent_mnist,
-        recurrent_mnist_alternating,
-        recurrent_fashion,
+FIGURE_5 = "curve without numbers (Hinton 2022 §4.1, figure 5)"
+
+
+def figure_5(regime: Regime, small: bool) -> TextRecipe:
+    """One curve of figure 5, or its neighbour: the paper's window, layers and full batches."""
+    name = "teacher" if regime == "teacher-forced" else regime
+    return TextRecipe(
+        name=f"aesop-{name}-small" if small else f"aesop-{name}",
+        paper=FIGURE_5,
+        data="aesop",
+        network=CharacterConfig(hidden=(500, 500, 500)) if small else CharacterConfig(),
+        training=TextTraining(regime=regime, night=10, softmax_rate=3e-3),
     )
-}
+
+
+def sparse(*hidden: int, memory: float) -> CharacterConfig:
+    """What was chosen on validation strings: recent characters count more, few units are active, and a
+    fast-weight memory remembers what followed them."""
+    return CharacterConfig(hidden=hidden, recency=0.7, bias=-1.0, memory=memory)
+
+
+def aesop_recall() -> TextRecipe:
+    """The best on the paper's 248 strings."""
+    return TextRecipe(
+        name="aesop-recall",
+        paper="–",
+        data="aesop",
+        network=sparse(2000, memory=16.0),
+        training=TextTraining(batch=25, regime="together", softmax_rate=3e-3, softmax_weight_decay=1.0),
+    )
+
+
+def aesop_full() -> TextRecipe:
+    """All strings but the held-out ones."""
+    return TextRecipe(
+        name="aesop-full",
+        paper="–",
+        data="aesop",
+        network=sparse(2000, memory=24.0),
+        training=TextTraining(
+            strings=None, batch=25, regime="night", night=58, softmax_rate=3e-3, softmax_weight_decay=0.3
+        ),
+    )
+
+
+def fables() -> TextRecipe:
+    """The demo: our own retelling of Aesop, a minute on two cores."""
+    return TextRecipe(
+        name="fables",
+        paper="–",
+        data="fables",
+        network=sparse(1000, memory=16.0),
+        training=TextTraining(
+            strings=None,
+            batch=25,
+            passes=2,
+            epochs=5,
+            regime="sleep",
+            softmax_rate=3e-3,
+            softmax_weight_decay=1.0,
+        ),
+    )
+
+
+MAKERS: tuple[Callable[[], Recipe], ...] = (
+    recurrent_digits,
+    recurrent_mnist_small,
+    recurrent_mnist_wide,
+    recurrent_mnist_jitter,
+    recurrent_mnist,
+    recurrent_mnist_alternating,
+    recurrent_fashion,
+    *(partial(figure_5, regime, small) for small in (False, True) for regime in PHASES),
+    aesop_recall,
+    aesop_full,
+    fables,
+)
+RECIPES = {make().name: make for make in MAKERS}
 
 
 def recipe(name: str) -> Recipe:

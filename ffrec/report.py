@@ -85,8 +85,13 @@ def finished(
     return groups
 
 
-def test_error(runs: list[Summary], key: str) -> str:
-    """Mean ± standard deviation of one kind of test error, in percent."""
+def on_text(run: Summary) -> bool:
+    """Whether a run is one on a text, and not on images."""
+    return "text" in run.config
+
+
+def of_test(runs: list[Summary], key: str) -> str:
+    """Mean ± standard deviation of one number measured on the test set."""
     return spread([run.result["test"][key] for run in runs if run.result])
 
 
@@ -95,39 +100,86 @@ def expected(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> 
     reached: dict[str, list[str]] = defaultdict(list)
     for (name, changed, where), members in finished(runs, defaults).items():
         if not changed:
-            reached[name].append(f"{test_error(members, 'error_goodness')} % (n = {len(members)}; {where})")
+            found = (
+                f"perplexity {of_test(members, 'perplexity')}"
+                if on_text(members[0])
+                else f"{of_test(members, 'error_goodness')} %"
+            )
+            reached[name].append(f"{found} (n = {len(members)}; {where})")
     return {name: "; ".join(found) for name, found in reached.items()}
 
 
-def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> str:
-    """A Markdown table of finished runs: one row per recipe, options and device, averaged over seeds.
+def row(cells: list[str]) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-    `defaults` holds the plain configuration of every recipe by name.
-    """
-    rows = [
-        "| command | layers | epochs | seeds | test error by goodness, % | by one-pass softmax, % | paper "
-        "| minutes a run | device |",
-        "|---|---|---|---|---|---|---|---|---|",
+
+def image_cells(recipe: dict[str, Any], members: list[Summary]) -> list[str]:
+    return [
+        str(recipe["training"]["epochs"]),
+        of_test(members, "error_goodness"),
+        of_test(members, "error_softmax"),
     ]
-    for (name, changed, where), members in finished(runs, defaults).items():
-        recipe, results = members[0].config["recipe"], [run.result for run in members if run.result]
-        cells = [
-            f"`ffrec train {name}{changed} --seed S`",
-            " × ".join(str(units) for units in recipe["network"]["hidden"]),
-            str(recipe["training"]["epochs"]),
-            f"{len(results)} ({', '.join(str(result['seed']) for result in results)})",
-            test_error(members, "error_goodness"),
-            test_error(members, "error_softmax"),
-            defaults.get(name, recipe)["paper"],
-            f"{statistics.mean(result['seconds'] for result in results) / 60:.1f}",
-            where,
-        ]
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows)
+
+
+def text_cells(_recipe: dict[str, Any], members: list[Summary]) -> list[str]:
+    results = [run.result for run in members if run.result]
+    counted = list(results[0]["baselines"].items())[-1]
+    return [
+        str(results[0]["updates"]),
+        of_test(members, "perplexity"),
+        spread([result["validation"]["perplexity"] for result in results]),
+        f"{counted[1]['test']['perplexity']:.2f} ({counted[0]})",
+    ]
+
+
+IMAGES = ["epochs", "test error by goodness, %", "by one-pass softmax, %"], image_cells
+TEXTS = ["batches", "test perplexity", "validation perplexity", "best count model, test"], text_cells
+
+
+def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown tables of finished runs, images first: one row per recipe, options and device, averaged over
+    seeds. `defaults` holds the plain configuration of every recipe by name.
+    """
+    tables = []
+    for (columns, cells), texts in ((IMAGES, False), (TEXTS, True)):
+        head = ["command", "layers", "seeds", *columns, "paper", "minutes a run", "device"]
+        rows = [row(head), "|" + "---|" * len(head)]
+        for (name, changed, where), members in finished(runs, defaults).items():
+            if on_text(members[0]) != texts:
+                continue
+            recipe, results = members[0].config["recipe"], [run.result for run in members if run.result]
+            line = [
+                f"`ffrec train {name}{changed} --seed S`",
+                " × ".join(str(units) for units in recipe["network"]["hidden"]),
+                f"{len(results)} ({', '.join(str(result['seed']) for result in results)})",
+                *cells(recipe, members),
+                defaults.get(name, recipe)["paper"],
+                f"{statistics.mean(result['seconds'] for result in results) / 60:.1f}",
+                where,
+            ]
+            rows.append(row(line))
+        if len(rows) > 2:
+            tables.append("\n".join(rows))
+    return "\n\n".join(tables)
 
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:3em auto;padding:0 1em;color:#222}
 img{max-width:100%}table{border-collapse:collapse}td{padding:.15em 1em .15em 0;vertical-align:top}"""
+
+
+def outcome(result: Mapping[str, Any]) -> str:
+    """A result in a sentence."""
+    test, spent = result["test"], f"after {result['epochs']} epochs in {result['seconds'] / 60:.1f} minutes."
+    if "perplexity" in test:
+        counted = ", ".join(
+            f"{name} {found['test']['perplexity']:.2f}" for name, found in result["baselines"].items()
+        )
+        return f"Test perplexity {test['perplexity']:.2f} {spent} On the same strings: {counted}."
+    return (
+        f"Test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by "
+        f"one-pass softmax, {spent}"
+    )
 
 
 def page(run: RunFolder, pictures: list[Path]) -> Path:
@@ -135,11 +187,7 @@ def page(run: RunFolder, pictures: list[Path]) -> Path:
     recipe, result = run.config["recipe"], run.read_json("result.json")
     parts = [f"<h1>{html.escape(recipe['name'])}, seed {html.escape(str(run.config['seed']))}</h1>"]
     if result:
-        test = result["test"]
-        parts.append(
-            f"<p>Test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by "
-            f"one-pass softmax, after {result['epochs']} epochs in {result['seconds'] / 60:.1f} minutes.</p>"
-        )
+        parts.append(f"<p>{html.escape(outcome(result))}</p>")
     for picture in pictures:
         data = base64.b64encode(picture.read_bytes()).decode()
         caption = html.escape(picture.stem.replace("_", " "))

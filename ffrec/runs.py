@@ -2,28 +2,40 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from ffrec.baselines import backprop
 from ffrec.checkpoint import RunError, RunFolder, write_atomic
-from ffrec.config import ConfigError, Recipe
+from ffrec.config import ConfigError, ImageRecipe, Recipe, TextRecipe, TextTraining
 from ffrec.evaluate import BATCH, evaluate_images, examples
-from ffrec.images import Images
+from ffrec.evaluate_text import evaluate_text, summary
+from ffrec.images import Images, LabelledImages
 from ffrec.negatives import hard_labels
+from ffrec.networks.character import Character
 from ffrec.networks.recurrent import Recurrent
+from ffrec.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.train import Trainer
+from ffrec.train_images import ImageTrainer
+from ffrec.train_text import TextTrainer
 
 
-class LabelledImages(Protocol):
-    """Images `(n, height, width)` and their labels `(n,)`."""
+class Text(Protocol):
+    """Strings of codes `(n, length)` in three parts, and a checksum of them all."""
 
     @property
-    def images(self) -> Tensor: ...
+    def train(self) -> Tensor: ...
     @property
-    def labels(self) -> Tensor: ...
+    def validation(self) -> Tensor: ...
+    @property
+    def test(self) -> Tensor: ...
+    @property
+    def sha256(self) -> str: ...
 
 
 def pick_device(name: str, precision: str = "fp32") -> torch.device:
@@ -45,9 +57,12 @@ def plain(recipe: Recipe) -> dict[str, Any]:
     return values
 
 
-def configuration(recipe: Recipe, seed: int, precision: str) -> dict[str, Any]:
-    """What decides a run's numbers, the way its folder records it."""
-    return {"recipe": plain(recipe), "seed": seed, "precision": precision}
+def configuration(
+    recipe: Recipe, seed: int, precision: str, text: "Text | None" = None, symbols: str = ""
+) -> dict[str, Any]:
+    """What decides a run's numbers, the way its folder records it; a text by its checksum and symbols."""
+    held = {"recipe": plain(recipe), "seed": seed, "precision": precision}
+    return held | {"symbols": list(symbols), "text": text.sha256} if text else held
 
 
 def settings(value: Any, name: str = "") -> dict[str, Any]:
@@ -77,16 +92,38 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     folder.keep_metrics(trainer.epoch)
 
 
+def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Tensor]:
+    """The newest weights in a run folder; raises RunError if there are none."""
+    saved = folder.load(device)
+    if saved is None:
+        raise RunError(f"{folder.path} has no checkpoint yet: `ffrec train {name} --resume` makes one")
+    return saved[1]
+
+
 def trained_network(
-    folder: RunFolder, recipe: Recipe, like: Tensor, classes: int, device: torch.device
+    folder: RunFolder, recipe: ImageRecipe, like: Tensor, classes: int, device: torch.device
 ) -> Recurrent:
     """The network of a run folder, for images of the shape of `like[0]`; raises RunError."""
     network = Recurrent(recipe.network, like[0].numel(), classes, torch.Generator())
-    saved = folder.load(device)
-    if saved is None:
-        raise RunError(f"{folder.path} has no checkpoint yet: `ffrec train {recipe.name} --resume` makes one")
-    network.load_state_dict(saved[1])
+    network.load_state_dict(weights(folder, recipe.name, device))
     return network.to(device)
+
+
+def trained_writer(folder: RunFolder, recipe: TextRecipe, text: Text, device: torch.device) -> Character:
+    """The next-character network of a run folder, its memory filled from the training strings it had.
+
+    Raises RunError, also if the text is not the one the run was trained on.
+    """
+    if text.sha256 != folder.config.get("text"):
+        raise RunError(
+            f"{recipe.data} is not the text that {folder.path} was trained on: expected SHA-256 "
+            f"{str(folder.config.get('text'))[:16]}… of its strings, found {text.sha256[:16]}…: restore it"
+        )
+    network = Character(recipe.network, len(folder.config["symbols"]), torch.Generator())
+    network.load_state_dict(weights(folder, recipe.name, device))
+    with torch.no_grad():
+        network.to(device).remember(text.train[: recipe.training.strings].to(device))
+    return network
 
 
 def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
@@ -102,8 +139,8 @@ def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
     }
 
 
-def finish(
-    trainer: Trainer, folder: RunFolder, validation: LabelledImages, test: LabelledImages
+def finish_images(
+    trainer: ImageTrainer, folder: RunFolder, validation: LabelledImages, test: LabelledImages
 ) -> dict[str, Any]:
     """Read the test set, once, and write `result.json` and the examples that pictures are made from."""
     network, device = trainer.network, trainer.device
@@ -117,6 +154,96 @@ def finish(
     negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
     shown = examples(network, images, test.labels, negatives)
     shown["images"] = test.images[shown["index"]].contiguous()
+    write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
+    folder.write_json("result.json", result)
+    return result
+
+
+def evaluate_parts(network: Character, training: TextTraining, text: Text) -> dict[str, Any]:
+    """Perplexity of every part of a text: the strings trained on, by the softmax alone if there is a memory
+    (it would only recall them), validation and test."""
+    found = held_out(network, text)
+    if network.memory:
+        network.memory.forget()
+    train = text.train[: training.strings].to(network.offsets.device)
+    found["train"] = evaluate_text(network, train)
+    network.remember(train)
+    return found
+
+
+def counted_baselines(train: Tensor, text: Text, start: int, symbols: int) -> dict[str, Any]:
+    """Perplexity on validation and test of models that only count the training strings."""
+    kneser_ney = best_kneser_ney(train, text.validation, start, symbols)
+    models: dict[str, Callable[[Tensor], Tensor]] = {
+        "uniform": lambda part: torch.full((len(part), part.shape[1] - start), -math.log(symbols)),
+        "unigram": lambda part: unigram_log_likelihood(train, part, start, symbols),
+        f"Kneser-Ney of order {kneser_ney.order}": lambda part: kneser_ney.log_likelihood(part, start),
+    }
+    return {
+        name: {part: summary(model(getattr(text, part))) for part in ("validation", "test")}
+        for name, model in models.items()
+    }
+
+
+def network_baselines(
+    folder: RunFolder, recipe: TextRecipe, text: Text, symbols: int, device: torch.device
+) -> dict[str, Any]:
+    """Networks of the run's shape, trained on its strings: random features (the softmax alone learns) and
+    backpropagation with early stopping, both from the run's own initial weights, and from the paper's where
+    these differ. Kept in the run's baselines.json."""
+    kept = folder.read_json("baselines.json") or {}
+    seed = folder.config["seed"]
+    own, paper = {"memory": 0.0, "lookahead": False}, {"recency": 1.0, "bias": 0.0}
+    shapes = {"": recipe.override(own), " (initial weights as in the paper)": recipe.override(own | paper)}
+    for note, shape in shapes.items():
+        if note and shape == shapes[""]:
+            continue
+        train, validation = (
+            part.to(device) for part in (text.train[: recipe.training.strings], text.validation)
+        )
+        if f"random features{note}" not in kept:
+            trainer = TextTrainer(shape.override({"regime": "random"}), train, symbols, seed, device)
+            for _ in trainer.run():
+                pass
+            kept[f"random features{note}"] = held_out(trainer.network, text)
+            folder.write_json("baselines.json", kept)
+        if f"backpropagation{note}" not in kept:
+            network, passes = backprop(shape, train, validation, symbols, seed)
+            kept[f"backpropagation{note}"] = held_out(network, text) | {"passes": passes}
+            folder.write_json("baselines.json", kept)
+    return kept
+
+
+def held_out(network: Character, text: Text) -> dict[str, Any]:
+    """Perplexity on the validation and on the test strings."""
+    device = network.offsets.device
+    return {part: evaluate_text(network, getattr(text, part).to(device)) for part in ("validation", "test")}
+
+
+def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature: float) -> dict[str, Tensor]:
+    """Real strings, strings dreamt from their first windows, and the goodness of both, string by string.
+
+    `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
+    """
+    size, length = network.config.window, strings.shape[1]
+    drawn = torch.Generator(strings.device).manual_seed(seed)
+    with torch.no_grad():
+        dreamt = network.write(strings[:, :size], length - size, drawn, temperature)
+        positive, negative = network.goodness_of(strings), network.goodness_of(dreamt)
+    found = {"strings": strings, "dreamt": dreamt, "positive": positive, "negative": negative}
+    return {name: value.cpu().contiguous() for name, value in found.items()}
+
+
+def finish_text(trainer: TextTrainer, folder: RunFolder, text: Text) -> dict[str, Any]:
+    """Read the test strings, once, and write `result.json` and the examples that pictures are made from."""
+    network, recipe = trainer.network, trainer.recipe
+    with torch.no_grad():
+        network.remember(trainer.strings)
+    result = describe(folder, trainer.device) | evaluate_parts(network, recipe.training, text)
+    result["updates"] = trainer.updates
+    train = trainer.strings.cpu()
+    result["baselines"] = counted_baselines(train, text, recipe.network.window, network.symbols)
+    shown = dreamt_examples(network, text.test.to(trainer.device), trainer.seed, recipe.training.temperature)
     write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
     folder.write_json("result.json", result)
     return result

@@ -3,19 +3,15 @@
 import contextlib
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ffrec.checkpoint import RunFolder
-from ffrec.config import Recipe
-from ffrec.evaluate import evaluate_images
-from ffrec.images import Images, silence
-from ffrec.negatives import NEGATIVES
-from ffrec.networks.recurrent import Recurrent
 from ffrec.optimise import make_optimiser, make_scheduler
 
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
@@ -27,12 +23,11 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Update:
-    """One weight update is done."""
+    """One batch has been learnt from."""
 
     epoch: int
     step: int
     steps: int
-    images: int
 
 
 @dataclass(frozen=True)
@@ -61,87 +56,81 @@ def precision(name: str, device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-class Trainer:
+class Trainer(ABC):
     """A network in training: its data, its negatives, its optimiser, and how far it has come.
 
-    The order of the images is a function of seed and epoch; all other chance comes from one generator on the
+    The order of the cases is a function of seed and epoch; all other chance comes from one generator on the
     device, whose state is part of `state`. So a resumed run repeats an uninterrupted one; on a CPU, bitwise.
+    A kind of data supplies `update` and `validate`, and says what it counts.
     """
 
+    counted: ClassVar[str]
+    """What a second's worth of training is counted in."""
+    judged: ClassVar[str]
+    """What the record calls the share of cases that a hidden layer judges rightly."""
+
     def __init__(
-        self,
-        recipe: Recipe,
-        images: Tensor,
-        labels: Tensor,
-        classes: int,
-        seed: int = 0,
-        device: str | torch.device = "cpu",
-        arithmetic: str = "fp32",
+        self, recipe: Any, network: Any, cases: int, seed: int, device: str | torch.device, arithmetic: str
     ) -> None:
         self.recipe, self.seed, self.device, self.arithmetic = recipe, seed, torch.device(device), arithmetic
-        training = recipe.training
-        self.images = Images(images, self.device, training.permute)
-        self.labels = labels.to(self.device)
-        drawn = torch.Generator().manual_seed(seed)
-        self.network = Recurrent(recipe.network, self.images.features, classes, drawn).to(self.device)
+        self.network, self.cases, self.passes = network.to(self.device), cases, 1
+        self.size = cases
+        """What `counted` counts in a pass over the data."""
+        self.taught = len(recipe.network.hidden)
+        """Hidden layers that learn."""
         self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.steps = math.ceil(len(images) / training.batch)
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
+
+    def prepare(self) -> None:
+        """Make optimiser, schedule and history, once all the above is settled."""
+        training = self.recipe.training
+        self.steps = self.passes * math.ceil(self.cases / training.batch)
         self.optimiser = make_optimiser(self.network.layers, self.network.readout, training)
         self.scheduler = make_scheduler(self.optimiser, training, self.steps * training.epochs)
-        self.epoch, self.step = 0, 0
-        self.history = torch.zeros(self.steps, 2 * len(recipe.network.hidden) + 1, device=self.device)
-        self.seconds = 0.0
+        self.history = torch.zeros(self.steps, 2 * self.taught + 1, device=self.device)
+
+    @abstractmethod
+    def update(self, index: Tensor) -> Tensor:
+        """Learn from the cases at `index`: returns losses of the taught layers, of the softmax, and shares
+        judged rightly, in one vector."""
+
+    @abstractmethod
+    def validate(self, held_out: Any) -> dict[str, Any]:
+        """How good the network is now, on held-out data."""
 
     @property
     def updates(self) -> int:
-        """Weight updates so far."""
-        return self.epoch * self.steps + self.step
+        """Batches so far."""
+        done: int = self.epoch * self.steps + self.step
+        return done
 
-    def order(self) -> Tensor:
-        """This epoch's order of the training images."""
+    def batches(self) -> list[Tensor]:
+        """This epoch's batches, as indices of the training cases: every pass in an order of its own."""
         drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return torch.randperm(len(self.images), generator=drawn).to(self.device)
-
-    @torch.no_grad()
-    def update(self, index: Tensor) -> None:
-        """One weight update of all layers and of the softmax from the images at `index`."""
-        training, labels = self.recipe.training, self.labels[index]
-        rows = self.images.batch(index, training.jitter, self.generator)
-        if training.dropout:
-            rows = silence(rows, training.dropout, self.generator)
-        seen = self.network.look(rows)
-        features, logits = self.network.classify(seen)
-        wrong = NEGATIVES[training.negatives](logits, labels, self.generator)
-        softmax_loss = self.network.readout.learn(features, logits, labels)
-        loss, pairwise = self.network.learn(seen, torch.stack([labels, wrong], dim=1))
-        self.optimiser.step()
-        self.scheduler.step()
-        self.history[self.step] = torch.cat([loss, pairwise, softmax_loss.view(1)])
-        self.step += 1
+        orders = [torch.randperm(self.cases, generator=drawn) for _ in range(self.passes)]
+        return [part.to(self.device) for order in orders for part in order.split(self.recipe.training.batch)]
 
     def updates_of_epoch(self) -> Iterator[Update]:
         """Go on to the end of this epoch, one update at a time; raises Diverged."""
-        batches = torch.split(self.order(), self.recipe.training.batch)
+        batches = self.batches()
         while self.step < self.steps:
             start = time.perf_counter()
-            with precision(self.arithmetic, self.device):
-                self.update(batches[self.step])
+            with torch.no_grad(), precision(self.arithmetic, self.device):
+                self.history[self.step] = self.update(batches[self.step])
+            self.scheduler.step()
+            self.step += 1
             if self.step % CHECK_EVERY == 0 or self.step == self.steps:
                 self.check()
             self.seconds += time.perf_counter() - start
-            yield Update(self.epoch + 1, self.step, self.steps, len(batches[self.step - 1]))
+            yield Update(self.epoch + 1, self.step, self.steps)
 
     def check(self) -> None:
         """Raise Diverged if any loss of this epoch is not a finite number."""
-        layers = len(self.recipe.network.hidden)
-        names = [f"hidden layer {level}" for level in range(1, layers + 1)]
-        bad = ~self.history[: self.step].isfinite()
+        names = [*(f"hidden layer {level}" for level in range(1, self.taught + 1)), "the softmax"]
+        bad = ~self.history[: self.step, : len(names)].isfinite()
         if bad.any():
             step = int(bad.any(1).nonzero()[0])
-            columns = [*range(layers), -1]  # of the losses; the others hold pairwise accuracies
-            where = [
-                n for n, column in zip([*names, "the softmax"], columns, strict=True) if bad[step, column]
-            ]
+            where = [name for name, column in zip(names, bad[step].tolist(), strict=True) if column]
             update = self.epoch * self.steps + step + 1
             raise Diverged(
                 f"the loss of {', '.join(where)} is not finite at update {update}: "
@@ -150,17 +139,17 @@ class Trainer:
 
     def end_epoch(self) -> dict[str, Any]:
         """Close the epoch and return its record."""
-        layers = len(self.recipe.network.hidden)
         means = self.history.mean(0).tolist()
         self.epoch, self.step = self.epoch + 1, 0
         record = {
             "epoch": self.epoch,
-            "loss": means[:layers],
-            "pairwise_accuracy": means[layers : 2 * layers],
-            "softmax_loss": means[-1],
+            "updates": self.updates,
+            "loss": means[: self.taught],
+            "softmax_loss": means[self.taught],
+            self.judged: means[self.taught + 1 :],
             "rate": self.scheduler.get_last_lr()[0],
             "seconds": self.seconds,
-            "images_per_second": len(self.images) / max(self.seconds, 1e-9),
+            f"{self.counted}_per_second": self.passes * self.size / max(self.seconds, 1e-9),
         }
         self.seconds = 0.0
         return record
@@ -187,10 +176,7 @@ class Trainer:
         self.generator.set_state(state["generator"].cpu())
 
     def run(
-        self,
-        folder: RunFolder | None = None,
-        validation: tuple[Images, Tensor] | None = None,
-        stop: Callable[[], bool] = bool,
+        self, folder: RunFolder | None = None, validation: Any = None, stop: Callable[[], bool] = bool
     ) -> Iterator[Update | Epoch | Interrupted]:
         """Train to the last epoch, validating and saving on the way; yields what happens.
 
@@ -208,8 +194,8 @@ class Trainer:
                     return
             record = self.end_epoch()
             due = self.epoch % training.validate_every == 0 or self.epoch == training.epochs
-            if validation and due:
-                record["validation"] = evaluate_images(self.network, *validation, all_iterations=False)
+            if validation is not None and due:
+                record["validation"] = self.validate(validation)
             if folder:
                 folder.append_metrics(record)
             self.save(folder)

@@ -168,7 +168,7 @@ def source() -> Source:
     return Source(
         "toy",
         {"labels": hashlib.sha256(CONTENT).hexdigest()},
-        ("https://one.invalid/", "https://two.invalid/"),
+        ("https://one.invalid/{file}.gz", "https://two.invalid/{file}.gz"),
     )
 
 

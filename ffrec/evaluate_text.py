@@ -1,0 +1,61 @@
+"""How well a next-character model predicts: perplexity, with an interval, and symbol by symbol."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RESAMPLED = 2000  # bootstrap samples of an interval
+
+
+def perplexity(log_p: Tensor) -> float:
+    """exp(−mean log p): 1 if every character was certain, the alphabet's size if all were equally likely."""
+    return math.exp(-log_p.double().mean().item())
+
+
+def interval(log_p: Tensor, seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of the perplexity over strings: log p `(strings, characters)`."""
+    per_string = log_p.double().mean(1).cpu().numpy()
+    drawn = np.random.default_rng(seed).integers(len(per_string), size=(RESAMPLED, len(per_string)))
+    low, high = np.exp(-np.quantile(per_string[drawn].mean(1), [0.975, 0.025]))
+    return float(low), float(high)
+
+
+def summary(log_p: Tensor) -> dict[str, Any]:
+    """What is reported of any model's log p `(strings, characters)` of the characters that did follow."""
+    found = perplexity(log_p)
+    return {
+        "perplexity": found,
+        "bits_per_character": math.log2(found),
+        "interval": interval(log_p),
+        "strings": len(log_p),
+        "characters": log_p.numel(),
+    }
+
+
+def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> dict[str, list[float]]:
+    """For each symbol, in the order of their codes: how often it followed, and exp(−mean log p) where it did.
+
+    Both arguments have shape `(strings, characters)`. A symbol that never followed has perplexity nan.
+    """
+    codes, surprise = following.flatten(), -log_p.flatten().double()
+    count = torch.bincount(codes, minlength=symbols)
+    mean = (
+        torch.zeros(symbols, dtype=torch.float64, device=codes.device).index_add_(0, codes, surprise) / count
+    )
+    return {"count": count.tolist(), "perplexity": mean.exp().tolist()}
+
+
+@torch.no_grad()
+def evaluate_text(network: Any, strings: Tensor) -> dict[str, Any]:
+    """Perplexity of strings of codes `(strings, length)`; the first window of each is given, not predicted.
+
+    A network whose memory holds anything is also judged by its softmax alone.
+    """
+    softmax, recalled = network.log_likelihood(strings)
+    log_p = network.mix(softmax, recalled)
+    following = strings[:, strings.shape[1] - log_p.shape[1] :]
+    found = summary(log_p) | {"by_symbol": by_symbol(log_p, following, network.symbols)}
+    return found if recalled is None else found | {"softmax_perplexity": perplexity(softmax)}

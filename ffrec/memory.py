@@ -1,0 +1,65 @@
+"""A fast-weight memory: it stores what followed each hidden state, and recalls by likeness."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+BLOCK = 1000  # states recalled together; bounds memory and changes no result
+
+
+class Memory(nn.Module):
+    """Hinton 2022 §9 (after Ba et al. 2016): fast weights that mimic a simplified transformer.
+
+    Every stored state kⱼ (unit length, `(stored, units)`) is tied to the symbol sⱼ that followed. A state q
+    recalls p(s) = Σⱼ exp(β q·kⱼ) [sⱼ = s] / Σⱼ exp(β q·kⱼ), with a floor so that no symbol is impossible.
+    Nothing is learnt but `share`, the weight of that recall in the network's prediction, set by `weigh`.
+    """
+
+    FLOOR = 0.02  # share of the stored symbols' own frequencies in every recall
+
+    def __init__(self, sharpness: float, symbols: int) -> None:
+        super().__init__()
+        self.sharpness, self.symbols = sharpness, symbols
+        self.register_buffer("share", torch.tensor(0.5))
+        self.share: Tensor
+        self.keys = torch.empty(0, 0)
+        self.following = torch.empty(0, symbols)
+
+    def store(self, states: Tensor, symbols: Tensor) -> None:
+        """Replace what is stored: states `(stored, units)` and the symbols that followed `(stored,)`."""
+        self.keys = states / states.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        self.following = one_hot(symbols, self.symbols).to(states.dtype)
+
+    @property
+    def filled(self) -> bool:
+        """Whether anything is stored."""
+        return len(self.keys) > 0
+
+    def forget(self) -> None:
+        """Empty the memory."""
+        self.keys, self.following = self.keys[:0], self.following[:0]
+
+    def recall(self, states: Tensor) -> Tensor:
+        """log p of the next symbol `(batch, symbols)` after states `(batch, units)`."""
+        queries = states / states.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        frequency = (self.following.sum(0) + 1) / (len(self.following) + self.symbols)
+        recalled = []
+        for block in queries.split(BLOCK):
+            likeness = (block @ self.keys.T).mul_(self.sharpness).softmax(1)
+            recalled.append((1 - self.FLOOR) * (likeness @ self.following) + self.FLOOR * frequency)
+        return torch.cat(recalled).log()
+
+    def mix(self, log_p: Tensor, recalled: Tensor) -> Tensor:
+        """log((1 − share) p + share · recalled), all `(batch, symbols)`."""
+        return torch.logaddexp(log_p + torch.log1p(-self.share), recalled + self.share.log())
+
+    def weigh(self, log_p: Tensor, recalled: Tensor, steps: int = 50) -> None:
+        """Set `share` to what makes held-out symbols likeliest: expectation maximisation of a mixture.
+
+        Both arguments are log probabilities of the symbols that did follow, `(cases,)`.
+        """
+        share = log_p.new_tensor(0.5)
+        for _ in range(steps):
+            ours = recalled + share.log()
+            share = (ours - torch.logaddexp(ours, log_p + torch.log1p(-share))).exp().mean()
+        self.share.copy_(share.clamp(1e-4, 1 - 1e-4))

@@ -1,0 +1,76 @@
+"""Counting models of text: what a next-character network has to beat."""
+
+import torch
+from torch import Tensor
+
+DISCOUNT = 0.75
+
+
+def tally(values: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The distinct values, sorted, and how often each occurs, or the sum of its weights."""
+    distinct, place = values.unique(return_inverse=True)
+    weights = torch.ones_like(values) if weights is None else weights
+    return distinct, torch.zeros_like(distinct).index_add_(0, place, weights)
+
+
+def look_up(keys: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
+    """The value of each wanted key, 0 where it is missing; keys are sorted."""
+    place = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
+    return values[place] * (keys[place] == wanted)
+
+
+class KneserNey:
+    """Interpolated Kneser–Ney n-grams over codes, with one discount d (Kneser and Ney 1995).
+
+    With c the counts of n-grams at the highest order and, below it, of distinct symbols seen before:
+
+        p(s | v) = [max(c(vs) − d, 0) + d · |{s : c(vs) > 0}| · p(s | v without its first symbol)] / c(v·)
+
+    from 1 / symbols for no context at all; an unseen context leaves it to the shorter one.
+    """
+
+    def __init__(self, strings: Tensor, order: int, symbols: int) -> None:
+        self.order, self.symbols = order, symbols
+        self.tables = []
+        grams, counts = tally(self.codes(strings.unfold(1, order, 1).flatten(0, 1)))
+        for length in range(order, 0, -1):
+            context = grams.div(symbols, rounding_mode="floor")
+            self.tables.append((grams, counts, *tally(context, counts), tally(context)[1]))
+            if length > 1:
+                grams, counts = tally(grams % symbols ** (length - 1))
+        self.tables.reverse()
+
+    def codes(self, grams: Tensor) -> Tensor:
+        """One number for each row of symbols `(cases, length)`."""
+        powers = self.symbols ** torch.arange(grams.shape[1] - 1, -1, -1)
+        return (grams * powers).sum(1)
+
+    def probabilities(self, contexts: Tensor) -> Tensor:
+        """p of every next symbol `(cases, symbols)` after contexts `(cases, at least order − 1)`."""
+        p = torch.full((len(contexts), self.symbols), 1 / self.symbols, dtype=torch.float64)
+        for length, (grams, counts, keys, totals, types) in enumerate(self.tables):
+            context = self.codes(contexts[:, contexts.shape[1] - length :])
+            total = look_up(keys, totals, context)[:, None].double()
+            left = DISCOUNT * look_up(keys, types, context)[:, None]
+            seen = look_up(grams, counts, context[:, None] * self.symbols + torch.arange(self.symbols))
+            better = ((seen - DISCOUNT).clamp_min(0) + left * p) / total.clamp_min(1)
+            p = torch.where(total > 0, better, p)
+        return p
+
+    def log_likelihood(self, strings: Tensor, start: int) -> Tensor:
+        """log p of every character from `start` on, `(strings, length − start)`; start ≥ order − 1."""
+        windows = strings.unfold(1, start, 1)[:, :-1].flatten(0, 1)
+        following = strings[:, start:]
+        return self.probabilities(windows).gather(1, following.reshape(-1, 1)).log().view(following.shape)
+
+
+def unigram_log_likelihood(train: Tensor, strings: Tensor, start: int, symbols: int) -> Tensor:
+    """log p of every character from `start` on, by how often each symbol occurs, one added to every count."""
+    count = torch.bincount(train.flatten(), minlength=symbols).double() + 1
+    return (count / count.sum()).log()[strings[:, start:]]
+
+
+def best_kneser_ney(train: Tensor, validation: Tensor, start: int, symbols: int) -> KneserNey:
+    """The Kneser–Ney model of the order, 2 to 9, that predicts the validation strings best."""
+    models = [KneserNey(train, order, symbols) for order in range(2, min(9, start) + 1)]
+    return max(models, key=lambda model: model.log_likelihood(validation, start).mean().item())

@@ -1,0 +1,32 @@
+"""Drawing from distributions with a generator of one's own, on the device."""
+
+import torch
+from torch import Tensor
+
+
+def draw(p: Tensor, generator: torch.Generator) -> Tensor:
+    """One index a row, drawn in proportion to weights `(rows, n)`: shape `(rows,)`.
+
+    The largest of p / Exponential(1) is k with probability p[k] / Σ p; unlike torch.multinomial this lets NaN
+    through, so that the training loop can say which layer it came from.
+    """
+    race = torch.empty_like(p).exponential_(generator=generator).clamp_min(torch.finfo(p.dtype).tiny)
+    return (p / race).argmax(1)
+
+
+def sharpen(log_p: Tensor, temperature: float, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
+    """p^(1/temperature) `(rows, n)` of the at most k likeliest symbols that first reach a sum of top_p.
+
+    Temperature 0 gives all to the likeliest. `log_p` `(rows, n)` need not be normalised.
+    """
+    if temperature == 0:
+        return torch.nn.functional.one_hot(log_p.argmax(1), log_p.shape[1]).to(log_p.dtype)
+    p = (log_p / temperature).softmax(1)
+    if top_k is None and top_p >= 1:
+        return p
+    ordered, symbols = p.sort(dim=1, descending=True, stable=True)
+    kept = ordered.cumsum(1) - ordered < top_p  # the first one always is
+    if top_k is not None:
+        kept[:, top_k:] = False
+    p = torch.zeros_like(p).scatter(1, symbols, ordered * kept)
+    return p / p.sum(1, keepdim=True)
