@@ -120,9 +120,17 @@ def figure_5(regime: Regime, small: bool) -> TextRecipe:
 
 
 def sparse(*hidden: int, memory: float) -> CharacterConfig:
-    """What was chosen on validation strings: recent characters count more, few units are active, and a
-    fast-weight memory remembers what followed them."""
-    return CharacterConfig(hidden=hidden, recency=0.7, bias=-1.0, memory=memory)
+    """What was chosen on validation strings: recent characters count more, fewer units are active, hidden
+    layers judge a window with the character after it, and a fast-weight memory recalls what followed."""
+    return CharacterConfig(
+        hidden=hidden,
+        lookahead=True,
+        recency=0.75,
+        bias=-0.5,
+        memory=memory,
+        threshold=0.5,
+        sharpness=60.0,
+    )
 
 
 def aesop_recall() -> TextRecipe:
@@ -131,37 +139,54 @@ def aesop_recall() -> TextRecipe:
         name="aesop-recall",
         paper="–",
         data="aesop",
-        network=sparse(2000, memory=16.0),
-        training=TextTraining(batch=25, regime="together", softmax_rate=3e-3, softmax_weight_decay=1.0),
+        network=sparse(2000, memory=20.0),
+        training=TextTraining(
+            regime="teacher-forced",
+            epochs=3,
+            passes=5,
+            batch=25,
+            rate=5e-4,
+            softmax_rate=3e-3,
+            softmax_weight_decay=1.0,
+        ),
     )
 
 
 def aesop_full() -> TextRecipe:
-    """All strings but the held-out ones."""
+    """All strings that are not held out."""
     return TextRecipe(
         name="aesop-full",
         paper="–",
         data="aesop",
-        network=sparse(2000, memory=24.0),
+        network=sparse(2000, memory=26.0),
         training=TextTraining(
-            strings=None, batch=25, regime="night", night=58, softmax_rate=3e-3, softmax_weight_decay=0.3
+            strings=None,
+            regime="teacher-forced",
+            epochs=2,
+            passes=5,
+            batch=25,
+            validate_every=2,
+            softmax_rate=3e-3,
+            softmax_weight_decay=0.3,
         ),
     )
 
 
 def fables() -> TextRecipe:
-    """The demo: our own retelling of Aesop, a minute on two cores."""
+    """The demo: our own retelling of Aesop, under a minute on two cores."""
     return TextRecipe(
         name="fables",
         paper="–",
         data="fables",
-        network=sparse(1000, memory=16.0),
+        network=sparse(500, memory=20.0),
         training=TextTraining(
             strings=None,
-            batch=25,
-            passes=2,
-            epochs=5,
             regime="sleep",
+            epochs=2,
+            passes=3,
+            batch=25,
+            validate_every=2,
+            rate=5e-4,
             softmax_rate=3e-3,
             softmax_weight_decay=1.0,
         ),

@@ -25,7 +25,8 @@ def sharpen(log_p: Tensor, temperature: float, top_k: int | None = None, top_p: 
     if top_k is None and top_p >= 1:
         return p
     ordered, symbols = p.sort(dim=1, descending=True, stable=True)
-    kept = ordered.cumsum(1) - ordered < top_p  # the first one always is
+    kept = ordered.cumsum(1) - ordered < top_p
+    kept[:, 0] = True
     if top_k is not None:
         kept[:, top_k:] = False
     p = torch.zeros_like(p).scatter(1, symbols, ordered * kept)

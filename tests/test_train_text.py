@@ -1,0 +1,255 @@
+"""Training on text: each regime learns from what it says, resumes bitwise, and leaves hidden layers to FF."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from ffrec.checkpoint import RunFolder
+from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
+from ffrec.networks.character import windows_of
+from ffrec.phases import PHASES
+from ffrec.runs import configuration, resume
+from ffrec.train import Epoch, Interrupted
+from ffrec.train_text import TextTrainer
+
+SYMBOLS, WINDOW = 6, 4
+LEARNING = [regime for regime in PHASES if regime != "random"]
+
+
+def counting(count: int, seed: int = 0) -> torch.Tensor:
+    """Strings in which every symbol but a few is the one after the last: `(count, 14)`."""
+    drawn = torch.Generator().manual_seed(seed)
+    strings = (torch.randint(SYMBOLS, (count, 1), generator=drawn) + torch.arange(14)) % SYMBOLS
+    noise = torch.rand(strings.shape, generator=drawn) < 0.05
+    return torch.where(noise, torch.randint(SYMBOLS, strings.shape, generator=drawn), strings)
+
+
+def make(regime="together", network=(), **training) -> TextTrainer:
+    values = {
+        "epochs": 3,
+        "passes": 2,
+        "batch": 8,
+        "strings": 20,
+        "rate": 1e-3,
+        "softmax_rate": 1e-2,
+    } | training
+    recipe = TextRecipe(
+        name="toy",
+        paper="–",
+        data="–",
+        network=CharacterConfig(hidden=(30, 20), window=WINDOW, **dict(network)),
+        training=TextTraining(regime=regime, **values),
+    )
+    return TextTrainer(recipe, counting(24), SYMBOLS, seed=1)
+
+
+def weights(trainer):
+    return {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
+
+
+def spy(trainer, monkeypatch):
+    """Record the passages and the sign of every hidden update."""
+    learnt, looked = [], {}
+    look, learn = trainer.network.look, trainer.network.learn
+
+    def watched_look(passages):
+        seen = look(passages)
+        looked[id(seen.rows)] = (seen, passages.clone())
+        return seen
+
+    def watched_learn(seen, sign):
+        learnt.append((sign, looked[id(seen.rows)][1]))
+        return learn(seen, sign)
+
+    monkeypatch.setattr(trainer.network, "look", watched_look)
+    monkeypatch.setattr(trainer.network, "learn", watched_learn)
+    return learnt
+
+
+def rows(passages):
+    return set(map(tuple, passages.tolist()))
+
+
+@pytest.mark.parametrize("lookahead", [False, True])
+@pytest.mark.parametrize("regime", PHASES)
+def test_it_learns_what_follows(regime, lookahead):
+    trainer = make(regime, {"lookahead": lookahead}, epochs=30)
+    before = trainer.validate(counting(20, seed=9))["perplexity"]
+    records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
+    assert before > 4
+    assert records[-1]["validation"]["perplexity"] < 2
+    assert records[-1]["softmax_loss"] < records[0]["softmax_loss"]
+    assert records[-1]["updates"] == 30 * 2 * 3
+    assert len(records[-1]["accuracy"]) == (0 if regime == "random" else 2)
+
+
+@pytest.mark.parametrize("regime", PHASES)
+def test_the_softmax_does_not_touch_hidden_weights(regime):
+    """With hidden layers that do not learn, only the softmax changes; a rate of the softmax changes no hidden
+    weight in the update it is used in."""
+    first, second = make(regime, softmax_rate=1e-2), make(regime, softmax_rate=0.5)
+    index = torch.arange(8)
+    start = weights(first)
+    with torch.no_grad():
+        first.teach(index, "both")
+        second.teach(index, "both")
+    hidden = [name for name in start if name.startswith("layers") and "running" not in name]
+    assert all(torch.equal(weights(first)[name], weights(second)[name]) for name in hidden)
+    assert not torch.equal(weights(first)["readout.weight"], weights(second)["readout.weight"])
+    unchanged = all(torch.equal(weights(first)[name], start[name]) for name in hidden)
+    assert unchanged == (regime == "random")
+
+
+@pytest.mark.parametrize("regime", ["random"])
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_random_features_stay_what_they_are(regime, decay):
+    trainer = make(regime, weight_decay=decay)
+    start = weights(trainer)
+    list(trainer.run())
+    assert torch.equal(weights(trainer)["layers.0.weights.0"], start["layers.0.weights.0"])
+    assert torch.equal(weights(trainer)["layers.1.bias"], start["layers.1.bias"])
+
+
+def test_sleep_learns_from_data_awake_and_from_dreams_asleep(monkeypatch):
+    trainer = make("sleep")
+    learnt = spy(trainer, monkeypatch)
+    index = torch.arange(8)
+    real = rows(windows_of(trainer.strings[index], WINDOW).flatten(0, 1))
+    readout = trainer.network.readout.weight.clone()
+    with torch.no_grad():
+        trainer.teach(index, "wake")
+    assert [sign for sign, _ in learnt] == [1.0]
+    assert rows(learnt[0][1]) <= real
+    awake = trainer.network.readout.weight.clone()
+    assert not torch.equal(readout, awake)
+    trainer.dreams[index] = trainer.dream(trainer.strings[index])
+    with torch.no_grad():
+        trainer.teach(index, "sleep")
+    assert [sign for sign, _ in learnt] == [1.0, -1.0]
+    assert rows(learnt[1][1]) == rows(windows_of(trainer.dreams[index], WINDOW)[:, 1:].flatten(0, 1))
+    assert torch.equal(trainer.network.readout.weight, awake)  # the softmax is asleep
+
+
+@pytest.mark.parametrize("lookahead", [False, True])
+@pytest.mark.parametrize("regime", LEARNING)
+def test_positive_and_negative_passages_are_of_equal_number_and_end_where_they_should(
+    regime, lookahead, monkeypatch
+):
+    trainer = make(regime, {"lookahead": lookahead})
+    learnt = spy(trainer, monkeypatch)
+    with torch.no_grad():
+        trainer.update(torch.arange(8))
+    (_, positive), (_, negative) = learnt
+    assert positive.shape == negative.shape == (8 * 10, WINDOW + lookahead)
+    every = windows_of(trainer.strings[:8], WINDOW + lookahead).flatten(0, 1)
+    assert rows(positive) <= rows(every)
+    if regime == "teacher-forced":
+        assert rows(negative[:, :-1]) <= rows(every[:, :-1])
+
+
+def test_teacher_forced_negatives_are_the_networks_own_predictions():
+    trainer = make("teacher-forced", {"lookahead": True}, strings=1)
+    windows, _ = trainer.network.cases(trainer.strings)
+    trainer.network.readout.bias[3] = 1000.0
+    logits = trainer.network.readout(trainer.network.features(trainer.network.look(windows)))
+    negative = trainer.predicted(windows, logits)
+    assert torch.equal(negative[:, :-1], windows)
+    assert (negative[:, -1] == 3).all()
+
+
+def test_every_dream_starts_with_its_real_context():
+    trainer = make()
+    dreams = trainer.dream(trainer.strings)
+    assert dreams.shape == trainer.strings.shape
+    assert torch.equal(dreams[:, :WINDOW], trainer.strings[:, :WINDOW])
+
+
+def test_dreams_are_kept_until_the_next_night_and_told_to_the_diary():
+    trainer = make("night", night=4)
+    told = []
+    trainer.diary = lambda dreams: told.append(dreams.clone())
+    seen = []
+    with torch.no_grad():
+        for batch in [*trainer.batches(), *trainer.batches()]:
+            trainer.update(batch)
+            seen.append(trainer.dreams.clone())
+    assert len(told) == 3
+    assert [torch.equal(dreams, told[i // 4]) for i, dreams in enumerate(seen)] == [True] * 12
+    assert not torch.equal(told[0], told[1])
+
+
+@pytest.mark.parametrize("regime", PHASES)
+@pytest.mark.parametrize("stop_after", [1, 5, 8])
+def test_a_resumed_run_ends_bitwise_equal(tmp_path, regime, stop_after):
+    extra = {"memory": 10.0} if regime == "night" else {}
+    whole = make(regime, extra, night=4, dropout=0.2)
+    list(whole.run(None, counting(10, seed=9)))
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 1, "fp32"))
+    first, batches = make(regime, extra, night=4, dropout=0.2), 0
+
+    def stop() -> bool:
+        nonlocal batches
+        batches += 1
+        return batches == stop_after
+
+    assert isinstance(list(first.run(folder, counting(10, seed=9), stop))[-1], Interrupted)
+    second = make(regime, extra, night=4, dropout=0.2)
+    resume(second, folder, wanted)
+    assert torch.equal(second.dreams, first.dreams)
+    list(second.run(folder, counting(10, seed=9)))
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
+    assert torch.equal(second.dreams, whole.dreams)
+
+
+def test_validation_fills_and_empties_the_memory():
+    trainer = make("random", {"memory": 10.0}, epochs=10)
+    records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
+    found = records[-1]["validation"]
+    assert not trainer.network.memory.filled
+    assert found["perplexity"] <= found["softmax_perplexity"]  # its share is the best one there
+    assert 0 < float(trainer.network.memory.share) < 1
+
+
+def test_only_so_many_strings_are_used():
+    assert len(make(strings=7).strings) == 7
+    assert len(make(strings=None).strings) == 24
+    assert len(torch.cat(make(strings=7, batch=3).batches())) == 14
+
+
+def test_decay_of_the_softmax_can_be_another():
+    groups = make(weight_decay=0.1, softmax_weight_decay=0.5).optimiser.param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.5, 0.0]
+    groups = make(weight_decay=0.1).optimiser.param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.1, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"regime": "slep"}, "regime"),
+        ({"temperature": 0}, "temperature"),
+        ({"night": 0}, "night"),
+        ({"window": 1}, "window"),
+        ({"reads": [4]}, "reads names level 4 but there are 3"),
+        ({"recency": 0}, "recency"),
+        ({"threshold": -1.0}, "threshold has the sign"),
+        ({"nigth": 3}, "did you mean night"),
+    ],
+)
+def test_wrong_settings_are_named(values, words):
+    from ffrec.recipes import recipe
+
+    with pytest.raises(ConfigError, match=words):
+        recipe("aesop-night").override(values)
+
+
+def test_a_recipe_comes_back_from_plain_values():
+    import json
+
+    from ffrec.config import recipe_from
+    from ffrec.recipes import RECIPES
+
+    for make_recipe in RECIPES.values():
+        recipe = make_recipe()
+        assert recipe_from(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
