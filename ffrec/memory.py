@@ -15,7 +15,7 @@ class Memory(nn.Module):
     Nothing is learnt but `share`, the weight of that recall in the network's prediction, set by `weigh`.
     """
 
-    FLOOR = 0.02  # share of the stored symbols' own frequencies in every recall
+    FLOOR = 0.001  # share of the stored symbols' own frequencies in every recall
 
     def __init__(self, sharpness: float, symbols: int) -> None:
         super().__init__()

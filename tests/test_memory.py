@@ -23,7 +23,7 @@ def test_recall_by_hand(filled):
     query = torch.tensor([[3.0, 4.0]], dtype=torch.float64)  # its cosines with what is stored: .6, .8, .6
     weight = torch.tensor([math.exp(1.2), math.exp(1.6), math.exp(1.2), 0.0], dtype=torch.float64)
     frequency = torch.tensor([2, 2, 2, 1], dtype=torch.float64) / 7
-    expected = 0.98 * weight / weight.sum() + 0.02 * frequency
+    expected = 0.999 * weight / weight.sum() + 0.001 * frequency
     torch.testing.assert_close(filled.recall(query).exp()[0], expected)
 
 
