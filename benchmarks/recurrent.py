@@ -13,12 +13,11 @@ Variants take turns and medians are compared, so that a busy moment of the machi
 import argparse
 import multiprocessing
 import resource
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
+from timing import medians
 
 from ffrec.baselines import autograd_learn
 from ffrec.config import RecurrentConfig
@@ -28,25 +27,6 @@ from ffrec.negatives import hard_labels
 from ffrec.networks.recurrent import Recurrent
 from ffrec.recipes import recipe
 from ffrec.train_images import ImageTrainer
-
-
-def medians(variants: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
-    """Median seconds of every variant, run in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for round_ in range(repeat + 2):
-        for name, run in variants.items():
-            synchronise()
-            start = time.perf_counter()
-            run()
-            synchronise()
-            if round_ >= 2:  # two rounds warm up
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def own_products(network: Recurrent, batch: int) -> Callable[[], None]:

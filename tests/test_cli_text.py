@@ -137,25 +137,7 @@ def test_ls_and_report_know_text_runs(trained):
 
 
 def test_training_on_a_file_of_ones_own(tmp_path):
-    words = [
-        "the",
-        "quick",
-        "brown",
-        "fox",
-        "jumps",
-        "over",
-        "the",
-        "lazy",
-        "dog,",
-        "the",
-        "wolf;",
-        "a",
-        "crow",
-        "and",
-        "some",
-        "grapes.",
-        "",
-    ]
+    words = ["the", "quick", "fox", "jumps", "over", "a", "lazy", "dog,", "wolf;", "crow", "and", "grapes."]
     text = " ".join(words[(i * i + i // 7) % len(words)] for i in range(1500))
     (tmp_path / "my.txt").write_text(text)
     done = ffrec("train", "fables", *SIZE, "--text", "my.txt", "--out", "run", cwd=tmp_path)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag, one_hot
+from torch.nn.functional import embedding_bag
 
 from ffrec.config import CharacterConfig
 from ffrec.goodness import GOODNESS, Logistic
-from ffrec.layer import Layer, Readout, normalise
+from ffrec.layer import Layer, Readout, Stack, normalise
 from ffrec.memory import Memory
 from ffrec.sampling import draw, sharpen
 
@@ -55,6 +55,7 @@ class Character(nn.Module):
             self.layers.append(Layer(source, units, self.goodness, logistic, config.peer, generator))
         self.reads = [level - 1 for level in config.reads] or list(range(len(config.hidden)))
         self.readout = Readout(sum(config.hidden[i] for i in self.reads), symbols)
+        self.stack = Stack()
         self.memory = Memory(config.memory, symbols) if config.memory else None
         self.register_buffer("offsets", torch.arange(self.passage) * symbols, persistent=False)
         self.offsets: Tensor
@@ -147,9 +148,10 @@ class Character(nn.Module):
         scale, measured = 1 / len(seen.rows), []
         for index, h in enumerate(seen.activities):
             layer, goodness = self.layer(index), self.goodness.value(h).unsqueeze(1)
-            delta = layer.delta(h.unsqueeze(1), goodness, correct).squeeze(1)
+            out = self.stack.slot(f"delta {index}", 0, 1, h).unsqueeze(1)
+            delta = layer.delta(h.unsqueeze(1), goodness, correct, out).squeeze(1)
             if index == 0:
-                code = one_hot(seen.rows, self.passage * self.symbols).sum(1).to(h.dtype)
+                code = h.new_zeros(len(h), self.passage * self.symbols).scatter_(1, seen.rows, 1.0)
                 layer.accumulate("0", code, delta, scale * self.symbols**0.5)
             else:
                 layer.accumulate(str(index), seen.sources[index - 1], delta, scale)
