@@ -49,12 +49,15 @@ def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> dict[str, list[
 
 
 @torch.no_grad()
-def evaluate_text(network: Any, strings: Tensor) -> dict[str, Any]:
+def evaluate_text(network: Any, strings: Tensor, weigh: bool = False) -> dict[str, Any]:
     """Perplexity of strings of codes `(strings, length)`; the first window of each is given, not predicted.
 
-    A network whose memory holds anything is also judged by its softmax alone.
+    A network whose memory holds anything is also judged by its softmax alone; `weigh` first sets the memory's
+    share in the prediction by these very strings.
     """
     softmax, recalled = network.log_likelihood(strings)
+    if weigh and recalled is not None:
+        network.memory.weigh(softmax, recalled)
     log_p = network.mix(softmax, recalled)
     following = strings[:, strings.shape[1] - log_p.shape[1] :]
     found = summary(log_p) | {"by_symbol": by_symbol(log_p, following, network.symbols)}

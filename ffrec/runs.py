@@ -25,6 +25,9 @@ from ffrec.train_images import ImageTrainer
 from ffrec.train_text import TextTrainer
 
 
+SHOWN = 100  # test strings whose goodness is kept for a picture
+
+
 class Text(Protocol):
     """Strings of codes `(n, length)` in three parts, and a checksum of them all."""
 
@@ -243,7 +246,8 @@ def finish_text(trainer: TextTrainer, folder: RunFolder, text: Text) -> dict[str
     result["updates"] = trainer.updates
     train = trainer.strings.cpu()
     result["baselines"] = counted_baselines(train, text, recipe.network.window, network.symbols)
-    shown = dreamt_examples(network, text.test.to(trainer.device), trainer.seed, recipe.training.temperature)
+    strings = text.test[:SHOWN].to(trainer.device)
+    shown = dreamt_examples(network, strings, trainer.seed, recipe.training.temperature)
     write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
     folder.write_json("result.json", result)
     return result

@@ -123,10 +123,8 @@ class TextTrainer(Trainer):
         """Perplexity on held-out strings and on the training strings; the memory is filled for it, and its
         share set by the held-out ones."""
         network = self.network
-        if network.memory:
-            network.remember(self.strings)
-            network.memory.weigh(*network.log_likelihood(held_out))
-        found = evaluate_text(network, held_out)
+        network.remember(self.strings)
+        found = evaluate_text(network, held_out, weigh=True)
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
         found["training_perplexity"] = evaluate_text(network, self.strings)["perplexity"]

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parent.parent
 GOODNESS, LAYER, RECURRENT = "ffrec/goodness.py", "ffrec/layer.py", "ffrec/networks/recurrent.py"
 TRAIN, OPTIMISE = "ffrec/train.py", "ffrec/optimise.py"
 EVALUATE, CHECKPOINT = "ffrec/evaluate.py", "ffrec/checkpoint.py"
+CHARACTER, MEMORY, SAMPLING = "ffrec/networks/character.py", "ffrec/memory.py", "ffrec/sampling.py"
+NGRAM, EVALUATE_TEXT, TRAIN_TEXT = "ffrec/ngram.py", "ffrec/evaluate_text.py", "ffrec/train_text.py"
+TEXT = "corpora/text.py"
 IDX, IMAGES, NEGATIVES, REPORT = "corpora/idx.py", "ffrec/images.py", "ffrec/negatives.py", "ffrec/report.py"
 
 MUTANTS = [
@@ -79,6 +82,51 @@ MUTANTS = [
     ("corpora/files.py", "check(source, file, waiting)", "pass", "corpora"),
     (REPORT, "statistics.stdev(values)", "statistics.pstdev(values)", "report"),
     (REPORT, "html.escape(recipe['name'])", "recipe['name']", "report"),
+    (CHARACTER, "total.mul_(self.symbols**0.5)", "total", "character"),
+    (CHARACTER, "weights[-self.symbols :].mean(0)", "weights[-self.symbols :].sum(0)", "character"),
+    (CHARACTER, "scale * self.symbols**0.5)", "scale)", "character"),
+    (CHARACTER, "torch.arange(size - 1, -1, -1.0)", "torch.arange(size * 1.0)", "character"),
+    (CHARACTER, "sign * (goodness - self", "(goodness - self", "character"),
+    (
+        CHARACTER,
+        "view(len(self.layers), *passages.shape[:2]).mean(2)",
+        "view(len(self.layers), *passages.shape[:2])[:, :, 0]",
+        "character",
+    ),
+    (CHARACTER, "place - size : place]", "place - size - 1 : place - 1]", "character"),
+    (MEMORY, "(1 - self.FLOOR) * (likeness", "(likeness", "memory"),
+    (MEMORY, "recalled + self.share.log()", "recalled + (1 - self.share).log()", "memory character"),
+    (MEMORY, ".mul_(self.sharpness)", "", "memory"),
+    (SAMPLING, "p / p.sum(1, keepdim=True)", "p", "sampling"),
+    (SAMPLING, "kept[:, 0] = True", "pass", "sampling"),
+    (SAMPLING, "kept[:, top_k:] = False", "kept[:, top_k + 1 :] = False", "sampling"),
+    (SAMPLING, "log_p / temperature", "log_p * temperature", "sampling"),
+    (NGRAM, "(seen - DISCOUNT).clamp_min(0)", "seen.double()", "ngram"),
+    (NGRAM, "grams % symbols ** (length - 1)", "grams.div(symbols, rounding_mode='floor')", "ngram"),
+    (NGRAM, "return max(models", "return min(models", "ngram"),
+    (EVALUATE_TEXT, "[0.975, 0.025]", "[0.8, 0.2]", "evaluate_text"),
+    (EVALUATE_TEXT, "exp(-log_p.double()", "exp(log_p.double()", "evaluate_text"),
+    (TRAIN_TEXT, "network.readout.zero_grad()", "pass", "train_text"),
+    (TRAIN_TEXT, ' | {"dreams": self.dreams}', ' | {"dreams": self.strings}', "train_text"),
+    (TRAIN_TEXT, "(training.night), self.updates, None)", "(training.night), 0, None)", "train_text"),
+    (
+        TRAIN_TEXT,
+        "self.teach_layers(seen, 1.0, measured)",
+        "self.teach_layers(seen, -1.0, measured)",
+        "train_text",
+    ),
+    (TRAIN_TEXT, "[:, -predictions:]", "[:, :predictions]", "train_text"),
+    ("ffrec/phases.py", "range(between - 1)", "range(between)", "phases"),
+    ("ffrec/phases.py", '"wake", "dream", "sleep"', '"dream", "wake", "sleep"', "phases"),
+    (TEXT, "strings = strings[sorted(first.values())]", "pass", "text"),
+    (TEXT, '"utf-8-sig"', '"utf-8"', "text"),
+    ("corpora/alphabet.py", "len(ALPHABET) - i", "i + 1", "text"),
+    (
+        "corpora/alphabet.py",
+        "dict(made.vocab.stoi)",
+        "__import__('collections').defaultdict(int, made.vocab.stoi)",
+        "text",
+    ),
 ]
 
 

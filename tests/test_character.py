@@ -52,6 +52,16 @@ def test_local_update_equals_autograd(small, strings, hidden, objective, sign, l
     torch.testing.assert_close(local, gradients(network))
 
 
+def test_passages_on_the_right_side_of_the_threshold_are_counted(small, strings):
+    network = small(threshold=0.5)
+    seen = network.look(windows_of(strings, 4).flatten(0, 1))
+    above = torch.stack([(h.square().mean(1) > 0.5).double().mean() for h in seen.activities])
+    network.clear()
+    torch.testing.assert_close(network.learn(seen, 1.0)[1], above)
+    torch.testing.assert_close(network.learn(seen, -1.0)[1], 1 - above)
+    assert 0 < above.min() <= above.max() < 1
+
+
 def test_positive_and_negative_gradients_add_up(small, strings):
     network = small()
     seen = network.look(windows_of(strings, 4).flatten(0, 1))

@@ -253,3 +253,20 @@ def test_a_recipe_comes_back_from_plain_values():
     for make_recipe in RECIPES.values():
         recipe = make_recipe()
         assert recipe_from(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")),
+    ],
+)
+@pytest.mark.parametrize("arithmetic", ["fp32", "bf16"])
+def test_it_learns_on_every_device_in_every_precision(device, arithmetic):
+    recipe = make("sleep", {"memory": 10.0, "lookahead": True}, epochs=30).recipe
+    trainer = TextTrainer(recipe, counting(24), SYMBOLS, seed=1, device=device, arithmetic=arithmetic)
+    *_, last = trainer.run(None, counting(20, seed=9).to(device))
+    assert isinstance(last, Epoch)
+    assert last.record["validation"]["softmax_perplexity"] < 2
+    assert all(p.dtype is torch.float32 for p in trainer.network.parameters())
