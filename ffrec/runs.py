@@ -24,7 +24,6 @@ from ffrec.train import Trainer
 from ffrec.train_images import ImageTrainer
 from ffrec.train_text import TextTrainer
 
-
 SHOWN = 100  # test strings whose goodness is kept for a picture
 
 
