@@ -13,7 +13,7 @@ Name = Annotated[str, typer.Argument(help="A data set that `ffrec data ls` lists
 
 @app.command("ls")
 def list_data(data: options.Data = None) -> None:
-    """List the data sets: image size, licence, and where their files are."""
+    """List the data sets: size of an image or string, licence, and where their files are."""
     from corpora.files import locate
 
     for name, dataset in corpora.DATASETS.items():
@@ -22,7 +22,7 @@ def list_data(data: options.Data = None) -> None:
             paths = [locate(dataset.source, file, data) for file in dataset.source.sha256]
             there = [str(path.parent) for path in paths if path]
             where = there[0] if len(there) == len(paths) else "not here: downloads on first use"
-        print(f"{name:<14} {about.shape[0]}×{about.shape[1]}  {about.licence:<13} {about.title}; {where}")
+        print(f"{name:<14} {'×'.join(map(str, about.shape))}  {about.licence:<13} {about.title}; {where}")
 
 
 @app.command()

@@ -62,7 +62,11 @@ def fables() -> None:
     folder = RunFolder.create(FABLES, wanted, force=True)
     follow(trainer, folder, corpus.validation)
     result = finish_text(trainer, folder, corpus)
-    print(f"held-out perplexity {result['test']['perplexity']:.2f}", end="")
+    test = result["test"]
+    print(
+        f"held-out perplexity {test['perplexity']:.2f} (without its memory {test['softmax_perplexity']:.2f})",
+        end="",
+    )
     for name, found in result["baselines"].items():
         print(f", {name} {found['test']['perplexity']:.2f}", end="")
     prompts = ("the fox ", "one day ", "a lion a")

@@ -16,7 +16,7 @@ def dream(
         bool, typer.Option("--score", help="Print every string's goodness per layer, real against dreamt.")
     ] = False,
     temperature: Annotated[float, typer.Option(min=0, help="0 always writes the likeliest character.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the characters drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the characters drawn.")] = 0,
     data: options.Data = None,
     device: options.Device = "auto",
 ) -> None:
@@ -46,5 +46,8 @@ def dream(
     if score:
         both = found["positive"].numpy(), found["negative"].numpy()
         for layer, share in enumerate(told_apart(*both), 1):
-            print(f"layer {layer}: the real string of a pair has the higher goodness in {100 * share:.1f} %")
-        print(save(dreamt(*both, network.config.threshold), folder.path / "pictures" / "dreams.png"))
+            print(
+                f"layer {layer}: of all pairs of a real and a dreamt string, {100 * share:.1f} % have "
+                "the real one judged higher"
+            )
+        print(save(dreamt(*both, network.config.threshold), folder.path / "pictures" / "dreams_scored.png"))

@@ -53,5 +53,6 @@ def reached_by(result: dict[str, Any] | None) -> str:
         return "–"
     test = result["test"]
     if "perplexity" in test:
-        return f"perplexity {test['perplexity']:.2f}"
+        alone = test.get("softmax_perplexity")
+        return f"perplexity {test['perplexity']:.2f}" + (f", {alone:.2f} by softmax" if alone else "")
     return f"{test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by softmax"

@@ -17,11 +17,14 @@ Run = Annotated[Path, typer.Argument(help="A run folder.")]
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
     """`key=value` pairs with TOML values as a dict; a bare word is a string. Raises typer.BadParameter."""
-    settings = {}
+    settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"--set expects key=value, found {pair!r}: for example --set epochs=4")
+        if text.strip() == "none":  # TOML has no word for it
+            settings[key.strip()] = None
+            continue
         try:
             settings[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -57,14 +60,23 @@ def print_text_result(result: dict[str, Any], as_json: bool) -> None:
     for part in ("train", "validation", "test", "text"):
         if part in result:
             found = result[part]
-            low, high = found["interval"]
+            between = (
+                "95 % {:.2f} to {:.2f}".format(*found["interval"])
+                if found["interval"]
+                else "too few for 95 %"
+            )
             alone = (
                 f"; softmax alone {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
             )
+            by = (
+                " by the softmax alone"
+                if part == "train" and "softmax_perplexity" in result.get("test", {})
+                else ""
+            )
             print(
-                f"{part:>10}: perplexity {found['perplexity']:.2f} (95 % {low:.2f} to {high:.2f}), "
+                f"{part:>10}: perplexity {found['perplexity']:.2f} ({between}), "
                 f"{found['bits_per_character']:.3f} bits a character; {found['characters']} characters in "
-                f"{found['strings']} strings{alone}"
+                f"{found['strings']} strings{alone}{by}"
             )
     for name, found in result.get("baselines", {}).items():
         print(f"            {name}: validation {found['validation']['perplexity']:.2f}, ", end="")

@@ -19,7 +19,7 @@ def sample(
     top_p: Annotated[
         float, typer.Option(min=0, max=1, help="Choose among the likeliest that make up this share.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the characters drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the characters drawn.")] = 0,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Drop what is not in the alphabet from the prompt.")
     ] = False,

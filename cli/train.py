@@ -22,7 +22,9 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value with a TOML value; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and negatives.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of weights, order and negatives.")
+    ] = 0,
     device: options.Device = "auto",
     precision: Annotated[Literal["fp32", "tf32", "bf16"], typer.Option(help="Of matrix products.")] = "fp32",
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE-SEED if not given.")] = None,
@@ -88,6 +90,8 @@ def train(
 def diary(file: Path) -> Callable[["Tensor"], None]:
     """Something that adds strings to a text file, one a line."""
     import corpora
+
+    file.open("a").close()  # a name that cannot be written to is found out now
 
     def write(strings: "Tensor") -> None:
         with file.open("a", encoding="utf-8") as book:

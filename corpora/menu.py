@@ -136,6 +136,8 @@ def load_text(name: str, folder: Path | None = None) -> TextCorpus:
     """A text by name, or any text file by its path, in strings of 100 characters; raises DataError."""
     if name not in DATASETS and Path(name).is_file():
         return split(read_file(Path(name)), Description(name, name, name, "–", (LENGTH,), SYMBOLS))
+    if name not in DATASETS and Path(name).name != name:
+        raise DataError(f"{name}: expected a text file, found none: check the path")
     corpus = named(name).load(folder)
     if not isinstance(corpus, TextCorpus):
         raise DataError(f"{name}: expected a text, found images: choose aesop, fables or a text file")

@@ -1,4 +1,4 @@
-"""Texts cut into strings: read, normalised, and split so that no two parts share a window."""
+"""Texts cut into strings: read, normalised, and split so that no place in the text is in two parts."""
 
 import hashlib
 from collections import Counter

@@ -4,12 +4,13 @@ import copy
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, nll_loss
+from torch.nn.functional import cross_entropy
 
 from ffrec.config import TextRecipe
 from ffrec.layer import normalise
-from ffrec.networks.character import BATCH, Character
+from ffrec.networks.character import Character
 from ffrec.networks.recurrent import Recurrent, Seen
+from ffrec.optimise import make_optimiser
 
 
 def autograd_learn(network: Recurrent, seen: Seen, labels: Tensor) -> Tensor:
@@ -19,7 +20,7 @@ def autograd_learn(network: Recurrent, seen: Seen, labels: Tensor) -> Tensor:
     `(batch, 2)`, true ones first; parameters must ask for gradients. Returns the loss, summed over layers.
     """
     first, last = network.config.loss
-    correct = torch.tensor([1.0, -1.0], dtype=seen.image.dtype)
+    correct = seen.image.new_tensor([1.0, -1.0])
     image = seen.image[:, :1]
     code = torch.nn.functional.one_hot(labels, network.classes).to(seen.image.dtype) * network.classes**0.5
     states = {level: h.detach().expand(-1, 2, -1) for level, h in seen.activities.items()}
@@ -60,38 +61,39 @@ def autograd_learn_characters(network: Character, passages: Tensor, sign: float)
 
 def backprop(
     recipe: TextRecipe, strings: Tensor, validation: Tensor, symbols: int, seed: int, patience: int = 5
-) -> tuple[Character, int]:
+) -> tuple[Character, dict[str, float]]:
     """The recipe's network without its memory, all of it trained by backpropagation, with early stopping.
 
-    Same initial weights, batches, rates and weight decay, at a constant rate. After every pass over the
-    strings the validation loss is measured; `patience` passes without a better one end it. Returns the
-    network at its best, and the number of passes that took.
+    Same first-layer weights to start from, batches, optimiser and weight decay; the rate is constant, and the
+    best of the recipe's own, three times and a third of it. After every pass over the strings the validation
+    loss is measured; `patience` passes without a better one end it. Returns the network at its best, and the
+    passes and the rate that took.
     """
-    training = recipe.training
-    plain = recipe.override({"memory": 0.0, "lookahead": False}).network
-    network = Character(plain, symbols, torch.Generator().manual_seed(seed)).to(strings.device)
-    network.requires_grad_()
-    hidden, softmax = list(network.layers.parameters()), list(network.readout.parameters())
-    optimiser = torch.optim.AdamW(
-        [{"params": hidden, "lr": training.rate}, {"params": softmax, "lr": training.softmax_rate}],
-        weight_decay=training.weight_decay,
-    )
-    drawn = torch.Generator().manual_seed(seed)
-    best, best_state, best_pass, passed = float("inf"), copy.deepcopy(network.state_dict()), 0, 0
-    while passed - best_pass < patience:
-        for index in torch.randperm(len(strings), generator=drawn).split(training.batch):
-            windows, following = network.cases(strings[index.to(strings.device)])
-            with torch.enable_grad():
-                loss = cross_entropy(network.readout(network.features(network.look(windows))), following)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-        passed += 1
-        with torch.no_grad():
-            windows, following = network.cases(validation)
-            parts = [network.predict(part) for part in windows.split(BATCH)]
-            held_out = nll_loss(torch.cat(parts), following).item()
-        if held_out < best:
-            best, best_state, best_pass = held_out, copy.deepcopy(network.state_dict()), passed
+    plain = recipe.override({"memory": 0.0, "lookahead": False})
+    best, best_state, how = float("inf"), {}, {"passes": 0.0, "rate": 0.0}
+    for factor in (1.0, 3.0, 1 / 3):
+        rates = {"rate": recipe.training.rate * factor, "softmax_rate": recipe.training.softmax_rate * factor}
+        training = plain.override(rates).training
+        network = Character(plain.network, symbols, torch.Generator().manual_seed(seed)).to(strings.device)
+        network.requires_grad_()
+        optimiser = make_optimiser(network.layers, network.readout, training)
+        drawn = torch.Generator().manual_seed(seed)
+        lowest, passed, since = float("inf"), 0, 0
+        while since < patience:
+            for index in torch.randperm(len(strings), generator=drawn).split(training.batch):
+                windows, following = network.cases(strings[index.to(strings.device)])
+                with torch.enable_grad():
+                    loss = cross_entropy(network.readout(network.features(network.look(windows))), following)
+                optimiser.zero_grad()
+                torch.autograd.backward(loss)
+                optimiser.step()
+            with torch.no_grad():
+                held_out = -network.log_likelihood(validation)[0].mean().item()
+            passed, since = passed + 1, since + 1
+            if held_out < lowest:
+                lowest, since = held_out, 0
+            if held_out < best:
+                best, best_state = held_out, copy.deepcopy(network.state_dict())
+                how = {"passes": passed, "rate": training.rate}
     network.load_state_dict(best_state)
-    return network.requires_grad_(False), best_pass
+    return network.requires_grad_(False), how

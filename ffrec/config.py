@@ -104,7 +104,7 @@ class RecurrentConfig(JudgeConfig):
 
 @dataclass(frozen=True, config=STRICT)
 class CharacterConfig(JudgeConfig):
-    """The next-character network of Hinton 2022 §4.1 and figure 4; the defaults are the paper's."""
+    """The next-character network of Hinton 2022 §4.1 and figure 4; the paper's where the paper says."""
 
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000)
     """Units of each hidden layer, from the characters up."""

@@ -8,16 +8,22 @@ import torch
 from torch import Tensor
 
 RESAMPLED = 2000  # bootstrap samples of an interval
+FEWEST = 10  # strings that an interval is drawn from
 
 
 def perplexity(log_p: Tensor) -> float:
     """exp(−mean log p): 1 if every character was certain, the alphabet's size if all were equally likely."""
-    return math.exp(-log_p.double().mean().item())
+    return float((-log_p.cpu().double().mean()).exp())
 
 
-def interval(log_p: Tensor, seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of the perplexity over strings: log p `(strings, characters)`."""
-    per_string = log_p.double().mean(1).cpu().numpy()
+def interval(log_p: Tensor, seed: int = 0) -> tuple[float, float] | None:
+    """95 % bootstrap interval of the perplexity over strings: log p `(strings, characters)`.
+
+    None for fewer than ten strings, which say nothing of how strings differ.
+    """
+    if len(log_p) < FEWEST:
+        return None
+    per_string = log_p.cpu().double().mean(1).numpy()
     drawn = np.random.default_rng(seed).integers(len(per_string), size=(RESAMPLED, len(per_string)))
     low, high = np.exp(-np.quantile(per_string[drawn].mean(1), [0.975, 0.025]))
     return float(low), float(high)
@@ -40,11 +46,9 @@ def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> dict[str, list[
 
     Both arguments have shape `(strings, characters)`. A symbol that never followed has perplexity nan.
     """
-    codes, surprise = following.flatten(), -log_p.flatten().double()
+    codes, surprise = following.flatten().cpu(), -log_p.flatten().cpu().double()
     count = torch.bincount(codes, minlength=symbols)
-    mean = (
-        torch.zeros(symbols, dtype=torch.float64, device=codes.device).index_add_(0, codes, surprise) / count
-    )
+    mean = torch.zeros(symbols, dtype=torch.float64).index_add_(0, codes, surprise) / count
     return {"count": count.tolist(), "perplexity": mean.exp().tolist()}
 
 

@@ -60,8 +60,8 @@ class Layer(nn.Module):
         positive cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
         """
         delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
-        if self.peer:
-            positive = (correct > 0).nonzero().flatten()
+        positive = (correct > 0).nonzero().flatten() if self.peer else correct[:0]
+        if len(positive):
             self.running_mean.lerp_(h[:, positive].mean((0, 1)), 0.1)
             pull = self.peer * (self.running_mean.mean() - self.running_mean)
             delta[:, positive] += pull

@@ -26,8 +26,8 @@ class Memory(nn.Module):
         self.following = torch.empty(0, symbols)
 
     def store(self, states: Tensor, symbols: Tensor) -> None:
-        """Replace what is stored: states `(stored, units)` and the symbols that followed `(stored,)`."""
-        self.keys = states / states.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        """Keep states `(stored, units)`, scaled in place, and the symbols that followed `(stored,)`."""
+        self.keys = states.div_(states.norm(dim=1, keepdim=True).clamp_min(1e-12))
         self.following = one_hot(symbols, self.symbols).to(states.dtype)
 
     @property
@@ -37,7 +37,7 @@ class Memory(nn.Module):
 
     def forget(self) -> None:
         """Empty the memory."""
-        self.keys, self.following = self.keys[:0], self.following[:0]
+        self.keys, self.following = self.keys.new_empty(0, 0), self.following.new_empty(0, self.symbols)
 
     def recall(self, states: Tensor) -> Tensor:
         """log p of the next symbol `(batch, symbols)` after states `(batch, units)`."""

@@ -214,7 +214,7 @@ def dreamt(positive: Array, negative: Array, threshold: float) -> Figure:
 
 
 def figure_5(runs: Sequence[RunFolder]) -> Figure:
-    """Perplexity against batches, held out and trained on, all runs in one picture (figure 5)."""
+    """Perplexity by the softmax against batches, held out and trained on, all runs in one: figure 5."""
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     axes = figure.subplots()
     for run, colour in zip(runs, colormaps["tab10"](np.arange(len(runs)) % 10), strict=True):
@@ -223,8 +223,10 @@ def figure_5(runs: Sequence[RunFolder]) -> Figure:
             raise NothingToDraw(f"{run.path} has no validated epoch of a text: train a character recipe")
         updates = [r["updates"] for r in records]
         for key, style, note in (("perplexity", "-", ""), ("training_perplexity", ":", None)):
-            label = None if note is None else run.config["recipe"]["name"]
-            axes.semilogy(updates, [r["validation"][key] for r in records], style, color=colour, label=label)
+            label = None if note is None else run.path.name
+            found = [r["validation"] for r in records]
+            alone = [f.get("softmax_perplexity", f[key]) if note == "" else f[key] for f in found]
+            axes.semilogy(updates, alone, style, color=colour, label=label)
     axes.set(xlabel="batches", ylabel="perplexity (lower is better)")
     axes.set_title("Predicting the next character: held-out strings (lines), training strings (dotted)")
     plain_ticks(axes)

@@ -104,7 +104,7 @@ def recurrent_fashion() -> ImageRecipe:
     )
 
 
-FIGURE_5 = "curve without numbers (Hinton 2022 §4.1, figure 5)"
+FIGURE_5 = "a curve without numbers (Hinton 2022, figure 5, 2000 units a layer)"
 
 
 def figure_5(regime: Regime, small: bool) -> TextRecipe:
@@ -112,7 +112,7 @@ def figure_5(regime: Regime, small: bool) -> TextRecipe:
     name = "teacher" if regime == "teacher-forced" else regime
     return TextRecipe(
         name=f"aesop-{name}-small" if small else f"aesop-{name}",
-        paper=FIGURE_5,
+        paper=FIGURE_5 if regime in ("random", "together", "sleep") else "–",
         data="aesop",
         network=CharacterConfig(hidden=(500, 500, 500)) if small else CharacterConfig(),
         training=TextTraining(regime=regime, night=10, softmax_rate=3e-3),
@@ -162,10 +162,10 @@ def aesop_full() -> TextRecipe:
         training=TextTraining(
             strings=None,
             regime="teacher-forced",
-            epochs=2,
+            epochs=4,
             passes=5,
             batch=25,
-            validate_every=2,
+            validate_every=4,
             softmax_rate=3e-3,
             softmax_weight_decay=0.3,
         ),

@@ -43,6 +43,8 @@ def toml(value: Any) -> str:
     """A JSON value in the TOML that `--set` reads."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {toml(part)}" for key, part in value.items()) + "}"
+    if value is None:
+        return "none"
     if isinstance(value, list):
         return "[" + ",".join(toml(part) for part in value) + "]"
     return json.dumps(value)
@@ -60,6 +62,8 @@ def options(run: Summary, default: Mapping[str, Any] | None) -> str:
         if key not in base or base[key] != value
     }
     words = [f" --set {shlex.quote(f'{key}={toml(value)}')}" for key, value in changed.items()]
+    if default and run.config["recipe"]["data"] != default["data"]:
+        words.append(f" --text {shlex.quote(Path(run.config['recipe']['data']).name)}")
     if run.config["precision"] != "fp32":
         words.append(f" --precision {run.config['precision']}")
     return "".join(words)
@@ -73,15 +77,15 @@ def spread(values: list[float]) -> str:
 
 def finished(
     runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
-) -> dict[tuple[str, str, str], list[Summary]]:
-    """Runs that have a result, by recipe name, options that change it, and device with torch's version."""
-    groups: dict[tuple[str, str, str], list[Summary]] = defaultdict(list)
+) -> dict[tuple[str, str, str, str], list[Summary]]:
+    """Runs with a result, by recipe name, options that change it, device with torch's version, and text."""
+    groups: dict[tuple[str, str, str, str], list[Summary]] = defaultdict(list)
     for run in runs:
         if run.result:
             name = run.config["recipe"]["name"]
             changed = options(run, defaults.get(name))
             where = f"{run.result['device']}, torch {run.environment.get('torch')}"
-            groups[name, changed, where].append(run)
+            groups[name, changed, where, run.config.get("text", "")].append(run)
     return groups
 
 
@@ -98,7 +102,7 @@ def of_test(runs: list[Summary], key: str) -> str:
 def expected(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """What every recipe was measured to reach, as it is, by name; one entry may speak of several devices."""
     reached: dict[str, list[str]] = defaultdict(list)
-    for (name, changed, where), members in finished(runs, defaults).items():
+    for (name, changed, where, _), members in finished(runs, defaults).items():
         if not changed:
             found = (
                 f"perplexity {of_test(members, 'perplexity')}"
@@ -128,13 +132,17 @@ def text_cells(_recipe: dict[str, Any], members: list[Summary]) -> list[str]:
     return [
         str(results[0]["updates"]),
         of_test(members, "perplexity"),
+        spread([r["test"].get("softmax_perplexity", r["test"]["perplexity"]) for r in results]),
         spread([result["validation"]["perplexity"] for result in results]),
         f"{counted[1]['test']['perplexity']:.2f} ({counted[0]})",
     ]
 
 
 IMAGES = ["epochs", "test error by goodness, %", "by one-pass softmax, %"], image_cells
-TEXTS = ["batches", "test perplexity", "validation perplexity", "best count model, test"], text_cells
+TEXTS = (
+    ["batches", "test perplexity", "by the softmax alone", "validation perplexity", "best count model, test"],
+    text_cells,
+)
 
 
 def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> str:
@@ -145,7 +153,7 @@ def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
     for (columns, cells), texts in ((IMAGES, False), (TEXTS, True)):
         head = ["command", "layers", "seeds", *columns, "paper", "minutes a run", "device"]
         rows = [row(head), "|" + "---|" * len(head)]
-        for (name, changed, where), members in finished(runs, defaults).items():
+        for (name, changed, where, _), members in finished(runs, defaults).items():
             if on_text(members[0]) != texts:
                 continue
             recipe, results = members[0].config["recipe"], [run.result for run in members if run.result]
@@ -175,7 +183,10 @@ def outcome(result: Mapping[str, Any]) -> str:
         counted = ", ".join(
             f"{name} {found['test']['perplexity']:.2f}" for name, found in result["baselines"].items()
         )
-        return f"Test perplexity {test['perplexity']:.2f} {spent} On the same strings: {counted}."
+        alone = (
+            f"; {test['softmax_perplexity']:.2f} by the softmax alone" if "softmax_perplexity" in test else ""
+        )
+        return f"Test perplexity {test['perplexity']:.2f}{alone}, {spent} On the same strings: {counted}."
     return (
         f"Test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by "
         f"one-pass softmax, {spent}"

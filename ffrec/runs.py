@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import safetensors.torch
@@ -82,11 +83,12 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration.
     """
     held, asked = settings(folder.config), settings(wanted)
-    for name in sorted((held.keys() | asked.keys()) - {"recipe.paper"}):
+    told_otherwise = {"recipe.paper"} | ({"recipe.data"} if "text" in held else set())  # that has a checksum
+    for name in sorted((held.keys() | asked.keys()) - told_otherwise):
         if held.get(name) != asked.get(name):
             raise RunError(
                 f"{folder.path} was started with {name} = {held.get(name)}, found {asked.get(name)}: "
-                "give --resume the same recipe, --set, --seed and --precision, or choose another --out"
+                "give --resume the same recipe, --set, --seed, --precision, --text, or choose another --out"
             )
     saved = folder.load(trainer.device)
     if saved:
@@ -162,14 +164,12 @@ def finish_images(
 
 
 def evaluate_parts(network: Character, training: TextTraining, text: Text) -> dict[str, Any]:
-    """Perplexity of every part of a text: the strings trained on, by the softmax alone if there is a memory
-    (it would only recall them), validation and test."""
+    """Perplexity on validation and test strings; then the memory, if there is one, is emptied, as it would
+    only recall the strings trained on, and the softmax alone is judged by those."""
     found = held_out(network, text)
     if network.memory:
         network.memory.forget()
-    train = text.train[: training.strings].to(network.offsets.device)
-    found["train"] = evaluate_text(network, train)
-    network.remember(train)
+    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.offsets.device))
     return found
 
 
@@ -190,28 +190,38 @@ def counted_baselines(train: Tensor, text: Text, start: int, symbols: int) -> di
 def network_baselines(
     folder: RunFolder, recipe: TextRecipe, text: Text, symbols: int, device: torch.device
 ) -> dict[str, Any]:
-    """Networks of the run's shape, trained on its strings: random features (the softmax alone learns) and
-    backpropagation with early stopping, both from the run's own initial weights, and from the paper's where
-    these differ. Kept in the run's baselines.json."""
+    """Networks of the run's shape, trained on its strings in float32, and kept in its baselines.json: random
+    features (only the softmax learns) and backpropagation with early stopping, both from the run's kind of
+    initial weights and, where these differ, from plain ones; if the run has a memory, also random features
+    with it, which tells what it is worth that hidden layers learn."""
     kept = folder.read_json("baselines.json") or {}
-    seed = folder.config["seed"]
-    own, paper = {"memory": 0.0, "lookahead": False}, {"recency": 1.0, "bias": 0.0}
-    shapes = {"": recipe.override(own), " (initial weights as in the paper)": recipe.override(own | paper)}
+    seed, fixed = folder.config["seed"], {"regime": "random"}
+    own = recipe.override({"memory": 0.0, "lookahead": False})
+    shapes = {"": own, " (plain initial weights)": own.override({"recency": 1.0, "bias": 0.0})}
+    train, validation = (part.to(device) for part in (text.train[: recipe.training.strings], text.validation))
+
+    def random_features(shape: TextRecipe) -> dict[str, Any]:
+        trainer = TextTrainer(shape.override(fixed), train, symbols, seed, device)
+        for _ in trainer.run(None, validation):
+            pass
+        with torch.no_grad():
+            trainer.network.remember(train)
+        return held_out(trainer.network, text)
+
+    def learnt(shape: TextRecipe) -> dict[str, Any]:
+        network, how = backprop(shape, train, validation, symbols, seed)
+        return held_out(network, text) | how
+
+    wanted: dict[str, Callable[[], dict[str, Any]]] = {}
+    if recipe.network.memory:
+        wanted["random features with the memory"] = partial(random_features, recipe)
     for note, shape in shapes.items():
-        if note and shape == shapes[""]:
-            continue
-        train, validation = (
-            part.to(device) for part in (text.train[: recipe.training.strings], text.validation)
-        )
-        if f"random features{note}" not in kept:
-            trainer = TextTrainer(shape.override({"regime": "random"}), train, symbols, seed, device)
-            for _ in trainer.run():
-                pass
-            kept[f"random features{note}"] = held_out(trainer.network, text)
-            folder.write_json("baselines.json", kept)
-        if f"backpropagation{note}" not in kept:
-            network, passes = backprop(shape, train, validation, symbols, seed)
-            kept[f"backpropagation{note}"] = held_out(network, text) | {"passes": passes}
+        if not note or shape != own:
+            wanted[f"random features{note}"] = partial(random_features, shape)
+            wanted[f"backpropagation{note}"] = partial(learnt, shape)
+    for name, measure in wanted.items():
+        if name not in kept:
+            kept[name] = measure()
             folder.write_json("baselines.json", kept)
     return kept
 
@@ -225,10 +235,14 @@ def held_out(network: Character, text: Text) -> dict[str, Any]:
 def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature: float) -> dict[str, Tensor]:
     """Real strings, strings dreamt from their first windows, and the goodness of both, string by string.
 
+    Dreams come from the softmax alone, as in training: a memory is emptied first.
+
     `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
     """
     size, length = network.config.window, strings.shape[1]
     drawn = torch.Generator(strings.device).manual_seed(seed)
+    if network.memory:
+        network.memory.forget()
     with torch.no_grad():
         dreamt = network.write(strings[:, :size], length - size, drawn, temperature)
         positive, negative = network.goodness_of(strings), network.goodness_of(dreamt)

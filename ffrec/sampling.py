@@ -21,7 +21,7 @@ def sharpen(log_p: Tensor, temperature: float, top_k: int | None = None, top_p: 
     """
     if temperature == 0:
         return torch.nn.functional.one_hot(log_p.argmax(1), log_p.shape[1]).to(log_p.dtype)
-    p = (log_p / temperature).softmax(1)
+    p = ((log_p - log_p.amax(1, keepdim=True)) / temperature).softmax(1)  # safe at any temperature
     if top_k is None and top_p >= 1:
         return p
     ordered, symbols = p.sort(dim=1, descending=True, stable=True)

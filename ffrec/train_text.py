@@ -1,5 +1,6 @@
 """Training on strings of characters."""
 
+import math
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from ffrec.images import silence
 from ffrec.networks.character import Character, Seen, windows_of
 from ffrec.phases import PHASES, Phase
 from ffrec.sampling import draw, sharpen
-from ffrec.train import Trainer
+from ffrec.train import Diverged, Trainer
 
 DREAMT = 1000  # strings that are written together in a night; bounds memory
 
@@ -79,8 +80,6 @@ class TextTrainer(Trainer):
         if self.taught:
             network.clear()
         network.readout.zero_grad()  # None: asleep, the optimiser leaves the softmax alone
-        predictions = strings.shape[1] - network.config.window
-        negative = windows_of(self.dreams[index], network.passage)[:, -predictions:].flatten(0, 1)
         if phase != "sleep":
             windows, following = network.cases(strings)
             seen = network.look(windows)
@@ -93,9 +92,17 @@ class TextTrainer(Trainer):
                 seen = network.look(torch.cat([windows, following[:, None]], dim=1))
             self.teach_layers(seen, 1.0, measured)
         if phase != "wake" and self.taught:
+            if self.recipe.training.regime != "teacher-forced":
+                negative = self.dreamt(index)
             self.teach_layers(network.look(negative), -1.0, measured)
         self.optimiser.step()
         return measured
+
+    def dreamt(self, index: Tensor) -> Tensor:
+        """All passages of dreams that hold a character of the network's own, `(cases, characters)`."""
+        predictions = self.dreams.shape[1] - self.network.config.window
+        passages = windows_of(self.dreams[index], self.network.passage)[:, -predictions:]
+        return passages.flatten(0, 1)
 
     def teach_layers(self, seen: Seen, sign: float, measured: Tensor) -> None:
         """Gradients of the hidden layers from positive or negative windows, and what was measured of them."""
@@ -125,6 +132,11 @@ class TextTrainer(Trainer):
         network = self.network
         network.remember(self.strings)
         found = evaluate_text(network, held_out, weigh=True)
+        if not math.isfinite(found["perplexity"]):
+            raise Diverged(
+                f"the validation perplexity is {found['perplexity']} after update {self.updates}: "
+                "lower the learning rate; the last good checkpoint is kept"
+            )
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
         found["training_perplexity"] = evaluate_text(network, self.strings)["perplexity"]

@@ -209,7 +209,18 @@ def test_backpropagation_learns_what_follows_from_the_window():
         network=CharacterConfig(hidden=(30,), window=4),
         training=TextTraining(batch=10, rate=1e-2, softmax_rate=1e-2),
     )
-    network, passes = backprop(recipe, strings[:40], strings[40:], SYMBOLS, seed=0)
-    assert passes >= 1
+    network, how = backprop(recipe, strings[:40], strings[40:], SYMBOLS, seed=0)
+    assert how["passes"] >= 1
     assert network.log_likelihood(strings[40:])[0].mean().exp() > 0.95
     assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_peer_normalisation_waits_for_positive_cases(small, strings):
+    network = small(peer=0.1)
+    seen = network.look(windows_of(strings, 4).flatten(0, 1))
+    network.clear()
+    network.learn(seen, -1.0)
+    assert (network.layer(0).running_mean == 0.5).all()
+    network.learn(seen, 1.0)
+    expected = 0.9 * 0.5 + 0.1 * seen.activities[0].mean(0)
+    torch.testing.assert_close(network.layer(0).running_mean, expected)

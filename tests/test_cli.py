@@ -93,7 +93,10 @@ def test_plot_and_report_make_their_files(trained):
 
 
 def test_data_commands(tmp_path):
-    assert "not here: downloads on first use" in ffrec("data", "ls", "--data", ".", cwd=tmp_path).stdout
+    listed = ffrec("data", "ls", "--data", ".", cwd=tmp_path)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "not here: downloads on first use" in listed.stdout
+    assert "fables" in listed.stdout
     assert "embedded" in ffrec("data", "verify", "digits", cwd=tmp_path).stdout
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").write_bytes(b"wrong")

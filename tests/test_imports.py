@@ -22,7 +22,7 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "pictures": {"checkpoint"},
     "recipes": {"config", "phases"},
     "optimise": {"config"},
-    "baselines": {"config", "layer", "networks"},
+    "baselines": {"config", "layer", "networks", "optimise"},
 }
 FILES = sorted((ROOT / "ffrec").rglob("*.py")) + sorted((ROOT / "corpora").rglob("*.py"))
 

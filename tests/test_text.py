@@ -86,6 +86,10 @@ def test_bom_line_ends_and_case(data, text):
     assert normalise(read_text(data, "file"))[0] == text
 
 
+def test_a_byte_order_mark_is_no_character():
+    assert read_text(b"\xef\xbb\xbfa", "file") == "a"
+
+
 def test_what_is_deleted_is_counted():
     assert normalise("It's 5 o'clock!") == ("its  oclock", Counter({"'": 2, "5": 1, "!": 1}))
 

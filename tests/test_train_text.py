@@ -10,7 +10,7 @@ from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
 from ffrec.networks.character import windows_of
 from ffrec.phases import PHASES
 from ffrec.runs import configuration, resume
-from ffrec.train import Epoch, Interrupted
+from ffrec.train import Diverged, Epoch, Interrupted
 from ffrec.train_text import TextTrainer
 
 SYMBOLS, WINDOW = 6, 4
@@ -270,3 +270,11 @@ def test_it_learns_on_every_device_in_every_precision(device, arithmetic):
     assert isinstance(last, Epoch)
     assert last.record["validation"]["softmax_perplexity"] < 2
     assert all(p.dtype is torch.float32 for p in trainer.network.parameters())
+
+
+def test_a_perplexity_beyond_all_numbers_stops_the_run(tmp_path):
+    trainer = make("random", softmax_rate=1e6)
+    folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 1, "fp32"))
+    with pytest.raises(Diverged, match="validation perplexity is inf"):
+        list(trainer.run(folder, counting(20, seed=9)))
+    assert folder.load() is None

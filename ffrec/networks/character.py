@@ -165,9 +165,11 @@ class Character(nn.Module):
     def goodness_of(self, strings: Tensor) -> Tensor:
         """Every layer's mean goodness over the passages of every string: `(layers, strings)`."""
         passages = windows_of(strings, self.passage)
-        looked = [self.look(part).activities for part in passages.flatten(0, 1).split(BATCH)]
-        goodness = [torch.cat([self.goodness.value(h) for h in layer]) for layer in zip(*looked, strict=True)]
-        return torch.stack(goodness).view(len(self.layers), *passages.shape[:2]).mean(2)
+        goodness = [
+            torch.stack([self.goodness.value(h) for h in self.look(part).activities])
+            for part in passages.flatten(0, 1).split(BATCH)
+        ]
+        return torch.cat(goodness, dim=1).view(len(self.layers), *passages.shape[:2]).mean(2)
 
     def write(
         self,
