@@ -25,7 +25,8 @@ def interval(log_p: Tensor, seed: int = 0) -> tuple[float, float] | None:
         return None
     per_string = log_p.cpu().double().mean(1).numpy()
     drawn = np.random.default_rng(seed).integers(len(per_string), size=(RESAMPLED, len(per_string)))
-    low, high = np.exp(-np.quantile(per_string[drawn].mean(1), [0.975, 0.025]))
+    with np.errstate(over="ignore"):  # infinite is what it then is
+        low, high = np.exp(-np.quantile(per_string[drawn].mean(1), [0.975, 0.025]))
     return float(low), float(high)
 
 

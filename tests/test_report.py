@@ -4,6 +4,7 @@ import itertools
 import math
 import shlex
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_the_table_averages_seeds_and_keeps_overrides_apart(runs):
     assert "| 3 (0, 1, 2) |" in first
     assert "| 1.0 | cpu, torch " in first  # minutes: mean of 0, 1 and 2
     assert "--set 'hidden=[9,8]' --set epochs=7" in second
-    assert "| 9 × 8 | 7 | 1 (5) | 6.25 | 7.50 |" in second
+    assert "| 9 × 8 | 1 (5) | 7 | 6.25 | 7.50 |" in second
     assert len(head.split("|")) == len(first.split("|")) == len(second.split("|"))
     assert "(9)" not in first + second  # the unfinished run's seed
 
@@ -283,3 +284,36 @@ def test_a_run_without_an_epoch_cannot_be_drawn(runs):
     with pytest.raises(RunError, match="nothing to draw yet: train it"):
         pictures.draw(RunFolder(runs / "unfinished"))
     assert not (runs / "unfinished" / "pictures").exists()
+
+
+def text_run(seed: int, text: str, data: str, perplexity: float) -> report.Summary:
+    recipe = plain(RECIPES["fables"]()) | {"data": data}
+    counted = {"Kneser-Ney of order 6": {"test": {"perplexity": 4.0}}}
+    result = {
+        "seed": seed,
+        "device": "cpu",
+        "seconds": 60,
+        "updates": 144,
+        "test": {"perplexity": perplexity, "softmax_perplexity": 7.0},
+        "validation": {"perplexity": 5.0},
+        "baselines": counted,
+    }
+    config = {"recipe": recipe, "seed": seed, "precision": "fp32", "text": text}
+    return report.Summary(Path("x"), config, {"torch": "2"}, [], result)
+
+
+def test_runs_on_different_texts_are_kept_apart_and_memories_told():
+    runs = [
+        text_run(0, "a", "fables", 6.0),
+        text_run(1, "a", "fables", 8.0),
+        text_run(2, "b", "/home/my.txt", 9.0),
+    ]
+    defaults = {"fables": plain(RECIPES["fables"]())}
+    head, _, ours, other = report.results_table(runs, defaults).splitlines()
+    assert "| test perplexity | by the softmax alone | validation perplexity |" in head
+    assert (
+        "| 2 (0, 1) | 144 | 7.00 ± 1.41 | 7.00 ± 0.00 | 5.00 ± 0.00 | 4.00 (Kneser-Ney of order 6) |" in ours
+    )
+    assert "`ffrec train fables --text my.txt --seed S`" in other
+    assert "| 1 (2) | 144 | 9.00 |" in other
+    assert report.expected(runs, defaults) == {"fables": "perplexity 7.00 ± 1.41 (n = 2; cpu, torch 2)"}
