@@ -50,7 +50,8 @@ def fables() -> None:
     from cli.train import follow
     from ffrec import recipes
     from ffrec.checkpoint import RunFolder
-    from ffrec.runs import configuration, finish_text
+    from ffrec.runs import configuration
+    from ffrec.runs_text import finish_text
 
     recipe, corpus = recipes.fables(), corpora.load_text("fables")
     print(

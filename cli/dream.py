@@ -25,7 +25,7 @@ def dream(
     from cli.writer import load_writer
     from ffrec.checkpoint import write_atomic
     from ffrec.pictures import dreamt, save, told_apart
-    from ffrec.runs import dreamt_examples
+    from ffrec.runs_text import dreamt_examples
 
     folder, _, corpus, network = load_writer(run, data, device)
     held_out = corpus.validation.to(network.offsets.device)

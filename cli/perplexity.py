@@ -30,7 +30,8 @@ def perplexity(
     from cli.writer import load_writer
     from corpora.text import cut, read_file
     from ffrec.evaluate_text import evaluate_text
-    from ffrec.runs import counted_baselines, describe, evaluate_parts, network_baselines
+    from ffrec.runs import describe
+    from ffrec.runs_text import counted_baselines, evaluate_parts, network_baselines
 
     folder, recipe, corpus, network = load_writer(run, data, device)
     where = network.offsets.device

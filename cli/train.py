@@ -42,8 +42,9 @@ def train(
     import corpora
     import ffrec
     from ffrec.checkpoint import RunFolder
-    from ffrec.runs import configuration, finish_images, finish_text, pick_device
+    from ffrec.runs import configuration, finish_images, pick_device
     from ffrec.runs import resume as go_back
+    from ffrec.runs_text import finish_text
     from ffrec.train import Trainer
 
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))

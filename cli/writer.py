@@ -16,7 +16,8 @@ def load_writer(
     import corpora
     from ffrec.checkpoint import RunError, RunFolder
     from ffrec.config import TextRecipe, recipe_from
-    from ffrec.runs import pick_device, trained_writer
+    from ffrec.runs import pick_device
+    from ffrec.runs_text import trained_writer
 
     folder = RunFolder.open(run)
     recipe = recipe_from(folder.config["recipe"])

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CHAIN = ["config", "goodness", "layer", "networks", "recipes", "train", "train_images", "train_text", "runs"]
+CHAIN = [
+    "config",
+    "goodness",
+    "layer",
+    "networks",
+    "recipes",
+    "train",
+    "train_images",
+    "train_text",
+    "runs",
+    "runs_text",
+]
 APART = {  # rooms beside the chain, and all that they may import of ffrec
     "phases": set(),
     "sampling": set(),
