@@ -23,13 +23,22 @@ class Summary:
     environment: dict[str, Any]
     metrics: list[dict[str, Any]]
     result: dict[str, Any] | None
+    baselines: dict[str, Any] | None = None
+    """What `ffrec perplexity --baselines` trained beside a run on a text."""
 
 
 def summaries(runs: Path) -> list[Summary]:
     """Every run folder directly under `runs`, by name; what is no run folder is passed over."""
     folders = [RunFolder(path.parent) for path in sorted(runs.glob("*/config.json"))]
     return [
-        Summary(run.path, run.config, run.environment, run.metrics(), run.read_json("result.json"))
+        Summary(
+            run.path,
+            run.config,
+            run.environment,
+            run.metrics(),
+            run.read_json("result.json"),
+            run.read_json("baselines.json"),
+        )
         for run in folders
     ]
 
@@ -169,7 +178,24 @@ def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
             rows.append(row(line))
         if len(rows) > 2:
             tables.append("\n".join(rows))
-    return "\n\n".join(tables)
+    rivals = rivals_table(runs)
+    return "\n\n".join([*tables, rivals] if rivals else tables)
+
+
+def rivals_table(runs: list[Summary]) -> str:
+    """A Markdown table of what else predicts the same strings, for runs whose baselines were trained."""
+    rows = [row(["same strings", "model", "validation perplexity", "test perplexity"]), "|---|---|---|---|"]
+    for run in runs:
+        if run.result and run.baselines:
+            own = {part: run.result[part] for part in ("validation", "test")}
+            models = {"the run itself": own}
+            if "softmax_perplexity" in own["test"]:
+                alone = {part: {"perplexity": own[part]["softmax_perplexity"]} for part in own}
+                models["its softmax alone"] = alone
+            for name, found in (models | run.result["baselines"] | run.baselines).items():
+                reached = [f"{found[part]['perplexity']:.2f}" for part in ("validation", "test")]
+                rows.append(row([run.path.name, name, *reached]))
+    return "\n".join(rows) if len(rows) > 2 else ""
 
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:3em auto;padding:0 1em;color:#222}

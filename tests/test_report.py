@@ -316,4 +316,20 @@ def test_runs_on_different_texts_are_kept_apart_and_memories_told():
     )
     assert "`ffrec train fables --text my.txt --seed S`" in other
     assert "| 1 (2) | 144 | 9.00 |" in other
+    assert report.rivals_table(runs) == ""
     assert report.expected(runs, defaults) == {"fables": "perplexity 7.00 ± 1.41 (n = 2; cpu, torch 2)"}
+
+
+def test_what_else_predicts_the_same_strings_stands_beside_a_run():
+    import dataclasses
+
+    both = {"validation": {"perplexity": 5.5}, "test": {"perplexity": 5.25}}
+    run = dataclasses.replace(text_run(0, "a", "fables", 6.0), baselines={"backpropagation": both})
+    run.result["validation"]["softmax_perplexity"] = 7.5
+    run.result["baselines"]["Kneser-Ney of order 6"]["validation"] = {"perplexity": 4.5}
+    assert report.rivals_table([run]).splitlines()[2:] == [
+        "| x | the run itself | 5.00 | 6.00 |",
+        "| x | its softmax alone | 7.50 | 7.00 |",
+        "| x | Kneser-Ney of order 6 | 4.50 | 4.00 |",
+        "| x | backpropagation | 5.50 | 5.25 |",
+    ]
