@@ -1,13 +1,14 @@
 """`ffrec ls`: recipes and runs."""
 
 import json
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 
 def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs")) -> None:
@@ -18,7 +19,15 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     console = Console()
     file = files("ffrec") / "expected.json"
     reached = json.loads(file.read_text()) if file.is_file() else {}
-    table = Table("recipe", "data", "layers", "epochs", "paper", "test result to expect", title="Recipes")
+    table = Table(
+        whole("recipe", RECIPES),
+        "data",
+        "layers",
+        "epochs",
+        "paper",
+        "test result to expect",
+        title="Recipes",
+    )
     for make in RECIPES.values():
         recipe = make()
         size = " × ".join(str(units) for units in recipe.network.hidden)
@@ -35,7 +44,14 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     if not found:
         console.print(f"no runs in {runs} yet: try `ffrec demo`")
         return
-    table = Table("run", "recipe", "seed", "epochs", "test result", title="Runs")
+    table = Table(
+        whole("run", [str(run.path) for run in found]),
+        "recipe",
+        "seed",
+        "epochs",
+        "test result",
+        title="Runs",
+    )
     for run in found:
         table.add_row(
             str(run.path),
@@ -56,3 +72,8 @@ def reached_by(result: dict[str, Any] | None) -> str:
         alone = test.get("softmax_perplexity")
         return f"perplexity {test['perplexity']:.2f}" + (f", {alone:.2f} by softmax" if alone else "")
     return f"{test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by softmax"
+
+
+def whole(title: str, names: Iterable[str]) -> Column:
+    """A column that is wide enough to copy its names from, however narrow the terminal is."""
+    return Column(title, no_wrap=True, min_width=max(map(len, names)))

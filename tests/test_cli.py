@@ -92,6 +92,15 @@ def test_plot_and_report_make_their_files(trained):
     assert f"{said['test']['error_goodness']:.2f} %" in listed
 
 
+def test_names_can_be_copied_from_a_narrow_terminal(trained):
+    run, _ = trained
+    narrow = {**environment(), "COLUMNS": "80"}
+    command = [sys.executable, "-m", "cli", "ls", "--runs", str(run.parent)]
+    listed = subprocess.run(command, cwd=run.parent, env=narrow, capture_output=True, text=True).stdout
+    assert "recurrent-mnist-alternating" in listed
+    assert str(run) in listed
+
+
 def test_data_commands(tmp_path):
     listed = ffrec("data", "ls", "--data", ".", cwd=tmp_path)
     assert (listed.returncode, listed.stderr) == (0, "")
