@@ -22,7 +22,8 @@ def list_data(data: options.Data = None) -> None:
             paths = [locate(dataset.source, file, data) for file in dataset.source.sha256]
             there = [str(path.parent) for path in paths if path]
             where = there[0] if len(there) == len(paths) else "not here: downloads on first use"
-        print(f"{name:<14} {'×'.join(map(str, about.shape))}  {about.licence:<13} {about.title}; {where}")
+        size = "×".join(map(str, about.shape)) + (" pixels" if len(about.shape) > 1 else " characters")
+        print(f"{name:<14} {size:<15} {about.licence:<14} {about.title}; {where}")
 
 
 @app.command()

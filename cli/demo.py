@@ -1,5 +1,6 @@
 """`ffrec demo`: a recurrent network learns digits, a character network fables, while you watch."""
 
+import sys
 from pathlib import Path
 
 DIGITS, FABLES = Path("runs/demo"), Path("runs/demo-fables")
@@ -37,7 +38,7 @@ def digits() -> None:
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "
         f"softmax ({test['images']} images never seen in training)\n"
         f"the network making up its mind: {heat_map}\n"
-        "next: ffrec train recurrent-mnist-small   (real MNIST; downloads it unless FFREC_DATA has it)"
+        f"next: {sys.argv[0]} train recurrent-mnist-small   (MNIST; downloaded unless FFREC_DATA has it)"
     )
 
 
@@ -77,4 +78,4 @@ def fables() -> None:
     print("\nin its own words:")
     for line in lines:
         print(f"  {corpora.decode(line).strip()}")
-    print(f"next: ffrec sample {FABLES} --prompt 'the wolf '")
+    print(f"next: {sys.argv[0]} sample {FABLES} --prompt 'the wolf '")

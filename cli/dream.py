@@ -35,7 +35,7 @@ def dream(
     if out:
         write_atomic(out, "".join(f"{line}\n" for line in lines).encode())
     for i, line in enumerate(lines):
-        if not out:
+        if score or not out:
             print(line)
         if score:
             layers = zip(found["positive"][:, i].tolist(), found["negative"][:, i].tolist(), strict=True)

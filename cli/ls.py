@@ -47,6 +47,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     table = Table(
         whole("run", [str(run.path) for run in found]),
         "recipe",
+        "data",
         "seed",
         "epochs",
         "test result",
@@ -56,6 +57,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
         table.add_row(
             str(run.path),
             run.config["recipe"]["name"],
+            Path(run.config["recipe"]["data"]).name,
             str(run.config["seed"]),
             str(len(run.metrics)),
             reached_by(run.result),

@@ -50,6 +50,16 @@ def print_result(result: dict[str, Any], as_json: bool) -> None:
     print(f"       run: {result['run']}")
 
 
+def print_deleted(deleted: dict[str, int]) -> None:
+    """What of a text is not in the alphabet, and was left out."""
+    if deleted:
+        most = sorted(deleted.items(), key=lambda item: -item[1])[:10]
+        print(
+            f"deleted {sum(deleted.values())} characters outside the alphabet: "
+            + ", ".join(f"{character!r} × {count}" for character, count in most)
+        )
+
+
 def print_text_result(result: dict[str, Any], as_json: bool) -> None:
     """The perplexities of a character run and of its baselines, as one JSON object or for people."""
     if as_json:
@@ -69,7 +79,7 @@ def print_text_result(result: dict[str, Any], as_json: bool) -> None:
                 f"; softmax alone {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
             )
             by = (
-                " by the softmax alone"
+                " by the softmax alone (the memory would only recall)"
                 if part == "train" and "softmax_perplexity" in result.get("test", {})
                 else ""
             )

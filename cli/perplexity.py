@@ -1,7 +1,7 @@
 """`ffrec perplexity`: how well a trained run predicts text, beside what else could."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,6 +27,7 @@ def perplexity(
     import torch
 
     import corpora
+    from cli.progress import note
     from cli.writer import load_writer
     from corpora.text import cut, read_file
     from ffrec.evaluate_text import evaluate_text
@@ -42,17 +43,19 @@ def perplexity(
         strings, deleted = cut(read_file(text), str(text), network.config.window + 1)
         result["text"] = evaluate_text(network, strings.to(where)) | {"deleted": dict(deleted)}
     else:
+        note(f"judging {sum(map(len, (corpus.train, corpus.validation, corpus.test)))} strings …")
         train = corpus.train[: recipe.training.strings]
         with torch.no_grad():
             result |= evaluate_parts(network, recipe.training, corpus)
         result["baselines"] = counted_baselines(train, corpus, network.config.window, network.symbols)
         result["deleted"] = dict(corpus.deleted)
         if baselines:
+            note("training networks to compare with: minutes to hours …")
             result["baselines"] |= network_baselines(folder, recipe, corpus, network.symbols, where)
     options.print_text_result(result, json)
     if not json:
         print_symbols(result["text" if text else "test"]["by_symbol"], corpora.ALPHABET)
-        print_deleted(result["text"]["deleted"] if text else result["deleted"])
+        options.print_deleted(result["text"]["deleted"] if text else result["deleted"])
 
 
 def print_symbols(found: dict[str, list[float]], symbols: str) -> None:
@@ -62,20 +65,10 @@ def print_symbols(found: dict[str, list[float]], symbols: str) -> None:
         reverse=True,
     )
     print("perplexity where each symbol followed, hardest first (and how often it did)")
-    for start in range(0, len(rows), 5):
+    for start in range(0, len(rows), 4):
         print(
             "   ".join(
-                f"{symbol!r}{hard:8.1f} ({count})".ljust(20)
-                for hard, count, symbol in rows[start : start + 5]
+                f"{symbol!r}{hard:10.1f} ({count})".ljust(24)
+                for hard, count, symbol in rows[start : start + 4]
             )
-        )
-
-
-def print_deleted(deleted: dict[str, Any]) -> None:
-    """What of the text is not in the alphabet, and was left out."""
-    if deleted:
-        most = sorted(deleted.items(), key=lambda item: -item[1])[:10]
-        print(
-            f"deleted {sum(deleted.values())} characters outside the alphabet: "
-            + ", ".join(f"{character!r} × {count}" for character, count in most)
         )

@@ -1,5 +1,6 @@
 """What a training run shows on a terminal: a bar on stderr, and nothing when stderr is not a terminal."""
 
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -9,12 +10,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ffrec.train import Epoch, Interrupted, Trainer, Update
 
 
+def note(text: str) -> None:
+    """Say what is being waited for, to somebody at a terminal."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
+
+
 class TrainingBar:
     """Epoch, speed, how well every layer judges, and the time left."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.epochs, self.steps = trainer.recipe.training.epochs, trainer.steps
-        self.counted, self.judged = trainer.counted, trainer.judged
+        self.counted, self.judged, self.due = trainer.counted, trainer.judged, trainer.due
         console = Console(stderr=True)
         columns = [f"{{task.fields[{name}]}}" for name in ("epoch", "speed", "judged", "validation")]
         self.bar = Progress(
@@ -49,6 +56,8 @@ class TrainingBar:
         if isinstance(event, Update):
             done = (event.epoch - 1) * self.steps + event.step
             self.bar.update(self.task, completed=done, epoch=f"epoch {event.epoch}/{self.epochs}")
+            if event.step == event.steps and self.due(event.epoch):
+                self.bar.update(self.task, validation="validating …")
         elif isinstance(event, Epoch):
             record = event.record
             layers = " ".join(f"{100 * share:.1f}" for share in record[self.judged])

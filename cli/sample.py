@@ -19,7 +19,9 @@ def sample(
     top_p: Annotated[
         float, typer.Option(min=0, max=1, help="Choose among the likeliest that make up this share.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the characters drawn.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Repeats what was written; new if not given.")
+    ] = None,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Drop what is not in the alphabet from the prompt.")
     ] = False,
@@ -30,6 +32,7 @@ def sample(
     import torch
 
     import corpora
+    from cli.progress import note
     from cli.writer import load_writer
 
     if top_k and top_k > len(corpora.ALPHABET):
@@ -43,6 +46,9 @@ def sample(
     *_, network = load_writer(run, data, device)
     size, where = network.config.window, network.offsets.device
     context = corpora.encode(normal.rjust(size))[-size:].to(where)
+    if seed is None:
+        seed = torch.seed() % 2**32
+        note(f"--seed {seed} repeats this")
     drawn = torch.Generator(where).manual_seed(seed)
     for _ in range(count):
         print(normal, end="", flush=True)

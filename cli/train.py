@@ -41,6 +41,7 @@ def train(
     """Train a recipe, validate it on the way, and read the test set once, at the end."""
     import corpora
     import ffrec
+    from cli.progress import note
     from ffrec.checkpoint import RunFolder
     from ffrec.runs import configuration, finish_images, pick_device
     from ffrec.runs import resume as go_back
@@ -78,10 +79,15 @@ def train(
         folder = RunFolder.open(path)
         go_back(trainer, folder, wanted)
     else:
+        if resume:
+            print(f"no run at {path} yet: starting one", file=sys.stderr)
         folder = RunFolder.create(path, wanted, force)
     if isinstance(trainer, ffrec.TextTrainer):
         follow(trainer, folder, strings.validation.to(where), events)
+        note("reading the test set, once …")
         options.print_text_result(finish_text(trainer, folder, strings), json)
+        if text and not json:
+            options.print_deleted(strings.deleted)
     else:
         assert isinstance(trainer, ffrec.ImageTrainer)
         follow(trainer, folder, trainer.held_out(corpus.validation), events)

@@ -87,18 +87,18 @@ def download(source: Source, file: str) -> Path:
     target, waiting = folder / packed, folder / f".{os.getpid()}-{packed}"
     fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     reasons = []
-    for mirror in source.mirrors:
+    for address in (mirror.format(file=file) for mirror in source.mirrors):
         try:
-            urls, unchecked = {waiting.name: mirror.format(file=file)}, {waiting.name: None}
-            store = pooch.create(folder, mirror, registry=unchecked, urls=urls, retry_if_failed=RETRIES)
+            urls, unchecked = {waiting.name: address}, {waiting.name: None}
+            store = pooch.create(folder, address, registry=unchecked, urls=urls, retry_if_failed=RETRIES)
             store.fetch(waiting.name, downloader=fetch)
             check(source, file, waiting)
             os.replace(waiting, target)
             return target
         except (requests.RequestException, OSError, ValueError) as error:
-            reasons.append(f"{mirror} ({type(error).__name__})")
+            reasons.append(f"{address} ({type(error).__name__})")
         except DataError:
-            reasons.append(f"{mirror} (wrong content)")
+            reasons.append(f"{address} (wrong content)")
         finally:
             waiting.unlink(missing_ok=True)
     raise DataError(

@@ -218,15 +218,17 @@ def figure_5(runs: Sequence[RunFolder]) -> Figure:
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     axes = figure.subplots()
     for run, colour in zip(runs, colormaps["tab10"](np.arange(len(runs)) % 10), strict=True):
+        if "text" not in run.config:
+            raise RunError(f"{run.path} is a run on images: expected runs on a text: leave it out")
         records = [r for r in run.metrics() if "perplexity" in r.get("validation", {})]
         if not records:
-            raise NothingToDraw(f"{run.path} has no validated epoch of a text: train a character recipe")
+            raise NothingToDraw(f"{run.path} has no validated epoch yet: train it further with --resume")
         updates = [r["updates"] for r in records]
         for key, style, note in (("perplexity", "-", ""), ("training_perplexity", ":", None)):
             label = None if note is None else run.path.name
             found = [r["validation"] for r in records]
             alone = [f.get("softmax_perplexity", f[key]) if note == "" else f[key] for f in found]
-            axes.semilogy(updates, alone, style, color=colour, label=label)
+            axes.semilogy(updates, alone, style, color=colour, label=label, marker=".")
     axes.set(xlabel="batches", ylabel="perplexity (lower is better)")
     axes.set_title("Predicting the next character: held-out strings (lines), training strings (dotted)")
     plain_ticks(axes)

@@ -204,7 +204,8 @@ img{max-width:100%}table{border-collapse:collapse}td{padding:.15em 1em .15em 0;v
 
 def outcome(result: Mapping[str, Any]) -> str:
     """A result in a sentence."""
-    test, spent = result["test"], f"after {result['epochs']} epochs in {result['seconds'] / 60:.1f} minutes."
+    test, epochs = result["test"], result["epochs"]
+    spent = f"after {epochs} epoch{'s' * (epochs != 1)} in {result['seconds'] / 60:.1f} minutes."
     if "perplexity" in test:
         counted = ", ".join(
             f"{name} {found['test']['perplexity']:.2f}" for name, found in result["baselines"].items()

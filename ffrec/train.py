@@ -180,11 +180,13 @@ class Trainer(ABC):
     ) -> Iterator[Update | Epoch | Interrupted]:
         """Train to the last epoch, validating and saving on the way; yields what happens.
 
-        `stop` is asked after every update; when it says yes, a checkpoint is written and the run ends with
-        Interrupted. Raises Diverged, before anything bad is saved.
+        `stop` is asked after every update and epoch; when it says yes, a checkpoint is written and the run
+        ends with Interrupted. Before a validation, which may take long, one is written too. Raises Diverged,
+        before anything bad is saved.
         """
         training = self.recipe.training
         while self.epoch < training.epochs:
+            due = validation is not None and self.due(self.epoch + 1)
             for update in self.updates_of_epoch():
                 yield update
                 if stop():
@@ -192,14 +194,23 @@ class Trainer(ABC):
                     self.save(folder)
                     yield Interrupted(self.updates)
                     return
+            if due:
+                self.save(folder)
             record = self.end_epoch()
-            due = self.epoch % training.validate_every == 0 or self.epoch == training.epochs
-            if validation is not None and due:
+            if due:
                 record["validation"] = self.validate(validation)
             if folder:
                 folder.append_metrics(record)
             self.save(folder)
             yield Epoch(record)
+            if stop():
+                yield Interrupted(self.updates)
+                return
+
+    def due(self, epoch: int) -> bool:
+        """Whether that epoch ends with a validation."""
+        training = self.recipe.training
+        return bool(epoch % training.validate_every == 0 or epoch == training.epochs)
 
     def save(self, folder: RunFolder | None) -> None:
         """Write a checkpoint, if there is a folder to write it to."""

@@ -1,5 +1,7 @@
 """Training: it learns, it repeats itself bit by bit, it stops when it should."""
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 
@@ -91,6 +93,27 @@ def test_a_resumed_run_ends_bitwise_equal(tmp_path, stop_after, optimiser):
     assert sum(isinstance(event, Update) for event in second.run(folder)) == 30 - stop_after
     assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
     assert [record["epoch"] for record in folder.metrics()] == [1, 2, 3]
+
+
+def test_a_validation_that_is_cut_short_costs_no_training(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(make().recipe, 0, "fp32"))
+    first, held_out = make(), (Images(blobs(20)[0]), blobs(20)[1])
+    first.validate = Mock(side_effect=KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        list(first.run(folder, held_out))
+    resume(second := make(), folder, wanted)
+    event = next(second.run(folder, held_out))
+    assert isinstance(event, Epoch)
+    assert event.record["updates"] == 10
+    assert 0 <= event.record["validation"]["error_goodness"] <= 100
+
+
+def test_stopping_is_possible_after_the_last_validation():
+    trainer = make(epochs=1)
+    trainer.validate = Mock(side_effect=lambda _: {})
+    *_, last, interrupted = trainer.run(None, "held out", stop=lambda: trainer.validate.called)
+    assert isinstance(last, Epoch)
+    assert isinstance(interrupted, Interrupted)
 
 
 def test_a_crash_between_metrics_and_checkpoint_repeats_the_epoch(tmp_path):
