@@ -181,8 +181,8 @@ class Trainer(ABC):
         """Train to the last epoch, validating and saving on the way; yields what happens.
 
         `stop` is asked after every update and epoch; when it says yes, a checkpoint is written and the run
-        ends with Interrupted. Before a validation, which may take long, one is written too. Raises Diverged,
-        before anything bad is saved.
+        ends with Interrupted. Before a validation, which may take long, one is written too. Raises Diverged
+        before weights from a loss that is not finite are saved.
         """
         training = self.recipe.training
         while self.epoch < training.epochs:

@@ -135,7 +135,7 @@ class TextTrainer(Trainer):
         if not math.isfinite(found["perplexity"]):
             raise Diverged(
                 f"the validation perplexity is {found['perplexity']} after update {self.updates}: "
-                "lower the learning rate; the last good checkpoint is kept"
+                "lower the learning rate and train again with --force"
             )
         if network.memory:
             network.memory.forget()  # what it stored ages with every update

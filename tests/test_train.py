@@ -78,14 +78,8 @@ def test_a_resumed_run_ends_bitwise_equal(tmp_path, stop_after, optimiser):
     whole = make(optimiser=optimiser, peer=0.01)
     list(whole.run())
     folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 0, "fp32"))
-    first, updates = make(optimiser=optimiser, peer=0.01), 0
-
-    def stop() -> bool:
-        nonlocal updates
-        updates += 1
-        return updates == stop_after
-
-    events = list(first.run(folder, stop=stop))
+    first = make(optimiser=optimiser, peer=0.01)
+    events = list(first.run(folder, stop=lambda: first.updates == stop_after))
     assert isinstance(events[-1], Interrupted)
     assert events[-1].step == stop_after
     second = make(optimiser=optimiser, peer=0.01)

@@ -186,14 +186,9 @@ def test_a_resumed_run_ends_bitwise_equal(tmp_path, regime, stop_after):
     whole = make(regime, extra, night=4, dropout=0.2)
     list(whole.run(None, counting(10, seed=9)))
     folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 1, "fp32"))
-    first, batches = make(regime, extra, night=4, dropout=0.2), 0
-
-    def stop() -> bool:
-        nonlocal batches
-        batches += 1
-        return batches == stop_after
-
-    assert isinstance(list(first.run(folder, counting(10, seed=9), stop))[-1], Interrupted)
+    first = make(regime, extra, night=4, dropout=0.2)
+    events = list(first.run(folder, counting(10, seed=9), lambda: first.updates == stop_after))
+    assert isinstance(events[-1], Interrupted)
     second = make(regime, extra, night=4, dropout=0.2)
     resume(second, folder, wanted)
     assert torch.equal(second.dreams, first.dreams)
@@ -277,4 +272,7 @@ def test_a_perplexity_beyond_all_numbers_stops_the_run(tmp_path):
     folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 1, "fp32"))
     with pytest.raises(Diverged, match="validation perplexity is inf"):
         list(trainer.run(folder, counting(20, seed=9)))
-    assert folder.load() is None
+    resume(again := make("random", softmax_rate=1e6), folder, folder.config)
+    with pytest.raises(Diverged, match="train again with --force"):
+        list(again.run(folder, counting(20, seed=9)))
+    assert folder.metrics() == []
