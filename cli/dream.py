@@ -50,4 +50,4 @@ def dream(
                 f"layer {layer}: of all pairs of a real and a dreamt string, {100 * share:.1f} % have "
                 "the real one judged higher"
             )
-        print(save(dreamt(*both, network.config.threshold), folder.path / "pictures" / "dreams_scored.png"))
+        print(save(dreamt(*both, network.config.thresholds), folder.path / "pictures" / "dreams_scored.png"))

@@ -36,7 +36,7 @@ def evaluate(
     for name, part in (("validation", corpus.validation), ("test", corpus.test)):
         images = ffrec.Images(part.images, where, recipe.training.permute)
         result[name] = ffrec.evaluate_images(network, images, part.labels, candidates)
-        if candidates:
+        if candidates and network.judging:
             result[name]["all_labels"] = ffrec.evaluate_images(network, images, part.labels)
     options.print_result(result, json)
     if not json:
@@ -51,8 +51,9 @@ def print_details(test: dict[str, Any], names: tuple[str, ...]) -> None:
             f"{test['candidates']} candidates: {test['error_goodness']:.2f} % in {test['seconds']:.1f} s; "
             f"all {every['candidates']} labels: {every['error_goodness']:.2f} % in {every['seconds']:.1f} s"
         )
-    by_iteration = ", ".join(f"{t}: {error:.2f}" for t, error in enumerate(test["error_by_iteration"], 1))
-    print(f"test error in % by the goodness of one iteration: {by_iteration}")
+    if len(test.get("error_by_iteration", ())) > 1:
+        by_iteration = ", ".join(f"{t}: {error:.2f}" for t, error in enumerate(test["error_by_iteration"], 1))
+        print(f"test error in % by the goodness of one iteration: {by_iteration}")
     print("confusion matrix (rows: true class; columns: answer)")
     for name, row in zip(names, test["confusion"], strict=True):
         print(f"{name:>12} " + " ".join(f"{count:5d}" for count in row))

@@ -73,7 +73,8 @@ def reached_by(result: dict[str, Any] | None) -> str:
     if "perplexity" in test:
         alone = test.get("softmax_perplexity")
         return f"perplexity {test['perplexity']:.2f}" + (f", {alone:.2f} by softmax" if alone else "")
-    return f"{test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by softmax"
+    by_goodness = f"{test['error_goodness']:.2f} % by goodness, " if "error_goodness" in test else ""
+    return f"{by_goodness}{test['error_softmax']:.2f} % by softmax"
 
 
 def whole(title: str, names: Iterable[str]) -> Column:

@@ -43,9 +43,10 @@ def print_result(result: dict[str, Any], as_json: bool) -> None:
         return
     for part in ("validation", "test"):
         found = result[part]
+        by_goodness = f"{found['error_goodness']:.2f} % by goodness, " if "error_goodness" in found else ""
         print(
-            f"{part:>10}: {found['error_goodness']:.2f} % error by goodness, "
-            f"{found['error_softmax']:.2f} % by one-pass softmax ({found['images']} images)"
+            f"{part:>10}: error {by_goodness}{found['error_softmax']:.2f} % by softmax "
+            f"({found['images']} images)"
         )
     print(f"       run: {result['run']}")
 

@@ -64,8 +64,8 @@ class TrainingBar:
             speed = f"{record[f'{self.counted}_per_second']:.0f} {self.counted}/s"
             self.bar.update(self.task, speed=speed, judged=f"{self.judged.replace('_', ' ')} {layers} %")
             held_out = record.get("validation", {})
-            if "error_goodness" in held_out:
-                error = held_out["error_goodness"]
+            if "error_softmax" in held_out:
+                error = held_out.get("error_goodness", held_out["error_softmax"])
                 self.bar.update(self.task, validation=f"validation error {error:.2f} %")
             if "perplexity" in held_out:
                 self.bar.update(self.task, validation=f"validation perplexity {held_out['perplexity']:.2f}")

@@ -43,7 +43,7 @@ def train(
     import ffrec
     from cli.progress import note
     from ffrec.checkpoint import RunFolder
-    from ffrec.runs import configuration, finish_images, pick_device
+    from ffrec.runs import configuration, finish_images, new_trainer, pick_device
     from ffrec.runs import resume as go_back
     from ffrec.runs_text import finish_text
     from ffrec.train import Trainer
@@ -70,7 +70,7 @@ def train(
             )
         corpus = corpora.load(chosen.data, data)
         classes = len(corpus.description.classes)
-        trainer = ffrec.ImageTrainer(
+        trainer = new_trainer(
             chosen, corpus.train.images, corpus.train.labels, classes, seed, where, precision
         )
         wanted = configuration(chosen, seed, precision)

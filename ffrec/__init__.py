@@ -1,8 +1,10 @@
 """Forward-Forward learning: networks for images and characters, trained without a backward pass."""
 
 from ffrec.config import (
+    BackpropConfig,
     CharacterConfig,
     ConfigError,
+    FeedForwardConfig,
     ImageRecipe,
     Recipe,
     RecurrentConfig,
@@ -14,7 +16,9 @@ from ffrec.evaluate import evaluate_images
 from ffrec.evaluate_text import evaluate_text
 from ffrec.images import Images
 from ffrec.networks.character import Character
+from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
+from ffrec.one_shot import one_shot
 from ffrec.recipes import RECIPES, recipe
 from ffrec.train_images import ImageTrainer
 from ffrec.train_text import TextTrainer
@@ -22,9 +26,12 @@ from ffrec.train_text import TextTrainer
 __version__ = "0.1.0"
 __all__ = [
     "RECIPES",
+    "BackpropConfig",
     "Character",
     "CharacterConfig",
     "ConfigError",
+    "FeedForward",
+    "FeedForwardConfig",
     "ImageRecipe",
     "ImageTrainer",
     "Images",
@@ -37,5 +44,6 @@ __all__ = [
     "TrainingConfig",
     "evaluate_images",
     "evaluate_text",
+    "one_shot",
     "recipe",
 ]

@@ -1,16 +1,21 @@
 """What a user would pick instead. The one room where autograd computes gradients for training."""
 
 import copy
+from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ffrec.config import TextRecipe
+from ffrec.config import BackpropConfig, ImageRecipe, TextRecipe
+from ffrec.images import silence
 from ffrec.layer import normalise
+from ffrec.networks import feedforward
 from ffrec.networks.character import Character
+from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent, Seen
 from ffrec.optimise import make_optimiser
+from ffrec.train_images import ImageTrainer
 
 
 def autograd_learn(network: Recurrent, seen: Seen, labels: Tensor) -> Tensor:
@@ -37,6 +42,28 @@ def autograd_learn(network: Recurrent, seen: Seen, labels: Tensor) -> Tensor:
             damping = network.config.damping
             states[level] = (damping * states[level] + (1 - damping) * h).detach()
     loss = loss / (last - first + 1)
+    torch.autograd.backward(loss)
+    return loss.detach()
+
+
+def autograd_learn_feedforward(
+    network: FeedForward, seen: feedforward.Seen, labels: Tensor | None = None
+) -> Tensor:
+    """The gradients of `FeedForward.learn`, found by autograd from the loss itself, with detached inputs.
+
+    Parameters must ask for gradients. Returns the loss, summed over layers.
+    """
+    with torch.no_grad():
+        passed = seen.bottom_up if labels is None else next(network.iterate(seen, labels))
+    loss = seen.image.new_zeros(())
+    for level in network.levels:
+        layer = network.layer(level)
+        x = seen.image if level == 1 else passed.sources[level - 1]
+        total = layer.wires(str(level - 1)).product(x, layer.weights[str(level - 1)]) + layer.bias
+        if level == 1 and labels is not None:
+            total = total + network.code_rows()[labels]
+        h, _ = network.activate(total)
+        loss = loss - layer.logistic.log_p_correct(layer.goodness.value(h), network.correct).mean()
     torch.autograd.backward(loss)
     return loss.detach()
 
@@ -97,3 +124,63 @@ def backprop(
                 how = {"passes": passed, "rate": training.rate}
     network.load_state_dict(best_state)
     return network.requires_grad_(False), how
+
+
+class Perceptron(nn.Module):
+    """A net of rectified layers on images of unit mean square, with a softmax on the last: to be trained by
+    backpropagation. hₗ = max(0, hₗ₋₁ Wₗ + bₗ), weights from N(0, 2 / fan-in) (He et al. 2015).
+    """
+
+    judging: tuple[int, ...] = ()
+
+    def __init__(self, config: BackpropConfig, pixels: int, classes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config, self.classes = config, classes
+        units = [pixels, *config.hidden]
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(units))
+        self.readout = nn.Linear(units[-1], classes)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.zero_()
+            for name, weight in self.layers.named_parameters():
+                if name.endswith("weight"):
+                    weight.normal_(0, (2 / weight.shape[1]) ** 0.5, generator=generator)
+        self.layers.requires_grad_(config.learns == "all")
+
+    def look(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Activities of the last hidden layer `(batch, units)`; a generator silences some of each layer's."""
+        h = normalise(rows)
+        for layer in self.layers:
+            h = layer(h).relu()
+            if generator is not None and self.config.hidden_dropout:
+                share = self.config.hidden_dropout
+                h = silence(h, share, generator) / (1 - share)
+        return h
+
+    def classify(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What the softmax sees, and its logits `(batch, classes)`."""
+        return seen, self.readout(seen)
+
+
+class BackpropTrainer(ImageTrainer):
+    """Training on labelled images by backpropagation: the same data, optimiser and schedule."""
+
+    def new_network(self, recipe: ImageRecipe, classes: int, generator: torch.Generator) -> Perceptron:
+        assert isinstance(recipe.network, BackpropConfig)
+        return Perceptron(recipe.network, self.images.features, classes, generator)
+
+    def prepare(self) -> None:
+        self.taught = 0  # no hidden layer has a loss of its own
+        super().prepare()
+
+    def update(self, index: Tensor) -> Tensor:
+        """One weight update from the cross-entropy of the images at `index`."""
+        network, smoothing = self.network, self.recipe.network.label_smoothing
+        rows, labels = self.rows(index), self.labels[index]
+        with torch.enable_grad():
+            logits = network.classify(network.look(rows, self.generator))[1]
+            loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimiser.step()
+        return loss.detach().view(1)

@@ -4,15 +4,17 @@ import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -23,8 +25,14 @@ from ffrec.phases import Regime
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Span = tuple[PositiveInt, PositiveInt]
+PerLayer = float | tuple[float, ...]
 Share = Annotated[float, Field(ge=0, lt=1)]
 R = TypeVar("R")
+
+
+def spread(value: PerLayer, layers: int) -> tuple[float, ...]:
+    """One value for every layer."""
+    return value if isinstance(value, tuple) else (value,) * layers
 
 
 class ConfigError(Exception):
@@ -35,19 +43,43 @@ class ConfigError(Exception):
 class JudgeConfig:
     """How the hidden layers of every network judge their own activities."""
 
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000)
+    """Units of each hidden layer, from the input up."""
     objective: Literal["max", "min"] = "max"
-    """Whether positive data makes the squared activity high or low."""
-    threshold: float = 1.0
-    """Goodness at which p(positive) is a half; goodness is a mean square, negative if minimised."""
-    sharpness: PositiveFloat = 30.0
-    """Slope of the logit of p(positive) in the goodness."""
+    """Whether positive data makes activity high or low."""
+    threshold: PerLayer = 1.0
+    """Goodness at which p(positive) is a half, for all layers or for each; negative if minimised."""
+    sharpness: PerLayer = 30.0
+    """Slope of the logit of p(positive) in the goodness, for all layers or for each."""
     peer: NonNegativeFloat = 0.0
     """Strength of peer normalisation (note 9)."""
 
+    @property
+    def sign(self) -> float:
+        """Of the goodness."""
+        return 1.0 if self.objective == "max" else -1.0
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Of the hidden layers."""
+        return spread(self.threshold, len(self.hidden))
+
+    @property
+    def sharpnesses(self) -> tuple[float, ...]:
+        """Of the hidden layers."""
+        return spread(self.sharpness, len(self.hidden))
+
     @model_validator(mode="after")
-    def signed(self) -> Self:
-        if (self.threshold > 0) != (self.objective == "max"):
+    def judging(self) -> Self:
+        for name, value in {"threshold": self.threshold, "sharpness": self.sharpness}.items():
+            if isinstance(value, tuple) and len(value) != len(self.hidden):
+                raise ValueError(
+                    f"{name} has {len(value)} values for {len(self.hidden)} hidden layers: give one or all"
+                )
+        if any(threshold * self.sign < 0 for threshold in self.thresholds):
             raise ValueError("threshold has the sign of the goodness: positive for max, negative for min")
+        if min(self.sharpnesses) <= 0:
+            raise ValueError("sharpness must be above 0")
         return self
 
 
@@ -55,8 +87,6 @@ class JudgeConfig:
 class RecurrentConfig(JudgeConfig):
     """The recurrent network of Hinton 2022 §3.4; the defaults are the paper's where the paper says."""
 
-    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000)
-    """Units of each hidden layer, from the image up."""
     skip: tuple[tuple[int, int], ...] = ()
     """Skip-layer connections (source level, target level); 0 is the image, hidden + 1 the label (note 10)."""
     iterations: PositiveInt = 8
@@ -102,12 +132,73 @@ class RecurrentConfig(JudgeConfig):
         return self
 
 
+Local = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+@dataclass(frozen=True, config=STRICT)
+class FeedForwardConfig(JudgeConfig):
+    """The feed-forward networks of Hinton 2022 §3.2 and §3.3; the defaults are the paper's where it says."""
+
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000, 2000)
+    """Units of each hidden layer, from the image up."""
+    label: Literal["overwrite", "append", "none"] = "overwrite"
+    """Where the label's code goes: over the first pixels, before all of them, or nowhere (unsupervised)."""
+    goodness: Literal["squares", "activities"] = "squares"
+    """What is judged: `ffrec.goodness.GOODNESS`."""
+    scale: Literal["mean", "sum"] = "mean"
+    """Whether goodness is taken per unit."""
+    blocks: PositiveInt = 1
+    """Equal parts of every layer that each decide for themselves (§5.3)."""
+    activation: Literal["relu", "student-t"] = "relu"
+    """`ffrec.activation.ACTIVATIONS`."""
+    local: tuple[Local, ...] = ()
+    """(field, stride, channels) of every layer's square receptive fields; none: full connectivity. The
+    units in `hidden` then have to be locations times channels."""
+    masked: bool = False
+    """Whether receptive fields are computed with masked dense weights (note 13), slowly, for comparison."""
+    reads: tuple[PositiveInt, ...] = ()
+    """Hidden levels whose activities the softmax sees and whose goodness judges a label; all but the first
+    (or that one, if it is alone) if none is named."""
+
+    iterations: ClassVar[int] = 1
+    window: ClassVar[Span] = (1, 1)
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The levels that `reads` stands for."""
+        return self.reads or tuple(range(2, len(self.hidden) + 1)) or (1,)
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        if max(self.read) > len(self.hidden):
+            raise ValueError(f"reads names level {max(self.read)} but there are {len(self.hidden)}")
+        if any(units % self.blocks for units in self.hidden):
+            raise ValueError(f"blocks: {self.blocks} must divide every layer of {self.hidden}")
+        if self.local and len(self.local) != len(self.hidden):
+            raise ValueError(f"local has {len(self.local)} entries for {len(self.hidden)} hidden layers")
+        if self.local and self.label != "none":
+            raise ValueError("local receptive fields have no place for a label: expected label none")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class BackpropConfig:
+    """What users would pick instead: a net of the same shape, trained by backpropagation or not at all."""
+
+    hidden: tuple[PositiveInt, ...] = (2000, 2000, 2000, 2000)
+    """Units of each hidden layer, from the image up; none makes a linear softmax."""
+    learns: Literal["all", "softmax"] = "all"
+    """Which weights learn; `softmax` leaves the hidden ones random."""
+    label_smoothing: Share = 0.0
+    """Share of the target that all classes have alike."""
+    hidden_dropout: Share = 0.0
+    """Share of every hidden layer that is silenced, afresh in every batch."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class CharacterConfig(JudgeConfig):
     """The next-character network of Hinton 2022 §4.1 and figure 4; the paper's where the paper says."""
 
-    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000)
-    """Units of each hidden layer, from the characters up."""
     window: Annotated[int, Field(ge=2, lt=100)] = 10
     """Characters that the hidden layers see."""
     lookahead: bool = False
@@ -155,8 +246,8 @@ class TrainingConfig(OptimiserConfig):
 
     epochs: PositiveInt = 60
     batch: PositiveInt = 200
-    negatives: Literal["hard", "uniform"] = "hard"
-    """Wrong labels sampled from the one-pass softmax, or uniformly."""
+    negatives: Literal["hard", "uniform", "hybrid"] = "hard"
+    """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images."""
     validate_every: PositiveInt = 1
     """Epochs from one look at the validation set to the next; the last epoch always has one."""
     jitter: NonNegativeInt = 0
@@ -209,6 +300,22 @@ class Settings:
         return validated(type(self), changed)
 
 
+def kind(network: Any) -> str:
+    """Which of the image networks a configuration, or its plain values, is of."""
+    if not isinstance(network, dict):
+        return type(network).__name__
+    own = {"iterations": RecurrentConfig, "learns": BackpropConfig}
+    return next((of.__name__ for key, of in own.items() if key in network), FeedForwardConfig.__name__)
+
+
+ImageNetwork = Annotated[
+    Annotated[RecurrentConfig, Tag("RecurrentConfig")]
+    | Annotated[FeedForwardConfig, Tag("FeedForwardConfig")]
+    | Annotated[BackpropConfig, Tag("BackpropConfig")],
+    Discriminator(kind),
+]
+
+
 @dataclass(frozen=True, config=STRICT)
 class ImageRecipe(Settings):
     """One complete run on images: what the README reports, and what a run folder records."""
@@ -217,8 +324,17 @@ class ImageRecipe(Settings):
     paper: str
     """The result it reproduces, and where the paper states it."""
     data: str
-    network: RecurrentConfig
+    network: ImageNetwork
     training: TrainingConfig
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        unsupervised = getattr(self.network, "label", "") == "none"
+        if not isinstance(self.network, BackpropConfig) and unsupervised != (
+            self.training.negatives == "hybrid"
+        ):
+            raise ValueError("negatives: hybrid images go with label none, and wrong labels with a label")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -249,6 +365,6 @@ def validated(kind: type[R], values: Mapping[str, Any]) -> R:
         return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
+        where = ".".join(str(part) for part in fault["loc"] if not str(part).endswith("Config"))
         found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
         raise ConfigError(f"{where}: {fault['msg']}{found}") from None

@@ -8,19 +8,20 @@ import torch
 from torch import Tensor
 
 from ffrec.images import Images
+from ffrec.negatives import hybrid, masks
 
 BATCH = 500  # images evaluated together; bounds memory and changes no result
 
 
 def label_goodness(network: Any, seen: Any, labels: Tensor, iterations: int) -> Tensor:
-    """Goodness of each label `(batch, candidates)` at each iteration, summed over the hidden layers.
+    """Goodness of each label `(batch, candidates)` at each iteration, summed over the layers that judge.
 
     Returns `(iterations, batch, candidates)`. A label's goodness does not depend on the others tried.
     """
     history = []
     for iteration in network.iterate(seen, labels, iterations):
-        layers = [network.goodness.value(h).expand(labels.shape) for h in iteration.activities.values()]
-        history.append(torch.stack(layers).sum(0))
+        judged = [network.layer(level).judge(iteration.activities[level]) for level in network.judging]
+        history.append(torch.stack([goodness.expand(labels.shape) for goodness in judged]).sum(0))
     return torch.stack(history)
 
 
@@ -52,29 +53,53 @@ def evaluate_images(
 
     `confusion[i][j]` counts images of class i that goodness calls j; `error_by_iteration[t − 1]` judges by
     iteration t alone. Without `all_iterations` the network stops at the end of the evaluation window.
+    A network that does not judge labels is evaluated by its softmax alone.
     """
+    truth, start = truth.to(images.images.device), time.perf_counter()
+    if not network.judging:
+        return evaluate_softmax(network, images, truth)
+    judged, by_softmax = torch.empty_like(truth), torch.empty_like(truth)
     window = network.config.window
     iterations = max(network.config.iterations, window[1]) if all_iterations else window[1]
-    truth = truth.to(images.images.device)
     wrong = torch.zeros(iterations, device=truth.device)
-    judged, by_softmax = torch.empty_like(truth), torch.empty_like(truth)
-    start = time.perf_counter()
     with torch.no_grad():
         for place, labels, history, softmax in predictions(network, images, candidates, iterations):
             by_softmax[place], judged[place] = softmax, choose(history, labels, window)
             for t, single in enumerate(history, start=1):
                 wrong[t - 1] += (choose(single[None], labels, (1, 1)) != truth[place]).sum()
-    confusion = torch.bincount(truth * network.classes + judged, minlength=network.classes**2)
     percent = 100 / len(truth)
     return {
         "error_goodness": percent * int((judged != truth).sum()),
         "error_softmax": percent * int((by_softmax != truth).sum()),
         "error_by_iteration": [percent * count for count in wrong.tolist()],
-        "confusion": confusion.view(network.classes, -1).tolist(),
+        "confusion": confusion(truth, judged, network.classes),
         "candidates": candidates or network.classes,
         "images": len(truth),
         "seconds": time.perf_counter() - start,
     }
+
+
+def evaluate_softmax(network: Any, images: Images, truth: Tensor) -> dict[str, Any]:
+    """Error in percent by the softmax, and its confusion matrix."""
+    start = time.perf_counter()
+    with torch.no_grad():
+        places = (slice(first, first + BATCH) for first in range(0, len(images), BATCH))
+        logits = [network.classify(network.look(images.batch(place)))[1] for place in places]
+    judged = torch.cat(logits).argmax(1)
+    return {
+        "error_softmax": 100 / len(truth) * int((judged != truth).sum()),
+        "confusion": confusion(truth, judged, network.classes),
+        "images": len(truth),
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def confusion(truth: Tensor, judged: Tensor, classes: int) -> list[list[int]]:
+    """`confusion[i][j]` counts cases of class i that were judged to be j."""
+    counts: list[list[int]] = (
+        torch.bincount(truth * classes + judged, minlength=classes**2).view(classes, -1).tolist()
+    )
+    return counts
 
 
 def examples(
@@ -97,8 +122,28 @@ def examples(
         pair = torch.stack([truth, negatives[place].to(truth.device)], dim=1)
         *_, last = network.iterate(seen, pair, network.config.window[1])
         goodness = torch.stack(
-            [network.goodness.value(h).expand(pair.shape) for h in last.activities.values()]
+            [network.layer(level).judge(h).expand(pair.shape) for level, h in last.activities.items()]
         )
     found = {"index": index, "truth": truth[index], "goodness": history[:, index]}
+    found |= {"positive": goodness[..., 0], "negative": goodness[..., 1]}
+    return {name: value.cpu().contiguous() for name, value in found.items()}
+
+
+def hybrid_examples(
+    network: Any, images: Images, generator: torch.Generator, count: int = 8
+) -> dict[str, Tensor]:
+    """What pictures of a network that learns from hybrid images need, on the first of the given images.
+
+    `images`, `others`, `masks` and `hybrids` `(count, height, width)`: parents, mask and child of some.
+    `positive` and `negative` `(layers, cases)`: goodness of images and of hybrids.
+    """
+    one = images.images[:BATCH]
+    other, mask = one.roll(1, 0), masks(len(one), one.shape[1], one.shape[2], generator)
+    child = hybrid(one, other, mask)
+    with torch.no_grad():
+        seen = network.look(torch.stack([images.rows(one), images.rows(child)], dim=1))
+        goodness = torch.stack([network.layer(level).judge(h) for level, h in seen.activities.items()])
+    found = {"images": one[:count], "others": other[:count], "hybrids": child[:count]}
+    found["masks"] = mask[:count].to(torch.uint8)
     found |= {"positive": goodness[..., 0], "negative": goodness[..., 1]}
     return {name: value.cpu().contiguous() for name, value in found.items()}

@@ -53,12 +53,16 @@ class Images:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(
-        self, index: Tensor | slice, shift: int = 0, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """The images at `index`, shifted by up to `shift` pixels, then permuted if a permutation is set."""
+    def shifted(self, index: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+        """The images at `index`, `(batch, height, width)`, every one shifted by up to so many pixels."""
         images = self.images[index]
-        if shift and generator is not None:
-            images = jitter(images, shift, generator)
+        return jitter(images, pixels, generator) if pixels else images
+
+    def batch(self, index: Tensor | slice) -> Tensor:
+        """The images at `index` as the networks take them."""
+        return self.rows(self.images[index])
+
+    def rows(self, images: Tensor) -> Tensor:
+        """Images `(batch, height, width)` as rows of pixels, permuted if a permutation is set."""
         rows = images.flatten(1).float()
         return rows if self.order is None else rows[:, self.order]

@@ -5,36 +5,24 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ffrec.goodness import Goodness, Logistic, mean_square
+from ffrec.goodness import Goodness, Logistic, Squares
+from ffrec.wiring import Wiring
 
-SMALLEST_RMS = 1e-8  # below this a layer counts as silent, and its normalised activity is (nearly) zero
-
-
-def normalise(h: Tensor) -> Tensor:
-    """h / √(mean h²): unit mean square over the last axis, without subtracting the mean.
-
-    An all-zero vector stays zero. Shapes `(..., units)`. Source: Hinton 2022 §2.1, note 5.
-    """
-    return h * mean_square(h).sqrt().clamp_min(SMALLEST_RMS).reciprocal().unsqueeze(-1)
-
-
-def random_weights(fan_in: int, units: int, generator: torch.Generator) -> nn.Parameter:
-    """Weights `(fan_in, units)` drawn from N(0, 1 / fan_in); they never ask for a gradient graph."""
-    drawn = torch.randn(fan_in, units, generator=generator) / fan_in**0.5
-    return nn.Parameter(drawn, requires_grad=False)
+normalise = Squares().normalise
+"""h / √(mean h²): unit mean square over the last axis. Images and codes are normalised so as well."""
 
 
 class Layer(nn.Module):
-    """Rectified units that sum what several normalised sources send: h = max(0, Σₛ xₛ Wₛ + b).
+    """Units that sum what several normalised sources send: h = act(Σₛ xₛ Wₛ + b).
 
-    `fan_in` gives the number of units of every source, by name. Learning is local (`delta`,
-    `accumulate`): a layer needs its own activities and inputs and nothing from any other layer.
+    `wiring` says how every source, by name, is connected. Learning is local (`delta`, `accumulate`): a layer
+    needs its own activities and inputs and nothing from any other layer. The rectifier needs no slope of its
+    own: every goodness has slope 0 where it is off.
     """
 
     def __init__(
         self,
-        fan_in: Mapping[str, int],
-        units: int,
+        wiring: Mapping[str, Wiring],
         goodness: Goodness,
         logistic: Logistic,
         peer: float,
@@ -42,30 +30,56 @@ class Layer(nn.Module):
     ) -> None:
         super().__init__()
         self.goodness, self.logistic, self.peer = goodness, logistic, peer
-        self.weights = nn.ParameterDict({s: random_weights(n, units, generator) for s, n in fan_in.items()})
+        self.wiring = nn.ModuleDict(dict(wiring))
+        drawn = {s: wires.draw(generator) for s, wires in wiring.items()}
+        self.weights = nn.ParameterDict(
+            {s: nn.Parameter(weight, requires_grad=False) for s, weight in drawn.items()}
+        )
+        units = next(iter(wiring.values())).units
         self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
         self.register_buffer("running_mean", torch.full((units,), 0.5))
         self.running_mean: Tensor
 
+    def wires(self, source: str) -> Wiring:
+        """How a source is connected."""
+        wiring = self.wiring[source]
+        assert isinstance(wiring, Wiring)
+        return wiring
+
     def send(self, source: str, x: Tensor, onto: Tensor) -> Tensor:
         """onto + xₛ Wₛ: add what one source sends; leading axes broadcast."""
-        sent: Tensor = (x @ self.weights[source]).to(onto.dtype)  # an autocast product comes back in bfloat16
+        sent: Tensor = self.wires(source).product(x, self.weights[source])
+        sent = sent.to(onto.dtype)  # an autocast product comes back in bfloat16
         return sent.add_(onto) if sent.numel() >= onto.numel() else sent + onto
 
-    def delta(self, h: Tensor, goodness: Tensor, correct: Tensor, out: Tensor | None = None) -> Tensor:
+    def delta(
+        self,
+        h: Tensor,
+        goodness: Tensor,
+        correct: Tensor,
+        out: Tensor | None = None,
+        slope: Tensor | None = None,
+    ) -> Tensor:
         """δ = ∂ log p(correct) / ∂(total input), for activities h `(batch, candidates, units)`.
 
-        The slope of the goodness is proportional to h, so it is zero wherever the rectifier is off.
-        Peer normalisation adds peer · (mean of the units' running means − own running mean) to δ of the
-        positive cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
+        `correct` is +1 or −1 for each candidate, and broadcasts against the goodness; `slope` is that of the
+        activation. Peer normalisation adds peer · (mean of the units' running means − own running mean) to δ
+        of the positive cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
         """
         delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
-        positive = (correct > 0).nonzero().flatten() if self.peer else correct[:0]
+        if slope is not None:
+            delta *= slope
+        positive = (correct.flatten() > 0).nonzero().flatten() if self.peer else correct[:0]
         if len(positive):
             self.running_mean.lerp_(h[:, positive].mean((0, 1)), 0.1)
             pull = self.peer * (self.running_mean.mean() - self.running_mean)
             delta[:, positive] += pull
         return delta
+
+    def judge(self, h: Tensor) -> Tensor:
+        """Goodness `(...)` of activities `(..., units)`; the mean over blocks that judge by themselves."""
+        goodness = self.goodness.value(h)
+        return goodness if goodness.ndim < h.ndim else goodness.mean(-1)
 
     def clear(self) -> None:
         """Set all gradients to zero, in place once they exist."""
@@ -78,7 +92,7 @@ class Layer(nn.Module):
         """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`."""
         gradient = self.weights[source].grad
         assert gradient is not None
-        gradient.sub_(x.T @ delta, alpha=scale)
+        gradient.sub_(self.wires(source).gradient(x, delta), alpha=scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
         """Add −scale · Σ δ to the gradient of the bias."""

@@ -1,4 +1,4 @@
-"""Where negative data comes from: labels that are wrong on purpose."""
+"""Where negative data comes from: labels that are wrong on purpose, images that are made of two."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ffrec.sampling import draw
+
+BLURS = 10  # passes of the filter that makes a mask's regions; the paper says "repeatedly"
 
 
 def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -23,6 +25,38 @@ def uniform_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -
     classes = logits.shape[1]
     step = torch.randint(1, classes, labels.shape, generator=generator, device=labels.device)
     return (labels + step) % classes
+
+
+def blur(size: int, device: torch.device) -> Tensor:
+    """`BLURS` passes of the filter [¼, ½, ¼], reflected at the ends, as one matrix `(size, size)`."""
+    eye = torch.eye(size, device=device, dtype=torch.float64)
+    padded = torch.cat([eye[:1], eye, eye[-1:]])
+    once = padded[:-2] / 4 + padded[1:-1] / 2 + padded[2:] / 4
+    repeated: Tensor = torch.linalg.matrix_power(once, BLURS)
+    return repeated.float()
+
+
+def masks(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Masks `(count, height, width)` of ones and zeros in large regions, half of each on average.
+
+    Random bits, blurred repeatedly in both directions, cut at 0.5. Source: Hinton 2022 §3.2.
+    """
+    where = generator.device
+    bits = torch.randint(2, (count, height, width), generator=generator, device=where).float()
+    return (blur(height, where) @ bits @ blur(width, where).T >= 0.5).float()
+
+
+def hybrid(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+    """one · mask + other · (1 − mask), all of one shape. Source: Hinton 2022 §3.2, figure 1."""
+    return torch.where(mask.bool(), one, other)
+
+
+def hybrid_images(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Every image `(batch, height, width)` mixed with another one of its batch, under a mask of its own."""
+    batch, height, width = images.shape
+    step = torch.randint(1, max(batch, 2), (1,), generator=generator, device=images.device)
+    other = images[(torch.arange(batch, device=images.device) + step) % batch]
+    return hybrid(images, other, masks(batch, height, width, generator))
 
 
 NEGATIVES: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {

@@ -34,8 +34,11 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserCon
         for bias, decay in ((False, weight_decay), (True, 0.0)):
             parameters = [p for name, p in named if name.endswith("bias") == bias]
             groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
+    options = dict(training.optimiser_options)
+    if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
+        options.setdefault("fused", True)  # one pass over the weights: several times as fast on a CPU
     try:
-        return kind(groups, **training.optimiser_options)
+        return kind(groups, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"optimiser_options: torch.optim.{training.optimiser} says: {error}") from None
 

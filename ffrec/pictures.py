@@ -171,12 +171,21 @@ def receptive_fields(run: RunFolder) -> Figure:
 
 def goodness_histograms(run: RunFolder) -> Figure:
     """Goodness of true and of wrong labels `(layers, cases)` in every layer, and the threshold."""
-    kept, threshold = examples(run), run.config["recipe"]["network"]["threshold"]
+    kept = examples(run)
     names = ("true label", "hard wrong label", "test images")
-    return histograms(kept["positive"], kept["negative"], threshold, names)
+    return histograms(kept["positive"], kept["negative"], thresholds(run), names)
 
 
-def histograms(positive: Array, negative: Array, threshold: float, names: tuple[str, str, str]) -> Figure:
+def thresholds(run: RunFolder) -> list[float]:
+    """Of the hidden layers."""
+    network = run.config["recipe"]["network"]
+    held = network["threshold"]
+    return held if isinstance(held, list) else [held] * len(network["hidden"])
+
+
+def histograms(
+    positive: Array, negative: Array, thresholds: Sequence[float], names: tuple[str, str, str]
+) -> Figure:
     """Goodness of positive and negative cases `(layers, cases)`; names of both, and of what is counted."""
     layers = len(positive)
     figure = Figure(figsize=(4.5 * layers, 3.6), layout="constrained")
@@ -185,7 +194,7 @@ def histograms(positive: Array, negative: Array, threshold: float, names: tuple[
         bins = np.histogram_bin_edges(np.concatenate(both), 40).tolist()
         axes.hist(both[0], bins, alpha=0.7, color=GOOD, label=names[0])
         axes.hist(both[1], bins, alpha=0.7, color=BAD, label=names[1])
-        axes.axvline(threshold, color=QUIET, ls="--", label="threshold")
+        axes.axvline(thresholds[layer], color=QUIET, ls="--", label="threshold")
         axes.set(title=f"hidden layer {layer + 1}", xlabel="goodness", ylabel=names[2])
     axes.legend()
     return figure
@@ -202,12 +211,12 @@ def told_apart(positive: Array, negative: Array) -> list[float]:
 def dreams(run: RunFolder) -> Figure:
     """Goodness of real and dreamt strings in every layer, and the share of pairs that it tells apart."""
     kept = examples(run)
-    return dreamt(kept["positive"], kept["negative"], run.config["recipe"]["network"]["threshold"])
+    return dreamt(kept["positive"], kept["negative"], thresholds(run))
 
 
-def dreamt(positive: Array, negative: Array, threshold: float) -> Figure:
+def dreamt(positive: Array, negative: Array, thresholds: Sequence[float]) -> Figure:
     """`histograms` of strings, with the share of pairs told apart."""
-    figure = histograms(positive, negative, threshold, ("real", "dreamt", "strings"))
+    figure = histograms(positive, negative, thresholds, ("real", "dreamt", "strings"))
     for axes, share in zip(figure.axes, told_apart(positive, negative), strict=True):
         axes.set_title(f"{axes.get_title()}: {100 * share:.0f} % of pairs told apart")
     return figure

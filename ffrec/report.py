@@ -103,6 +103,12 @@ def on_text(run: Summary) -> bool:
     return "text" in run.config
 
 
+def judged_by(run: Summary) -> str:
+    """The number that a run on the test set is judged by."""
+    test = run.result["test"] if run.result else {}
+    return next(name for name in ("perplexity", "error_goodness", "error_softmax") if name in test)
+
+
 def of_test(runs: list[Summary], key: str) -> str:
     """Mean ± standard deviation of one number measured on the test set."""
     return spread([run.result["test"][key] for run in runs if run.result])
@@ -113,11 +119,9 @@ def expected(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> 
     reached: dict[str, list[str]] = defaultdict(list)
     for (name, changed, where, _), members in finished(runs, defaults).items():
         if not changed:
-            found = (
-                f"perplexity {of_test(members, 'perplexity')}"
-                if on_text(members[0])
-                else f"{of_test(members, 'error_goodness')} %"
-            )
+            judged = judged_by(members[0])
+            found = of_test(members, judged)
+            found = f"perplexity {found}" if judged == "perplexity" else f"{found} %"
             reached[name].append(f"{found} (n = {len(members)}; {where})")
     return {name: "; ".join(found) for name, found in reached.items()}
 
@@ -130,7 +134,7 @@ def row(cells: list[str]) -> str:
 def image_cells(recipe: dict[str, Any], members: list[Summary]) -> list[str]:
     return [
         str(recipe["training"]["epochs"]),
-        of_test(members, "error_goodness"),
+        of_test(members, "error_goodness") if judged_by(members[0]) == "error_goodness" else "–",
         of_test(members, "error_softmax"),
     ]
 
@@ -214,10 +218,8 @@ def outcome(result: Mapping[str, Any]) -> str:
             f"; {test['softmax_perplexity']:.2f} by the softmax alone" if "softmax_perplexity" in test else ""
         )
         return f"Test perplexity {test['perplexity']:.2f}{alone}, {spent} On the same strings: {counted}."
-    return (
-        f"Test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by "
-        f"one-pass softmax, {spent}"
-    )
+    by_goodness = f"{test['error_goodness']:.2f} % by goodness, " if "error_goodness" in test else ""
+    return f"Test error {by_goodness}{test['error_softmax']:.2f} % by softmax, {spent}"
 
 
 def page(run: RunFolder, pictures: list[Path]) -> Path:

@@ -6,16 +6,17 @@ from typing import Any, Protocol
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ffrec.baselines import BackpropTrainer, Perceptron
 from ffrec.checkpoint import RunError, RunFolder, write_atomic
-from ffrec.config import ConfigError, ImageRecipe, Recipe
-from ffrec.evaluate import BATCH, evaluate_images, examples
+from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe
+from ffrec.evaluate import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.images import Images, LabelledImages
 from ffrec.negatives import hard_labels
-from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.feedforward import FeedForward
 from ffrec.train import Trainer
-from ffrec.train_images import ImageTrainer
+from ffrec.train_images import ImageTrainer, make_network
 
 
 class Text(Protocol):
@@ -86,6 +87,12 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     folder.keep_metrics(trainer.epoch)
 
 
+def new_trainer(recipe: ImageRecipe, *arguments: Any, **options: Any) -> ImageTrainer:
+    """The trainer that a recipe for images needs; takes what `ImageTrainer` takes."""
+    trains = BackpropTrainer if isinstance(recipe.network, BackpropConfig) else ImageTrainer
+    return trains(recipe, *arguments, **options)
+
+
 def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Tensor]:
     """The newest weights in a run folder; raises RunError if there are none."""
     saved = folder.load(device)
@@ -96,9 +103,14 @@ def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Ten
 
 def trained_network(
     folder: RunFolder, recipe: ImageRecipe, like: Tensor, classes: int, device: torch.device
-) -> Recurrent:
+) -> Any:
     """The network of a run folder, for images of the shape of `like[0]`; raises RunError."""
-    network = Recurrent(recipe.network, like[0].numel(), classes, torch.Generator())
+    drawn, pixels = torch.Generator(), like[0].numel()
+    network: nn.Module
+    if isinstance(recipe.network, BackpropConfig):
+        network = Perceptron(recipe.network, pixels, classes, drawn)
+    else:
+        network = make_network(recipe, pixels, classes, drawn)
     network.load_state_dict(weights(folder, recipe.name, device))
     return network.to(device)
 
@@ -125,12 +137,17 @@ def finish_images(
     for name, part in (("validation", validation), ("test", test)):
         images = Images(part.images, device, trainer.recipe.training.permute)
         result[name] = evaluate_images(network, images, part.labels)
-    with torch.no_grad():
-        logits = network.classify(network.look(images.batch(slice(0, BATCH))))[1]
     chosen = torch.Generator(device).manual_seed(trainer.seed)
-    negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
-    shown = examples(network, images, test.labels, negatives)
-    shown["images"] = test.images[shown["index"]].contiguous()
-    write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
+    shown: dict[str, Tensor] = {}
+    if network.judging:
+        with torch.no_grad():
+            logits = network.classify(network.look(images.batch(slice(0, BATCH))))[1]
+        negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
+        shown = examples(network, images, test.labels, negatives)
+        shown["images"] = test.images[shown["index"]].contiguous()
+    elif isinstance(network, FeedForward):
+        shown = hybrid_examples(network, images, chosen)
+    if shown:
+        write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
     folder.write_json("result.json", result)
     return result

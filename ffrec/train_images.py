@@ -5,16 +5,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.config import ImageRecipe
+from ffrec.config import FeedForwardConfig, ImageRecipe, RecurrentConfig
 from ffrec.evaluate import evaluate_images
 from ffrec.images import Images, LabelledImages, silence
-from ffrec.negatives import NEGATIVES
+from ffrec.negatives import NEGATIVES, hybrid_images
+from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
 from ffrec.train import Trainer
 
+ImageNetwork = Recurrent | FeedForward
+
+
+def make_network(recipe: ImageRecipe, pixels: int, classes: int, generator: torch.Generator) -> ImageNetwork:
+    """The network of a recipe with new weights; raises ConfigError if the images do not suit it."""
+    config = recipe.network
+    if isinstance(config, RecurrentConfig):
+        return Recurrent(config, pixels, classes, generator)
+    assert isinstance(config, FeedForwardConfig)
+    return FeedForward(config, pixels, classes, generator)
+
 
 class ImageTrainer(Trainer):
-    """The loop for images `(n, height, width)` and labels `(n,)`; negative data are wrong labels."""
+    """The loop for images `(n, height, width)` and labels `(n,)`.
+
+    Negative data are wrong labels or, for a network without labels, hybrid images.
+    """
 
     counted, judged = "images", "pairwise_accuracy"
 
@@ -30,22 +45,34 @@ class ImageTrainer(Trainer):
     ) -> None:
         self.images = Images(images, device, recipe.training.permute)
         self.labels = labels.to(device)
-        drawn = torch.Generator().manual_seed(seed)
-        network = Recurrent(recipe.network, self.images.features, classes, drawn)
+        network = self.new_network(recipe, classes, torch.Generator().manual_seed(seed))
         super().__init__(recipe, network, len(images), seed, device, arithmetic)
         self.prepare()
 
+    def new_network(self, recipe: ImageRecipe, classes: int, generator: torch.Generator) -> Any:
+        """The network to train, with new weights."""
+        return make_network(recipe, self.images.features, classes, generator)
+
+    def rows(self, index: Tensor, twins: bool = False) -> Tensor:
+        """The images at `index` as the recipe shows them, `(batch, pixels)`; with hybrid `twins`, `(batch, 2,
+        pixels)`."""
+        training = self.recipe.training
+        images = self.images.shifted(index, training.jitter, self.generator)
+        rows = self.images.rows(images)
+        if twins:
+            rows = torch.stack([rows, self.images.rows(hybrid_images(images, self.generator))], dim=1)
+        return silence(rows, training.dropout, self.generator) if training.dropout else rows
+
     def update(self, index: Tensor) -> Tensor:
         """One weight update of all layers and of the softmax from the images at `index`."""
-        training, labels = self.recipe.training, self.labels[index]
-        rows = self.images.batch(index, training.jitter, self.generator)
-        if training.dropout:
-            rows = silence(rows, training.dropout, self.generator)
-        seen = self.network.look(rows)
-        features, logits = self.network.classify(seen)
-        wrong = NEGATIVES[training.negatives](logits, labels, self.generator)
-        softmax_loss = self.network.readout.learn(features, logits, labels)
-        loss, pairwise = self.network.learn(seen, torch.stack([labels, wrong], dim=1))
+        kind, labels, network = self.recipe.training.negatives, self.labels[index], self.network
+        seen = network.look(self.rows(index, twins=kind == "hybrid"))
+        features, logits = network.classify(seen)
+        pair = None
+        if kind != "hybrid":
+            pair = torch.stack([labels, NEGATIVES[kind](logits, labels, self.generator)], dim=1)
+        softmax_loss = network.readout.learn(features, logits, labels)
+        loss, pairwise = network.learn(seen, pair)
         self.optimiser.step()
         return torch.cat([loss, softmax_loss.view(1), pairwise])
 

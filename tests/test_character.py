@@ -6,7 +6,6 @@ from torch.nn.functional import one_hot
 
 from ffrec.baselines import autograd_learn_characters, backprop
 from ffrec.config import CharacterConfig, TextRecipe, TextTraining
-from ffrec.goodness import GOODNESS
 from ffrec.layer import normalise
 from ffrec.networks.character import Character, windows_of
 
@@ -38,7 +37,7 @@ def gradients(network):
 
 @pytest.mark.parametrize("lookahead", [False, True])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-@pytest.mark.parametrize("objective", GOODNESS)
+@pytest.mark.parametrize("objective", ["max", "min"])
 @pytest.mark.parametrize("hidden", [(9,), (9, 7, 8)])
 def test_local_update_equals_autograd(small, strings, hidden, objective, sign, lookahead):
     network = small(hidden=hidden, objective=objective, threshold=THRESHOLD[objective], lookahead=lookahead)

@@ -9,12 +9,15 @@ ROOT = Path(__file__).parent.parent
 CHAIN = [
     "config",
     "goodness",
+    "wiring",
     "layer",
     "networks",
+    "one_shot",
     "recipes",
     "train",
     "train_images",
     "train_text",
+    "baselines",
     "runs",
     "runs_text",
 ]
@@ -28,12 +31,12 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "images": set(),
     "evaluate_text": set(),
     "checkpoint": set(),
-    "evaluate": {"images"},
+    "evaluate": {"images", "negatives"},
+    "activation": set(),
     "report": {"checkpoint"},
     "pictures": {"checkpoint"},
     "recipes": {"config", "phases"},
     "optimise": {"config"},
-    "baselines": {"config", "layer", "networks", "optimise"},
 }
 FILES = sorted((ROOT / "ffrec").rglob("*.py")) + sorted((ROOT / "corpora").rglob("*.py"))
 

@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from ffrec.goodness import GOODNESS, Logistic
+from ffrec.goodness import Logistic, Squares
 from ffrec.layer import Layer, Readout, normalise
+from ffrec.wiring import Full
 
 
 def make_layer(generator, peer=0.0):
     logistic = Logistic(threshold=1.0, sharpness=3.0)
-    return Layer({"0": 4, "2": 3}, 6, GOODNESS["max"], logistic, peer, generator).double()
+    wiring = {"0": Full(4, 6), "2": Full(3, 6)}
+    return Layer(wiring, Squares(), logistic, peer, generator).double()
 
 
 def test_normalised_activity_has_unit_mean_square(generator):

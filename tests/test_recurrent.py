@@ -7,7 +7,6 @@ import corpora
 from ffrec.baselines import autograd_learn
 from ffrec.config import RecurrentConfig
 from ffrec.evaluate import label_goodness
-from ffrec.goodness import GOODNESS
 from ffrec.layer import normalise
 from ffrec.networks.recurrent import Recurrent
 
@@ -18,7 +17,7 @@ def gradients(network):
     return {name: p.grad.clone() for name, p in network.layers.named_parameters()}
 
 
-@pytest.mark.parametrize("objective", GOODNESS)
+@pytest.mark.parametrize("objective", ["max", "min"])
 @pytest.mark.parametrize("damping", [0.0, 0.3, 0.9])
 @pytest.mark.parametrize("hidden", [(9,), (9, 7), (9, 7, 8)])
 @pytest.mark.parametrize("loss", [(1, 1), (2, 2), (3, 6), (1, 6)])

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from ffrec.config import CharacterConfig
-from ffrec.goodness import GOODNESS, Logistic
+from ffrec.goodness import Logistic, Squares
 from ffrec.layer import Layer, Readout, Stack, normalise
 from ffrec.memory import Memory
 from ffrec.sampling import draw, sharpen
+from ffrec.wiring import Full
 
 BATCH = 10_000  # windows evaluated together; bounds memory and changes no result
 
@@ -48,11 +49,12 @@ class Character(nn.Module):
         super().__init__()
         self.config, self.symbols = config, symbols
         self.passage = config.window + config.lookahead
-        self.goodness, logistic = GOODNESS[config.objective], Logistic(config.threshold, config.sharpness)
+        self.goodness = Squares(config.sign)
+        judges = [Logistic(*pair) for pair in zip(config.thresholds, config.sharpnesses, strict=True)]
         self.layers = nn.ModuleList()
         for level, (fan_in, units) in enumerate(pairwise((self.passage * symbols, *config.hidden))):
-            source = {str(level): fan_in}
-            self.layers.append(Layer(source, units, self.goodness, logistic, config.peer, generator))
+            wiring = {str(level): Full(fan_in, units)}
+            self.layers.append(Layer(wiring, self.goodness, judges[level], config.peer, generator))
         self.reads = [level - 1 for level in config.reads] or list(range(len(config.hidden)))
         self.readout = Readout(sum(config.hidden[i] for i in self.reads), symbols)
         self.stack = Stack()
@@ -156,7 +158,7 @@ class Character(nn.Module):
             else:
                 layer.accumulate(str(index), seen.sources[index - 1], delta, scale)
             layer.accumulate_bias(delta, scale)
-            right = sign * (goodness - self.config.threshold) > 0
+            right = sign * (goodness - layer.logistic.threshold) > 0
             loss = -layer.logistic.log_p_correct(goodness, correct).mean()
             measured.append(torch.stack([loss, right.mean(dtype=loss.dtype)]))
         loss, right = torch.stack(measured, dim=1)

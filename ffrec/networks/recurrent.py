@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from ffrec.config import RecurrentConfig
-from ffrec.goodness import GOODNESS, Logistic
+from ffrec.goodness import Logistic, Squares
 from ffrec.layer import Layer, Readout, Stack, normalise
+from ffrec.wiring import Full
 
 
 class Iteration(NamedTuple):
@@ -55,11 +56,14 @@ class Recurrent(nn.Module):
         self.levels = range(1, len(config.hidden) + 1)
         self.top = len(config.hidden) + 1
         units = [features, *config.hidden, classes]
-        self.goodness, logistic = GOODNESS[config.objective], Logistic(config.threshold, config.sharpness)
+        self.goodness, self.judging = Squares(config.sign), tuple(self.levels)
         self.layers = nn.ModuleList()
-        for level in self.levels:
-            fan_in = {str(s): units[s] for s, target in config.connections if target == level}
-            self.layers.append(Layer(fan_in, units[level], self.goodness, logistic, config.peer, generator))
+        for level, theta, sharpness in zip(self.levels, config.thresholds, config.sharpnesses, strict=True):
+            wiring = {
+                str(s): Full(units[s], units[level]) for s, target in config.connections if target == level
+            }
+            logistic = Logistic(theta, sharpness)
+            self.layers.append(Layer(wiring, self.goodness, logistic, config.peer, generator))
         self.readout = Readout(sum(config.hidden), classes)
         self.stack = Stack()
         self.register_buffer("correct", torch.tensor([1.0, -1.0]), persistent=False)

@@ -1,0 +1,108 @@
+"""Speed of the feed-forward networks as ratios, each against something run in the same process.
+
+    python benchmarks/feedforward.py [--units 2000] [--batch 100] [--device cpu] [--repeat 15]
+
+1. a training step of four layers with hard negatives over its own matrix products alone;
+2. the same step over one of backpropagation, same shape, same batch;
+3. a training step of local receptive fields, masked dense weights over batched products.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from timing import medians
+
+from ffrec.networks.feedforward import FeedForward
+from ffrec.recipes import recipe
+from ffrec.runs import new_trainer
+from ffrec.train_images import ImageTrainer
+
+
+def trainer(name: str, batch: int, device: str, **changed: object) -> ImageTrainer:
+    """A recipe's trainer on random images."""
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (batch, 28, 28), generator=drawn, dtype=torch.uint8)
+    labels = torch.randint(10, (batch,), generator=drawn)
+    plain = {"batch": batch, "dropout": 0.0, "jitter": 0} | changed
+    return new_trainer(recipe(name).override(plain), images, labels, 10, device=device)
+
+
+def own_products(network: FeedForward, batch: int) -> Callable[[], None]:
+    """Exactly the matrix products of one supervised step: same shapes, same number, nothing else."""
+    device = network.correct.device
+
+    def rows(count: int, units: int) -> torch.Tensor:
+        return torch.randn(count, units, device=device)
+
+    pairs = []
+    for level in network.levels:
+        for source, weight in network.layer(level).weights.items():
+            fan_in, units = weight.shape
+            if source == "label":  # a sum of rows, and one small product for the gradient
+                pairs.append((rows(2 * batch, fan_in).T, rows(2 * batch, units)))
+            elif level == 1:  # shared by the neutral pass and both labels
+                pairs.append((rows(batch, fan_in), weight))
+                pairs.append((rows(batch, fan_in).T, rows(batch, units)))
+            else:
+                pairs.append((rows(batch, fan_in), weight))
+                pairs.append((rows(2 * batch, fan_in), weight))
+                pairs.append((rows(2 * batch, fan_in).T, rows(2 * batch, units)))
+    readout = network.readout.weight
+    pairs.append((rows(batch, readout.shape[0]), readout))
+    pairs.append((rows(batch, readout.shape[0]).T, rows(batch, readout.shape[1])))
+
+    def run() -> None:
+        for a, b in pairs:
+            torch.mm(a, b)
+
+    return run
+
+
+def stepping(of: ImageTrainer, batch: int, device: str) -> Callable[[], None]:
+    index = torch.arange(batch, device=device)
+
+    def step() -> None:
+        of.update(index)
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--units", type=int, default=2000)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeat", type=int, default=15)
+    options = parser.parse_args()
+    batch, device = options.batch, options.device
+    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, batches of {batch}")
+    hidden = [options.units] * 4
+    forward = trainer("supervised-mnist", batch, device, hidden=hidden)
+    backward = trainer("backprop-mnist", batch, device, hidden=hidden)
+    local = trainer("local-mnist", batch, device)
+    masked = trainer("local-mnist", batch, device, masked=True)
+    with torch.no_grad():
+        variants = {
+            "step": stepping(forward, batch, device),
+            "products": own_products(forward.network, batch),
+            "backprop": stepping(backward, batch, device),
+            "local": stepping(local, batch, device),
+            "masked": stepping(masked, batch, device),
+        }
+        found = medians(variants, options.repeat)
+    print(
+        f"supervised step, 4 x {options.units}: {1000 * found['step']:.1f} ms, "
+        f"{found['step'] / found['products']:.2f} x its own products, "
+        f"{found['step'] / found['backprop']:.2f} x a step of backpropagation"
+    )
+    print(
+        f"local receptive fields: {1000 * found['local']:.1f} ms a step; "
+        f"masked dense weights take {found['masked'] / found['local']:.1f} x as long"
+    )
+
+
+if __name__ == "__main__":
+    main()

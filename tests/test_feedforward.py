@@ -1,0 +1,246 @@
+"""Feed-forward networks: the local rule against autograd, labels, receptive fields, black boxes, one step."""
+
+import pytest
+import torch
+
+from ffrec import one_shot
+from ffrec.activation import ACTIVATIONS
+from ffrec.baselines import autograd_learn_feedforward
+from ffrec.config import FeedForwardConfig
+from ffrec.goodness import GOODNESS
+from ffrec.layer import normalise
+from ffrec.networks.feedforward import FeedForward
+
+LOCAL = {"hidden": (4 * 3, 5), "local": ((2, 2, 3), (2, 1, 5)), "label": "none"}
+
+
+@pytest.fixture
+def make(generator):
+    """A factory of small float64 networks for 16 pixels and 4 classes, biases not zero."""
+
+    def make(boxes=None, **fields):
+        network = FeedForward(
+            FeedForwardConfig(**{"hidden": (8, 6, 10), "sharpness": 3.0} | fields), 16, 4, generator, boxes
+        ).double()
+        for level in network.levels:
+            network.layer(level).bias.normal_(0, 0.3, generator=generator)
+        return network
+
+    return make
+
+
+@pytest.fixture
+def rows(generator):
+    return torch.rand(5, 16, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture
+def twins(generator):
+    return torch.rand(5, 2, 16, generator=generator, dtype=torch.float64)
+
+
+LABELS = torch.tensor([[0, 1], [1, 3], [2, 0], [3, 2], [1, 0]])
+
+
+def both_gradients(network, rows, labels):
+    """What the local rule and autograd make of the same cases."""
+    seen = network.look(rows)
+    loss, _ = network.learn(seen, labels)
+    local = {name: p.grad.clone() for name, p in network.layers.named_parameters()}
+    network.zero_grad()
+    network.requires_grad_()
+    expected_loss = autograd_learn_feedforward(network, seen, labels)
+    torch.testing.assert_close(loss.sum(), expected_loss)
+    return local, {name: p.grad.clone() for name, p in network.layers.named_parameters()}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("goodness", GOODNESS)
+@pytest.mark.parametrize(("objective", "theta"), [("max", 0.7), ("min", -0.7)])
+@pytest.mark.parametrize(("scale", "blocks"), [("mean", 1), ("sum", 1), ("mean", 2), ("sum", 2)])
+@pytest.mark.parametrize("label", ["overwrite", "append", "none"])
+def test_local_update_equals_autograd(
+    make, rows, twins, activation, goodness, objective, theta, scale, blocks, label
+):
+    network = make(
+        activation=activation,
+        goodness=goodness,
+        objective=objective,
+        threshold=(theta, 2 * theta, theta / 2),
+        sharpness=(3.0, 1.0, 2.0),
+        scale=scale,
+        blocks=blocks,
+        label=label,
+    )
+    unlabelled = label == "none"
+    torch.testing.assert_close(
+        *both_gradients(network, twins if unlabelled else rows, None if unlabelled else LABELS)
+    )
+
+
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_local_fields_learn_like_masked_dense_ones(make, twins, blocks):
+    fields = LOCAL | {"hidden": (12, 8), "local": ((2, 2, 3), (2, 1, 8)), "blocks": blocks}
+    batched, masked = make(**fields), make(masked=True, **fields)
+    source = 16
+    for level in batched.levels:
+        wires, other = batched.layer(level), masked.layer(level)
+        name = str(level - 1)
+        dense = torch.zeros_like(other.weights[name])
+        eye = torch.eye(source, dtype=torch.float64)
+        dense.copy_(wires.wires(name).product(eye, wires.weights[name]))
+        other.weights[name].copy_(dense)
+        other.bias.copy_(wires.bias)
+        source = wires.wires(name).units
+    one, two = batched.look(twins), masked.look(twins)
+    for level in batched.levels:
+        torch.testing.assert_close(one.activities[level], two.activities[level])
+    torch.testing.assert_close(batched.learn(one), masked.learn(two))
+    torch.testing.assert_close(*both_gradients(batched, twins, None))
+    torch.testing.assert_close(batched.layer(2).bias.grad, masked.layer(2).bias.grad)
+
+
+def test_one_pass_by_hand(make, rows):
+    network = make(label="overwrite")
+    w = dict(network.layers.named_parameters())
+    label = torch.tensor([[2], [0], [1], [1], [3]])
+    code = torch.nn.functional.one_hot(label.squeeze(1), 4).double() * 2  # unit mean square
+    torch.testing.assert_close(code.square().mean(1), torch.ones(5, dtype=torch.float64))
+    first = normalise(rows[:, 4:]) @ w["0.weights.0"] + code @ w["0.weights.label"] + w["0.bias"]
+    h1 = first.clamp_min(0)
+    h2 = (h1 / h1.square().mean(1, keepdim=True).sqrt() @ w["1.weights.1"] + w["1.bias"]).clamp_min(0)
+    passed = next(network.iterate(network.look(rows), label))
+    torch.testing.assert_close(passed.activities[1].squeeze(1), h1)
+    torch.testing.assert_close(passed.activities[2].squeeze(1), h2)
+
+
+def test_the_neutral_label_is_a_tenth_of_every_label(make, rows):
+    network = make(label="append")
+    every = torch.arange(4).expand(5, 4)
+    told = network.look(rows).drive + network.code_rows()[every]
+    neutral = network.look(rows).activities[1]
+    torch.testing.assert_close(told.mean(1, keepdim=True).clamp_min(0), neutral)
+
+
+def test_an_overwritten_pixel_is_not_seen_and_an_appended_label_covers_none(make, rows):
+    for label, covered in (("overwrite", 4), ("append", 0)):
+        network = make(label=label)
+        changed = rows.clone()
+        changed[:, :4] += 1
+        same = torch.equal(network.look(changed).image, network.look(rows).image)
+        assert same == (covered > 0)
+        assert network.look(rows).image.shape[-1] == 16 - covered
+
+
+def test_permuting_pixels_and_weights_together_changes_nothing(make, rows, generator):
+    network = make(label="append")
+    before = network.look(rows).activities[3].clone()
+    order = torch.randperm(16, generator=generator)
+    weights = network.layer(1).weights["0"]
+    weights.copy_(weights[order].clone())
+    torch.testing.assert_close(network.look(rows[:, order]).activities[3], before)
+
+
+def test_candidates_are_judged_alone(make, rows):
+    network = make()
+    seen = network.look(rows)
+    both = next(network.iterate(seen, LABELS)).activities[3]
+    torch.testing.assert_close(both[:, 1:], next(network.iterate(seen, LABELS[:, 1:])).activities[3])
+
+
+@pytest.mark.parametrize(("reads", "expected"), [((), [2, 3]), ((1, 2, 3), [1, 2, 3]), ((3,), [3])])
+def test_the_softmax_sees_the_normalised_activities_it_is_to_read(make, rows, reads, expected):
+    network = make(reads=reads)
+    seen = network.look(rows)
+    features, _ = network.classify(seen)
+    wanted = [normalise(seen.activities[level].squeeze(1)) for level in expected]
+    torch.testing.assert_close(features, torch.cat(wanted, dim=1))
+    assert list(network.judging) == expected
+
+
+def test_peer_normalisation_brings_a_dead_unit_back(make, twins):
+    network = make(label="none", peer=0.1)
+    layer = network.layer(1)
+    layer.bias[0] = -100.0
+    optimiser = torch.optim.SGD(network.layers.parameters(), lr=50.0)
+    assert network.look(twins).activities[1][..., 0].max() == 0
+    for _ in range(200):
+        network.learn(network.look(twins))
+        optimiser.step()
+        if network.look(twins).activities[1][..., 0].max() > 0:
+            return
+    raise AssertionError("the unit is still dead")
+
+
+def test_learning_goes_on_above_and_below_a_black_box(make, twins):
+    def noise(x):  # neither differentiable nor the same twice
+        return torch.where(torch.rand_like(x) < 0.9, (x > 1).to(x.dtype), 1.0)
+
+    torch.manual_seed(0)
+    network = make(boxes={1: noise, 2: lambda x: x.flip(-1)}, label="none")
+    optimiser = torch.optim.Adam(network.layers.parameters(), lr=0.02)
+    first = network.learn(network.look(twins))[0].clone()
+    for _ in range(200):
+        last = network.learn(network.look(twins))[0]
+        optimiser.step()
+    assert (last < 0.7 * first).all(), (first, last)
+
+
+@pytest.mark.parametrize(
+    ("box", "found"),
+    [(lambda x: x / 0 * 0, "found others"), (lambda x: x[..., :-1], r"found shape \(5, 1, 5\)")],
+)
+def test_a_black_box_that_breaks_is_named(make, rows, box, found):
+    network = make(boxes={2: box})
+    with pytest.raises(ValueError, match=f"black box behind hidden layer 2.*{found}"):
+        network.look(rows)
+
+
+@pytest.mark.parametrize(("label", "told"), [("append", 2), ("none", None)])
+@pytest.mark.parametrize(("objective", "wanted"), [("max", 2.5), ("min", -0.3)])
+def test_one_step_reaches_a_goodness_and_leaves_what_is_sent_alone(
+    make, rows, label, told, objective, wanted
+):
+    network = make(label=label, objective=objective, threshold=1.0 if objective == "max" else -1.0)
+
+    def passed():
+        seen = network.look(rows[:1])
+        return seen.bottom_up if told is None else next(network.iterate(seen, torch.tensor([[told]])))
+
+    before = passed()
+    one_shot(network, rows[0], wanted, told)
+    after = passed()
+    for level in network.levels:
+        value = network.layer(level).judge(after.activities[level])
+        torch.testing.assert_close(value, torch.full_like(value, wanted))
+        assert not torch.allclose(after.activities[level], before.activities[level])
+        torch.testing.assert_close(
+            normalise(after.activities[level]), normalise(before.activities[level])
+        )  # equation 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments", "words"),
+    [
+        ({}, {"goodness": 1.0}, "label: expected one, found None"),
+        ({"label": "none"}, {"goodness": 1.0, "label": 1}, "label: expected none, found 1"),
+        ({"label": "none"}, {"goodness": -1.0}, "expected the sign"),
+        ({"label": "none", "goodness": "activities"}, {"goodness": 1.0}, "judged by their squares"),
+        (LOCAL, {"goodness": 1.0}, "fully connected"),
+    ],
+)
+def test_one_step_says_what_it_cannot_do(make, rows, fields, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        one_shot(make(**fields), rows[0], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"hidden": (11, 5)}, "4 locations of 3 channels make 12 units in layer 1, found 11"),
+        ({"local": ((3, 2, 3), (2, 1, 5))}, "do not fit a side of 4"),
+    ],
+)
+def test_receptive_fields_that_do_not_fit_are_refused(make, fields, words):
+    with pytest.raises(ValueError, match=words):
+        make(**LOCAL | fields)
