@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ def heat_map(run: RunFolder) -> Figure:
 
     Each image stands beside its map `(classes, iterations)`; goodness is less each iteration's mean.
     """
-    kept, (first, last) = examples(run), run.config["recipe"]["network"]["window"]
+    kept, network = examples(run), run.config["recipe"]["network"]
+    if "window" not in network:
+        raise NothingToDraw(f"{run.path} has no iterations in which to make up its mind")
+    first, last = network["window"]
     count = len(kept["truth"])
     columns = (count + 1) // 2
     figure = Figure(figsize=(3.9 * columns, 7.2), layout="constrained")
@@ -115,8 +119,10 @@ def learning_curve(run: RunFolder) -> Figure:
         ("error_goodness", "by goodness", GOOD, "o-"),
         ("error_softmax", "by one-pass softmax", BAD, "s--"),
     ):
-        epochs = [record["epoch"] for record in validated]
-        errors.semilogy(epochs, [r["validation"][key] for r in validated], style, color=colour, label=label)
+        shown = [record for record in validated if key in record["validation"]]
+        epochs = [record["epoch"] for record in shown]
+        if shown:
+            errors.semilogy(epochs, [r["validation"][key] for r in shown], style, color=colour, label=label)
     errors.set(xlabel="epoch", ylabel="validation error, %", title="Labels judged on validation images")
     plain_ticks(errors)
     layers = len(metrics[0]["pairwise_accuracy"])
@@ -129,13 +135,12 @@ def learning_curve(run: RunFolder) -> Figure:
             color=colour,
             label=f"hidden layer {layer + 1}",
         )
-    pairs.set(
-        xlabel="epoch", ylabel="true label above the negative one, %", title="Training pairs told apart"
-    )
+    pairs.set(xlabel="epoch", ylabel="positive above its negative, %", title="Training pairs told apart")
     for axes in (errors, pairs):
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.grid(alpha=0.3, which="both")
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     return figure
 
 
@@ -147,25 +152,86 @@ def plain_ticks(axes: Axes) -> None:
 
 
 def receptive_fields(run: RunFolder) -> Figure:
-    """Weights `(pixels, units)` of 100 units of hidden layer 1, as images (Hinton 2022, figure 2)."""
-    saved = run.load()
-    if saved is None:
-        raise NothingToDraw(f"{run.path} has no checkpoint yet: train it first")
-    weights, shape = saved[1]["layers.0.weights.0"].numpy(), examples(run)["images"].shape[1:]
-    count = min(100, weights.shape[1])
+    """Weights of 100 units of hidden layer 1, as images (Hinton 2022, figure 2)."""
+    fields = first_layer(run)
+    count = min(100, len(fields))
     rows = -(-count // 10)
     figure = Figure(figsize=(9, 0.9 * rows + 0.6), layout="constrained")
     for unit, axes in enumerate(figure.subplots(rows, 10, squeeze=False).flat):
         axes.set_axis_off()
         if unit < count:
-            field = weights[:, unit].reshape(shape)
+            field = fields[unit]
             limit = np.abs(field).max()
             axes.imshow(field, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    permuted = run.config["recipe"]["training"]["permute"] is not None
+    recipe = run.config["recipe"]
+    notes = ["The pixels are permuted"] if recipe["training"]["permute"] is not None else []
+    if recipe["network"].get("label") == "overwrite":
+        notes.append("The first pixels are the label's")
     figure.suptitle(
         f"Incoming weights of {count} units of hidden layer 1 (red: positive, blue: negative; own scales)"
-        + ("\nThe pixels are permuted" if permuted else "")
+        + "".join(f"\n{note}" for note in notes)
     )
+    return figure
+
+
+def first_layer(run: RunFolder) -> Array:
+    """What every unit of hidden layer 1 weighs its input with, as images `(units, height, width)`: the whole
+    image, with the label's weights where the label is written over it, or the unit's own receptive field,
+    channel by channel."""
+    saved = run.load()
+    if saved is None:
+        raise NothingToDraw(f"{run.path} has no checkpoint yet: train it first")
+    if "layers.0.weights.0" not in saved[1]:
+        raise NothingToDraw(f"{run.path} has no hidden layer that learnt by itself: nothing to see in it")
+    weights = saved[1]["layers.0.weights.0"].numpy()
+    if weights.ndim == 3:  # (locations, field, channels)
+        side = math.isqrt(weights.shape[1])
+        own: Array = weights.transpose(2, 0, 1).reshape(-1, side, side)
+        return own
+    shape = examples(run)["images"].shape[1:]
+    if len(weights) < math.prod(shape):
+        label = saved[1]["layers.0.weights.label"].numpy()
+        weights = np.concatenate([label * len(label) ** 0.5, weights])
+    fields: Array = weights.T.reshape(-1, *shape)
+    return fields
+
+
+def hybrids(run: RunFolder) -> Figure:
+    """Parents, mask and child of some hybrid images (Hinton 2022, figure 1)."""
+    kept = examples(run)
+    if "hybrids" not in kept:
+        raise NothingToDraw(f"{run.path} has learnt from no hybrid images")
+    rows = {"images": "image", "others": "another", "masks": "mask", "hybrids": "hybrid"}
+    count = len(kept["hybrids"])
+    figure = Figure(figsize=(1.2 * count + 1, 5.2), layout="constrained")
+    grid = figure.subplots(len(rows), count, squeeze=False)
+    for line, (key, label) in zip(grid, rows.items(), strict=True):
+        for axes, picture in zip(line, kept[key], strict=True):
+            axes.imshow(picture, cmap="gray" if key == "masks" else "gray_r")
+            axes.set_xticks([])
+            axes.set_yticks([])
+        line[0].set_ylabel(label)
+    figure.suptitle("Negative data: one image where the mask is white, another where it is black")
+    return figure
+
+
+def loss_curves(run: RunFolder) -> Figure:
+    """The loss of every hidden layer and of the softmax, epoch by epoch (logarithmic)."""
+    metrics = run.metrics()
+    if not metrics:
+        raise NothingToDraw(f"{run.path} has no finished epoch to draw: train it further with --resume")
+    figure = Figure(figsize=(6, 4.4), layout="constrained")
+    axes = figure.subplots()
+    epochs, layers = [record["epoch"] for record in metrics], len(metrics[0]["loss"])
+    for layer, colour in enumerate(colormaps["viridis"](np.linspace(0, 0.8, layers))):
+        losses = [record["loss"][layer] for record in metrics]
+        axes.semilogy(epochs, losses, ".-", color=colour, label=f"hidden layer {layer + 1}")
+    softmax = [record["softmax_loss"] for record in metrics]
+    axes.semilogy(epochs, softmax, "s--", color=QUIET, label="softmax", markersize=3)
+    axes.set(xlabel="epoch", ylabel="−log p(correct), mean", title="Training loss, each layer's own")
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
     return figure
 
 
@@ -173,6 +239,8 @@ def goodness_histograms(run: RunFolder) -> Figure:
     """Goodness of true and of wrong labels `(layers, cases)` in every layer, and the threshold."""
     kept = examples(run)
     names = ("true label", "hard wrong label", "test images")
+    if "hybrids" in kept:
+        names = ("image", "hybrid", "test images")
     return histograms(kept["positive"], kept["negative"], thresholds(run), names)
 
 
@@ -249,6 +317,8 @@ def figure_5(runs: Sequence[RunFolder]) -> Figure:
 PICTURES: dict[str, Callable[[RunFolder], Figure]] = {
     "heat_map": heat_map,
     "learning_curve": learning_curve,
+    "loss_curves": loss_curves,
+    "hybrids": hybrids,
     "receptive_fields": receptive_fields,
     "goodness_histograms": goodness_histograms,
 }

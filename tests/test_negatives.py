@@ -1,10 +1,10 @@
-"""Negatives: wrong for certain, and as likely as they should be."""
+"""Negatives: wrong for certain, as likely as they should be, and hybrids of two images."""
 
 import pytest
 import torch
 from scipy.stats import chisquare
 
-from ffrec.negatives import NEGATIVES, hard_labels, uniform_labels
+from ffrec.negatives import NEGATIVES, hard_labels, hybrid, hybrid_images, masks, uniform_labels
 
 DRAWS = 100_000
 
@@ -34,3 +34,41 @@ def test_uniform_negatives_are_uniform_over_the_wrong_classes(generator):
     counts = torch.bincount(drawn, minlength=5)
     assert counts[3] == 0
     assert chisquare(counts[torch.tensor([0, 1, 2, 4])].numpy()).pvalue > 1e-4
+
+
+def test_a_hybrid_of_two_is_the_hybrid_of_the_swapped_two_under_the_opposite_mask(generator):
+    one, other = torch.randint(256, (2, 7, 12, 9), generator=generator, dtype=torch.uint8)
+    mask = masks(7, 12, 9, generator)
+    child = hybrid(one, other, mask)
+    assert torch.equal(child, hybrid(other, one, 1 - mask))
+    assert torch.equal(child[mask == 1], one[mask == 1])
+    assert torch.equal(child[mask == 0], other[mask == 0])
+
+
+def test_masks_have_large_regions_and_are_half_ones(generator):
+    found = masks(4000, 28, 28, generator)
+    assert set(found.unique().tolist()) == {0.0, 1.0}
+    assert found.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert (found.mean(0) - 0.5).abs().max() < 0.05  # no part of the image is favoured
+    signs = 2 * found - 1
+
+    def correlation(distance):
+        down = (signs[:, distance:] * signs[:, :-distance]).mean()
+        right = (signs[..., distance:] * signs[..., :-distance]).mean()
+        return torch.stack([down, right])
+
+    assert (correlation(1) > 0.7).all()
+    assert (correlation(14).abs() < 0.05).all()
+    assert not torch.equal(found[0], found[1])
+
+
+def test_every_image_is_mixed_with_another_one_of_its_batch(generator):
+    images = torch.arange(1, 7, dtype=torch.uint8).view(6, 1, 1).expand(6, 20, 20)
+    children = hybrid_images(images, generator)
+    assert children.dtype == torch.uint8
+    for own, child in zip(images, children, strict=True):
+        seen = set(child.unique().tolist())
+        assert own[0, 0].item() in seen
+        assert len(seen) == 2
+    again = hybrid_images(images, generator)
+    assert not torch.equal(children, again)

@@ -155,7 +155,8 @@ def finished(tmp_path, generator):
     run = RunFolder.create(tmp_path / "run", configuration(recipe("recurrent-digits"), 0, "fp32"))
     for epoch in (1, 2):
         validation = {"error_goodness": 9.0 / epoch, "error_softmax": 8.0 / epoch}
-        run.append_metrics({"epoch": epoch, "pairwise_accuracy": [0.8, 0.9], "validation": validation})
+        learnt = {"pairwise_accuracy": [0.8, 0.9], "loss": [0.5 / epoch, 0.6], "softmax_loss": 0.7}
+        run.append_metrics({"epoch": epoch, "validation": validation} | learnt)
     run.save(1, {"layers.0.weights.0": torch.randn(64, 120, generator=generator)}, {})
     drawn = np.random.default_rng(0)
     kept = {
@@ -235,9 +236,50 @@ def test_the_learning_curve_is_the_metrics(finished):
     assert [line.get_ydata()[0] for line in pairs.lines] == [80.0, 90.0]
 
 
+def test_the_loss_curves_are_the_metrics(finished):
+    first, second, softmax = pictures.loss_curves(finished).axes[0].lines
+    assert first.get_ydata().tolist() == [0.5, 0.25]
+    assert second.get_ydata().tolist() == [0.6, 0.6]
+    assert softmax.get_ydata().tolist() == [0.7, 0.7]
+
+
+def test_the_label_is_shown_where_it_covers_pixels(finished, generator):
+    pixels, label = torch.randn(54, 20, generator=generator), torch.randn(10, 20, generator=generator)
+    finished.save(2, {"layers.0.weights.0": pixels, "layers.0.weights.label": label}, {})
+    fields = pictures.first_layer(finished)
+    assert fields.shape == (20, 8, 8)
+    np.testing.assert_array_equal(fields[7].flatten()[10:], pixels[:, 7])
+    np.testing.assert_allclose(fields[7].flatten()[:10], label[:, 7] * 10**0.5, rtol=1e-6)
+
+
+def test_local_receptive_fields_are_shown_channel_by_channel(finished, generator):
+    weights = torch.randn(4, 9, 5, generator=generator)  # locations, field, channels
+    finished.save(2, {"layers.0.weights.0": weights}, {})
+    fields = pictures.first_layer(finished)
+    assert fields.shape == (20, 3, 3)
+    for channel in range(5):
+        for place in range(4):
+            np.testing.assert_array_equal(fields[channel * 4 + place].flatten(), weights[place, :, channel])
+
+
+def test_hybrids_show_parents_mask_and_child(finished):
+    drawn = np.random.default_rng(1)
+    kept = {key: drawn.integers(0, 9, (3, 8, 8)).astype(np.uint8) for key in ("images", "others", "hybrids")}
+    kept |= {"masks": drawn.integers(0, 2, (3, 8, 8)).astype(np.uint8)}
+    kept |= {"positive": np.ones((2, 5), np.float32), "negative": np.zeros((2, 5), np.float32)}
+    (finished.path / "examples.safetensors").write_bytes(safetensors.numpy.save(kept))
+    axes = pictures.hybrids(finished).axes
+    assert [a.get_ylabel() for a in axes[::3]] == ["image", "another", "mask", "hybrid"]
+    for row, key in enumerate(("images", "others", "masks", "hybrids")):
+        for case in range(3):
+            np.testing.assert_array_equal(axes[3 * row + case].images[0].get_array(), kept[key][case])
+    legend = pictures.goodness_histograms(finished).axes[-1].get_legend()
+    assert {text.get_text() for text in legend.get_texts()} == {"image", "hybrid", "threshold"}
+
+
 def test_every_picture_is_written_and_put_on_the_page(finished):
     paths = pictures.draw(finished)
-    assert {path.stem for path in paths} == set(pictures.PICTURES)
+    assert {path.stem for path in paths} == set(pictures.PICTURES) - {"hybrids"}
     for path in paths:
         png = path.read_bytes()
         assert png.startswith(b"\x89PNG")
@@ -268,10 +310,11 @@ def test_other_data_make_other_pictures(finished, monkeypatch):
 
 def test_a_run_under_way_has_a_learning_curve_and_a_page(runs):
     run = RunFolder(runs / "unfinished")
-    run.append_metrics({"epoch": 1, "pairwise_accuracy": [0.8, 0.9]})  # not validated yet
+    learnt = {"pairwise_accuracy": [0.8, 0.9], "loss": [0.5, 0.6], "softmax_loss": 0.7}
+    run.append_metrics({"epoch": 1} | learnt)  # not validated yet
     paths = pictures.draw(run)
-    assert [path.stem for path in paths] == ["learning_curve"]
-    assert report.page(run, paths).read_text().count("data:image/png;base64,") == 1
+    assert [path.stem for path in paths] == ["learning_curve", "loss_curves"]
+    assert report.page(run, paths).read_text().count("data:image/png;base64,") == 2
 
 
 def test_a_damaged_run_is_an_error_not_a_missing_picture(finished):

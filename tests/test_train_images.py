@@ -1,0 +1,158 @@
+"""Training on images: what the feed-forward networks and their rivals learn, and from what."""
+
+import pytest
+import torch
+
+import corpora
+from ffrec.checkpoint import RunFolder
+from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, recipe_from
+from ffrec.evaluate import evaluate_images
+from ffrec.images import Images
+from ffrec.recipes import RECIPES, recipe
+from ffrec.runs import configuration, finish_images, new_trainer, plain, resume, trained_network
+from ffrec.train import Epoch, Interrupted
+
+QUICK = {"hidden": [60, 60], "epochs": 12, "batch": 50, "rate": 3e-3, "softmax_rate": 3e-3}
+KINDS = {
+    "supervised": ("supervised-digits", QUICK),
+    "unsupervised": ("unsupervised-mnist", QUICK | {"rate": 1e-3}),
+    "local": (
+        "local-mnist",
+        QUICK | {"hidden": [9 * 8, 4 * 20], "local": [[4, 2, 8], [2, 1, 20]], "rate": 1e-3},
+    ),
+    "backprop": ("backprop-mnist", QUICK),
+    "random": ("random-mnist", QUICK | {"hidden": [300]}),
+    "linear": ("linear-mnist", QUICK | {"hidden": []}),
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return corpora.load("digits")
+
+
+def make(kind, digits, **fields):
+    name, quick = KINDS[kind]
+    chosen = recipe(name).override(quick | fields)
+    return new_trainer(chosen, digits.train.images, digits.train.labels, 10)
+
+
+def weights(trainer):
+    return {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_learns_digits(kind, digits):
+    trainer = make(kind, digits)
+    before = weights(trainer)
+    *_, last = trainer.run(None, trainer.held_out(digits.validation))
+    assert isinstance(last, Epoch)
+    found = last.record["validation"]
+    bar = {"local": 15, "unsupervised": 15}.get(kind, 10)
+    assert found["error_softmax"] < bar
+    assert ("error_goodness" in found) == (kind == "supervised")
+    assert found.get("error_goodness", 0) < bar
+    for name, now in weights(trainer).items():
+        if name.startswith("layers") and name.endswith(("weight", "weights.0")):
+            assert torch.equal(now, before[name]) == (kind == "random")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resumed_run_ends_bitwise_equal(kind, digits, tmp_path):
+    few = {"epochs": 2, "batch": 400, "jitter": 1, "dropout": 0.1}
+    whole = make(kind, digits, **few)
+    list(whole.run())
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 0, "fp32"))
+    first = make(kind, digits, **few)
+    events = list(first.run(folder, stop=lambda: first.updates == 4))
+    assert isinstance(events[-1], Interrupted)
+    second = make(kind, digits, **few)
+    resume(second, folder, wanted)
+    list(second.run(folder))
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_finished_run_is_read_back_as_it_was(kind, digits, tmp_path):
+    trainer = make(kind, digits, epochs=1)
+    folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
+    list(trainer.run(folder, trainer.held_out(digits.validation)))
+    test = finish_images(trainer, folder, digits.validation, digits.test)["test"]
+    again = recipe_from(folder.config["recipe"])
+    assert again == trainer.recipe
+    network = trained_network(folder, again, digits.test.images, 10, torch.device("cpu"))
+    found = evaluate_images(network, Images(digits.test.images), digits.test.labels)
+    for key in ("error_softmax", "confusion"):
+        assert found[key] == test[key]
+    matrix = torch.tensor(test["confusion"])
+    wrong = 100 * (1 - matrix.diag().sum().item() / matrix.sum().item())
+    assert wrong == pytest.approx(test.get("error_goodness", test["error_softmax"]))
+    assert torch.equal(matrix.sum(1), torch.bincount(digits.test.labels))
+
+
+def test_labels_do_not_touch_the_hidden_layers_of_an_unsupervised_network(digits):
+    one, two = make("unsupervised", digits, epochs=1), make("unsupervised", digits, epochs=1)
+    two.labels = (two.labels + 1) % 10
+    list(one.run())
+    list(two.run())
+    for name, value in one.network.layers.state_dict().items():
+        assert torch.equal(value, two.network.layers.state_dict()[name])
+    assert not torch.equal(one.network.readout.weight, two.network.readout.weight)
+
+
+def test_twins_share_their_shift_and_own_their_mask(digits):
+    trainer = make("unsupervised", digits, jitter=0, dropout=0.0)
+    index = torch.arange(30)
+    rows = trainer.rows(index, twins=True)
+    assert torch.equal(rows[:, 0], trainer.images.batch(index))
+    changed = (rows[:, 0] != rows[:, 1]).any(1)
+    assert changed.float().mean() > 0.9
+
+
+def test_backpropagation_smooths_labels_and_drops_units(digits):
+    plain_loss = make("backprop", digits).update(torch.arange(100))
+    smooth = make("backprop", digits, label_smoothing=0.1)
+    torch.testing.assert_close(smooth.update(torch.arange(100)), plain_loss)  # all logits are 0 at first
+    for trainer in (smooth, make("backprop", digits)):
+        for _ in range(150):
+            loss = trainer.update(torch.arange(100))
+        assert (loss > 0.3) == (trainer is smooth)  # a smoothed target keeps its entropy
+    dropping = make("backprop", digits, hidden_dropout=0.5).network
+    rows = torch.rand(50, 64)
+    silent = (dropping.look(rows, torch.Generator().manual_seed(0)) == 0).float().mean()
+    assert silent > (dropping.look(rows) == 0).float().mean() + 0.15
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name in KINDS or "mnist" in name])
+def test_a_recipe_is_told_by_its_settings(name):
+    made = RECIPES[name]()
+    assert recipe_from(plain(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("supervised-mnist", {"negatives": "hybrid"}, "hybrid images go with label none"),
+        ("unsupervised-mnist", {"negatives": "hard"}, "hybrid images go with label none"),
+        ("supervised-mnist", {"blocks": 3}, "blocks: 3 must divide"),
+        ("supervised-mnist", {"threshold": [-1.0, -2.0]}, "threshold has 2 values for 4 hidden layers"),
+        ("supervised-mnist", {"threshold": [1.0, 1.0, 1.0, -1.0]}, "sign of the goodness"),
+        ("supervised-mnist", {"sharpness": [1.0, 1.0, 0.0, 1.0]}, "sharpness must be above 0"),
+        ("supervised-mnist", {"reads": [5]}, "reads names level 5 but there are 4"),
+        ("supervised-mnist", {"local": [[10, 6, 128]]}, "local has 1 entries for 4"),
+        ("local-mnist", {"label": "append", "negatives": "hard"}, "no place for a label"),
+        ("supervised-mnist", {"goodness": "sum"}, "goodness.*'squares' or 'activities'"),
+        ("backprop-mnist", {"hidden_dropout": 1.0}, "hidden_dropout.*less than 1"),
+        ("backprop-mnist", {"sharpness": 1.0}, "unknown key 'sharpness'"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line(name, values, words):
+    with pytest.raises(ConfigError, match=words) as error:
+        recipe(name).override(values)
+    assert "\n" not in str(error.value)
+    assert "Config" not in str(error.value)
+
+
+def test_a_rival_is_no_forward_forward_network():
+    assert isinstance(RECIPES["backprop-mnist"](), ImageRecipe)
+    assert isinstance(RECIPES["backprop-mnist"]().network, BackpropConfig)
