@@ -184,6 +184,29 @@ def local_mnist() -> ImageRecipe:
     )
 
 
+def threshold(theta: float, paper: str) -> ImageRecipe:
+    """One row of a sweep of thresholds, as others have made it: a logit of the bare mean square, wrong labels
+    that any net tells apart, few updates on large batches."""
+    return ImageRecipe(
+        name=f"threshold-{theta:g}",
+        paper=f"{paper} (slides, θ = {theta:g}, 1000 epochs)",
+        data="mnist",
+        network=FeedForwardConfig(threshold=theta, sharpness=1.0, reads=(1, 2, 3, 4)),
+        training=TrainingConfig(epochs=20, batch=1000, negatives="uniform", validate_every=5),
+    )
+
+
+def threshold_corrected() -> ImageRecipe:
+    """The same budget with a sharp logit and hard negatives: what the sweep lacks is not another threshold."""
+    return ImageRecipe(
+        name="threshold-corrected",
+        paper="–",
+        data="mnist",
+        network=FeedForwardConfig(),
+        training=TrainingConfig(epochs=20, batch=1000, validate_every=5),
+    )
+
+
 def rival(name: str, network: BackpropConfig) -> ImageRecipe:
     """What a user would pick instead of FF, on the same images."""
     return ImageRecipe(
@@ -298,6 +321,10 @@ MAKERS: tuple[Callable[[], Recipe], ...] = (
     supervised_digits,
     unsupervised_mnist,
     local_mnist,
+    partial(threshold, 0.0, "6.82 %"),
+    partial(threshold, 2.0, "6.42 %"),
+    partial(threshold, 3.0, "6.42 %"),
+    threshold_corrected,
     partial(rival, "backprop", BackpropConfig()),
     partial(rival, "random", BackpropConfig(learns="softmax")),
     partial(rival, "linear", BackpropConfig(hidden=())),
