@@ -197,7 +197,7 @@ def threshold(theta: float, paper: str) -> ImageRecipe:
 
 
 def threshold_corrected() -> ImageRecipe:
-    """The same budget with a sharp logit and hard negatives: what the sweep lacks is not another threshold."""
+    """The same budget with a sharp logit and hard negatives: no threshold is what the sweep lacks."""
     return ImageRecipe(
         name="threshold-corrected",
         paper="–",
