@@ -30,7 +30,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     )
     for make in RECIPES.values():
         recipe = make()
-        size = " × ".join(str(units) for units in recipe.network.hidden)
+        size = " × ".join(str(units) for units in recipe.network.hidden) or "–"
         table.add_row(
             recipe.name,
             recipe.data,

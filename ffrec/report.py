@@ -172,7 +172,7 @@ def results_table(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]
             recipe, results = members[0].config["recipe"], [run.result for run in members if run.result]
             line = [
                 f"`ffrec train {name}{changed} --seed S`",
-                " × ".join(str(units) for units in recipe["network"]["hidden"]),
+                " × ".join(str(units) for units in recipe["network"]["hidden"]) or "–",
                 f"{len(results)} ({', '.join(str(result['seed']) for result in results)})",
                 *cells(recipe, members),
                 defaults.get(name, recipe)["paper"],

@@ -7,6 +7,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from ffrec.config import ConfigError
+
 
 class Wiring(nn.Module, ABC):
     """One connection's pattern. Its weights are the layer's; their shape and their two products are here."""
@@ -101,12 +103,12 @@ def square_fields(side: int, field: int, stride: int, channels: int = 1) -> Tens
     """Square receptive fields on a square map of `side` × `side` places with `channels` units each.
 
     Returns the units `(locations, field² · channels)` that each of the (side − field) / stride + 1 squared
-    locations sees, both ordered row by row. Raises ValueError if the fields do not tile the map.
+    locations sees, both ordered row by row. Raises ConfigError if the fields do not tile the map.
     """
     if field > side or (side - field) % stride:
-        raise ValueError(
-            f"fields of {field} with stride {stride} do not fit a side of {side}: "
-            f"expected (side - field) to be a multiple of the stride"
+        raise ConfigError(
+            f"local: expected fields that tile a side of {side}, found {field} with stride {stride}: choose "
+            "a stride that divides the side less the field"
         )
     units = rearrange(torch.arange(side * side * channels), "(y x c) -> y x c", y=side, x=side)
     patches = units.unfold(0, field, stride).unfold(1, field, stride)  # (down, right, channels, y, x)

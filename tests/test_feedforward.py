@@ -6,7 +6,7 @@ import torch
 from ffrec import one_shot
 from ffrec.activation import ACTIVATIONS
 from ffrec.baselines import autograd_learn_feedforward
-from ffrec.config import FeedForwardConfig
+from ffrec.config import ConfigError, FeedForwardConfig
 from ffrec.goodness import GOODNESS
 from ffrec.layer import normalise
 from ffrec.networks.feedforward import FeedForward
@@ -238,9 +238,9 @@ def test_one_step_says_what_it_cannot_do(make, rows, fields, arguments, words):
     ("fields", "words"),
     [
         ({"hidden": (11, 5)}, "4 locations of 3 channels make 12 units in layer 1, found 11"),
-        ({"local": ((3, 2, 3), (2, 1, 5))}, "do not fit a side of 4"),
+        ({"local": ((3, 2, 3), (2, 1, 5))}, "expected fields that tile a side of 4, found 3"),
     ],
 )
 def test_receptive_fields_that_do_not_fit_are_refused(make, fields, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ConfigError, match=words):
         make(**LOCAL | fields)

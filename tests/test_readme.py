@@ -1,7 +1,10 @@
 """What the README shows works as it stands."""
 
+import json
 import re
 from pathlib import Path
+
+import pytest
 
 import ffrec
 
@@ -9,9 +12,10 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_example_runs(monkeypatch, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(example.splitlines()) == 5
+def test_the_python_examples_run(monkeypatch, capsys):
+    example, one_shot = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(one_shot, {})
+    assert json.loads(capsys.readouterr().out) == pytest.approx([2.0, 2.0])
     brief = ffrec.recipe("recurrent-digits").override({"epochs": 1})
     monkeypatch.setattr(ffrec, "recipe", lambda name: brief if name == brief.name else None)
     exec(example, {})

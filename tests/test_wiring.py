@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ffrec.config import ConfigError
 from ffrec.goodness import Logistic, Squares
 from ffrec.layer import Layer
 from ffrec.wiring import Full, Local, Masked, square_fields
@@ -35,7 +36,7 @@ def test_fields_are_squares_in_order():
 
 @pytest.mark.parametrize(("side", "field", "stride"), [(4, 5, 1), (6, 3, 2)])
 def test_fields_that_do_not_fit_are_refused(side, field, stride):
-    with pytest.raises(ValueError, match="multiple of the stride"):
+    with pytest.raises(ConfigError, match="a stride that divides"):
         square_fields(side, field, stride)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from ffrec.activation import ACTIVATIONS
-from ffrec.config import FeedForwardConfig
+from ffrec.config import ConfigError, FeedForwardConfig
 from ffrec.goodness import GOODNESS, Blocks, Logistic
 from ffrec.layer import Layer, Readout, Stack, normalise
 from ffrec.wiring import Full, Local, Masked, Wiring, square_fields
@@ -184,7 +184,7 @@ class FeedForward(nn.Module):
 
 
 def wiring(config: FeedForwardConfig, pixels: int) -> list[Wiring]:
-    """Every layer's connection to the level below; raises ValueError if receptive fields do not fit."""
+    """Every layer's connection to the level below; raises ConfigError if receptive fields do not fit."""
     units = [pixels, *config.hidden]
     if not config.local:
         return [Full(*pair) for pair in pairwise(units)]
@@ -192,13 +192,13 @@ def wiring(config: FeedForwardConfig, pixels: int) -> list[Wiring]:
     side, below = round(pixels**0.5), 1
     for level, (field, stride, channels) in enumerate(config.local, 1):
         if side * side * below != units[level - 1]:
-            raise ValueError(
+            raise ConfigError(
                 f"local: expected a square map below layer {level}, found {units[level - 1]} units"
             )
         fields = square_fields(side, field, stride, below)
         wires = Local(fields, channels)
         if wires.units != config.hidden[level - 1]:
-            raise ValueError(
+            raise ConfigError(
                 f"local: {len(fields)} locations of {channels} channels make {wires.units} units in layer "
                 f"{level}, found {config.hidden[level - 1]} in hidden: change one of them"
             )
