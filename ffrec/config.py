@@ -26,6 +26,7 @@ from ffrec.phases import Regime
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Span = tuple[PositiveInt, PositiveInt]
 PerLayer = float | tuple[float, ...]
+Share1 = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 R = TypeVar("R")
 
@@ -53,6 +54,9 @@ class JudgeConfig:
     """Slope of the logit of p(positive) in the goodness, for all layers or for each."""
     peer: NonNegativeFloat = 0.0
     """Strength of peer normalisation (note 9)."""
+    centring: Share = 0.0
+    """Rate of the running means that are taken off what a layer is sent, before it learns from it; what a
+    batch teaches its units is centred as well, and their biases learn nothing. 0 for none of this."""
 
     @property
     def sign(self) -> float:
@@ -143,6 +147,8 @@ class FeedForwardConfig(JudgeConfig):
     """Units of each hidden layer, from the image up."""
     label: Literal["overwrite", "append", "none"] = "overwrite"
     """Where the label's code goes: over the first pixels, before all of them, or nowhere (unsupervised)."""
+    label_size: NonNegativeFloat = 1.0
+    """Size of the label's initial weights; at 1 it weighs as much as the image, at 0.11 as one pixel."""
     goodness: Literal["squares", "activities"] = "squares"
     """What is judged: `ffrec.goodness.GOODNESS`."""
     scale: Literal["mean", "sum"] = "mean"
@@ -241,13 +247,44 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class TrainingConfig(OptimiserConfig):
+class PhasedConfig(OptimiserConfig):
+    """When positive and when negative data is learnt from: Lică and Dinucu-Jianu 2023."""
+
+    awake: PositiveInt | Literal["epoch"] | None = None
+    """Batches of positive data alone before those of negative data alone; none learns from both at once."""
+    asleep: PositiveInt | Literal["epoch"] = 1
+    """Batches of negative data alone before those of positive data alone, if these are apart."""
+    wake_rate: PositiveFloat | None = None
+    """Learning rate of the hidden layers while awake, if apart; none: rate / awake (equation 4)."""
+    states: Literal["shared", "separate"] = "shared"
+    """Whether day and night share the optimiser's moving averages."""
+    baseline: Share1 = 0.0
+    """Share of the other phase's mean gradient that is added to every gradient, if apart (note 15)."""
+
+    @property
+    def wake_share(self) -> float:
+        """Of `rate` that hidden layers learn with while awake, if day and night are apart."""
+        if self.wake_rate:
+            return self.wake_rate / self.rate
+        return 1.0 / self.awake if isinstance(self.awake, int) else 1.0
+
+    @model_validator(mode="after")
+    def timed(self) -> Self:
+        if self.awake == "epoch" and not self.wake_rate:
+            raise ValueError("wake_rate: expected one, as a whole epoch awake has no number of batches yet")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingConfig(PhasedConfig):
     """How a network is trained on images: data order, negatives, optimiser and its schedule."""
 
     epochs: PositiveInt = 60
     batch: PositiveInt = 200
     negatives: Literal["hard", "uniform", "hybrid"] = "hard"
     """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images."""
+    repeats: PositiveInt = 1
+    """Weight updates from every batch, one after another."""
     validate_every: PositiveInt = 1
     """Epochs from one look at the validation set to the next; the last epoch always has one."""
     jitter: NonNegativeInt = 0
@@ -259,7 +296,7 @@ class TrainingConfig(OptimiserConfig):
 
 
 @dataclass(frozen=True, config=STRICT)
-class TextTraining(OptimiserConfig):
+class TextTraining(PhasedConfig):
     """How a network is trained on strings of characters."""
 
     epochs: PositiveInt = 20
@@ -279,6 +316,12 @@ class TextTraining(OptimiserConfig):
     """Of the softmax that negative characters are sampled from."""
     dropout: Share = 0.0
     """Share of the hidden activities that the softmax does not see, afresh in every batch."""
+
+    @model_validator(mode="after")
+    def dreaming(self) -> Self:
+        if self.awake and self.regime != "together":
+            raise ValueError(f"awake: days and nights apart need regime together, found {self.regime}")
+        return self
 
 
 class Settings:

@@ -1,15 +1,24 @@
 """A layer: normalised sources in, rectified activities out, and the local rule that teaches it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ffrec.goodness import Goodness, Logistic, Squares
+from ffrec.phases import Phase
 from ffrec.wiring import Wiring
 
 normalise = Squares().normalise
 """h / √(mean h²): unit mean square over the last axis. Images and codes are normalised so as well."""
+
+
+SIDES: dict[Phase, Callable[[Tensor], Tensor]] = {
+    "both": lambda candidates: candidates,
+    "wake": lambda candidates: candidates[:1],
+    "sleep": lambda candidates: candidates[1:],
+}
+"""What a phase learns from, of a positive candidate and a negative one."""
 
 
 class Layer(nn.Module):
@@ -27,9 +36,10 @@ class Layer(nn.Module):
         logistic: Logistic,
         peer: float,
         generator: torch.Generator,
+        centring: float = 0.0,
     ) -> None:
         super().__init__()
-        self.goodness, self.logistic, self.peer = goodness, logistic, peer
+        self.goodness, self.logistic, self.peer, self.centring = goodness, logistic, peer, centring
         self.wiring = nn.ModuleDict(dict(wiring))
         drawn = {s: wires.draw(generator) for s, wires in wiring.items()}
         self.weights = nn.ParameterDict(
@@ -37,6 +47,9 @@ class Layer(nn.Module):
         )
         units = next(iter(wiring.values())).units
         self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
+        if centring:
+            for source, wires in wiring.items():
+                self.register_buffer(f"sent_{source}", torch.zeros(wires.source))
         self.register_buffer("running_mean", torch.full((units,), 0.5))
         self.running_mean: Tensor
 
@@ -81,6 +94,19 @@ class Layer(nn.Module):
         goodness = self.goodness.value(h)
         return goodness if goodness.ndim < h.ndim else goodness.mean(-1)
 
+    def measure(self, goodness: Tensor, correct: Tensor) -> Tensor:
+        """Loss, −mean log p(correct), and the share judged rightly, `(2,)`, of goodness
+        `(batch, candidates[, blocks])`: positive above negative where a case has both, else on the right side
+        of the threshold.
+        """
+        loss = -self.logistic.log_p_correct(goodness, correct).mean()
+        judged = goodness if goodness.ndim == 2 else goodness.mean(2)
+        if judged.shape[1] == 2:
+            right = judged[:, 0] > judged[:, 1]
+        else:
+            right = correct.flatten() * (judged - self.logistic.threshold) > 0
+        return torch.stack([loss, right.mean(dtype=loss.dtype)])
+
     def clear(self) -> None:
         """Set all gradients to zero, in place once they exist."""
         for parameter in self.parameters():
@@ -89,15 +115,23 @@ class Layer(nn.Module):
             parameter.grad.zero_()
 
     def accumulate(self, source: str, x: Tensor, delta: Tensor, scale: float) -> None:
-        """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`."""
+        """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`.
+
+        With centring, x less its running mean and δ less its mean over the rows: what all cases share moves
+        nothing.
+        """
+        if self.centring:
+            sent = self.get_buffer(f"sent_{source}").lerp_(x.mean(0), self.centring)
+            x, delta = x - sent, delta - delta.mean(0)
         gradient = self.weights[source].grad
         assert gradient is not None
         gradient.sub_(self.wires(source).gradient(x, delta), alpha=scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
-        """Add −scale · Σ δ to the gradient of the bias."""
+        """Add −scale · Σ δ to the gradient of the bias, unless δ is centred."""
         assert self.bias.grad is not None
-        self.bias.grad.sub_(delta.sum(0), alpha=scale)
+        if not self.centring:
+            self.bias.grad.sub_(delta.sum(0), alpha=scale)
 
 
 class Readout(nn.Module):

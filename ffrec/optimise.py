@@ -26,14 +26,14 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserCon
     decay_of_softmax = training.softmax_weight_decay
     if decay_of_softmax is None:
         decay_of_softmax = training.weight_decay
-    for module, rate, weight_decay in (
-        (layers, training.rate, training.weight_decay),
-        (readout, training.softmax_rate, decay_of_softmax),
+    for learns, module, rate, weight_decay in (
+        ("FF", layers, training.rate, training.weight_decay),
+        ("softmax", readout, training.softmax_rate, decay_of_softmax),
     ):
         named = list(module.named_parameters())
         for bias, decay in ((False, weight_decay), (True, 0.0)):
             parameters = [p for name, p in named if name.endswith("bias") == bias]
-            groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
+            groups.append({"params": parameters, "lr": rate, "weight_decay": decay, "learns": learns})
     options = dict(training.optimiser_options)
     if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
         options.setdefault("fused", True)  # one pass over the weights: several times as fast on a CPU

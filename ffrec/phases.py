@@ -35,6 +35,22 @@ def night(between: int) -> Schedule:
             yield ("both",)
 
 
+def apart(awake: int, asleep: int) -> Schedule:
+    """`awake` batches of positive data alone, then `asleep` batches of negative data alone; an epoch's end
+    changes nothing. Source: Lică and Dinucu-Jianu 2023, §3 and appendix C."""
+    while True:
+        for _ in range(awake):
+            yield ("wake",)
+        for _ in range(asleep):
+            yield ("sleep",)
+
+
+def dreaming(schedule: Schedule) -> Schedule:
+    """The same schedule with new negative data written before every batch of sleep."""
+    for phases in schedule:
+        yield ("dream", *phases) if "sleep" in phases else phases
+
+
 def undreamt(_between: int) -> Schedule:
     """Positive and negative gradients in one update; the negative data needs no dreams."""
     while True:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from ffrec.checkpoint import RunFolder
+from ffrec.opposite import Opposite
 from ffrec.optimise import make_optimiser, make_scheduler
+from ffrec.phases import Phase, Schedule, apart
 
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
 
@@ -87,6 +89,11 @@ class Trainer(ABC):
         self.steps = self.passes * math.ceil(self.cases / training.batch)
         self.optimiser = make_optimiser(self.network.layers, self.network.readout, training)
         self.scheduler = make_scheduler(self.optimiser, training, self.steps * training.epochs)
+        learn = dict(self.network.layers.named_parameters())
+        self.opposite = Opposite(learn, training.baseline) if training.baseline else None
+        self.by_night = self.optimiser
+        if training.states == "separate":
+            self.by_night = make_optimiser(self.network.layers, self.network.readout, training)
         self.history = torch.zeros(self.steps, 2 * self.taught + 1, device=self.device)
 
     @abstractmethod
@@ -123,6 +130,26 @@ class Trainer(ABC):
                 self.check()
             self.seconds += time.perf_counter() - start
             yield Update(self.epoch + 1, self.step, self.steps)
+
+    def apart(self) -> Schedule:
+        """Positive and negative data apart, from the first batch on, as the recipe wants it."""
+        training = self.recipe.training
+        awake, asleep = (self.steps if n == "epoch" else n for n in (training.awake, training.asleep))
+        return apart(awake, asleep)
+
+    def step_optimiser(self, phase: Phase) -> None:
+        """Change the weights by their gradients, at the phase's own rate and with its own state."""
+        training = self.recipe.training
+        if self.opposite and phase != "both":
+            self.opposite.add(phase)
+        optimiser = self.by_night if phase == "sleep" else self.optimiser
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        awake = training.wake_share if phase == "wake" else 1.0
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * awake if group["learns"] == "FF" else rate
+        optimiser.step()
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def check(self) -> None:
         """Raise Diverged if any loss of this epoch is not a finite number."""
@@ -162,6 +189,8 @@ class Trainer(ABC):
             "seconds": self.seconds,
             "history": self.history,
             "optimiser": self.optimiser.state_dict(),
+            "opposite": self.opposite.state_dict() if self.opposite else None,
+            "by_night": self.by_night.state_dict() if self.by_night is not self.optimiser else None,
             "scheduler": self.scheduler.state_dict(),
             "generator": self.generator.get_state(),
         }
@@ -172,6 +201,10 @@ class Trainer(ABC):
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.history.copy_(state["history"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.opposite:
+            self.opposite.load_state_dict(state["opposite"])
+        if state["by_night"]:
+            self.by_night.load_state_dict(state["by_night"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.generator.set_state(state["generator"].cpu())
 

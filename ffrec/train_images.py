@@ -1,5 +1,6 @@
 """Training on labelled images."""
 
+from itertools import islice
 from typing import Any
 
 import torch
@@ -8,9 +9,11 @@ from torch import Tensor
 from ffrec.config import FeedForwardConfig, ImageRecipe, RecurrentConfig
 from ffrec.evaluate import evaluate_images
 from ffrec.images import Images, LabelledImages, silence
+from ffrec.layer import SIDES
 from ffrec.negatives import NEGATIVES, hybrid_images
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
+from ffrec.phases import Phase, Schedule, undreamt
 from ffrec.train import Trainer
 
 ImageNetwork = Recurrent | FeedForward
@@ -53,28 +56,51 @@ class ImageTrainer(Trainer):
         """The network to train, with new weights."""
         return make_network(recipe, self.images.features, classes, generator)
 
-    def rows(self, index: Tensor, twins: bool = False) -> Tensor:
-        """The images at `index` as the recipe shows them, `(batch, pixels)`; with hybrid `twins`, `(batch, 2,
-        pixels)`."""
+    def prepare(self) -> None:
+        super().prepare()
+        self.schedule = self.make_schedule()
+
+    def make_schedule(self) -> Schedule:
+        """When the recipe learns from what, from the first batch on."""
+        return self.apart() if self.recipe.training.awake else undreamt(1)
+
+    def rows(self, index: Tensor, phase: Phase = "both") -> Tensor:
+        """The images at `index` as the recipe shows them, `(batch, pixels)`; where negative data are hybrid
+        images, `(batch, candidates, pixels)`: images awake, hybrids asleep."""
         training = self.recipe.training
         images = self.images.shifted(index, training.jitter, self.generator)
         rows = self.images.rows(images)
-        if twins:
-            rows = torch.stack([rows, self.images.rows(hybrid_images(images, self.generator))], dim=1)
+        if training.negatives == "hybrid":
+            candidates = [rows] if phase != "sleep" else []
+            if phase != "wake":
+                candidates.append(self.images.rows(hybrid_images(images, self.generator)))
+            rows = torch.stack(candidates, dim=1)
         return silence(rows, training.dropout, self.generator) if training.dropout else rows
 
     def update(self, index: Tensor) -> Tensor:
-        """One weight update of all layers and of the softmax from the images at `index`."""
+        """Learn from the images at `index` what the schedule wants."""
+        (phase,) = next(self.schedule)
+        for _ in range(self.recipe.training.repeats):
+            measured = self.teach(index, phase)
+        return measured
+
+    def teach(self, index: Tensor, phase: Phase) -> Tensor:
+        """One weight update from positive data (wake), negative data (sleep), or both; the softmax learns
+        from positive data alone, and not from what hybrid images look like."""
         kind, labels, network = self.recipe.training.negatives, self.labels[index], self.network
-        seen = network.look(self.rows(index, twins=kind == "hybrid"))
+        seen = network.look(self.rows(index, phase))
         features, logits = network.classify(seen)
-        pair = None
+        shown = None
         if kind != "hybrid":
-            pair = torch.stack([labels, NEGATIVES[kind](logits, labels, self.generator)], dim=1)
-        softmax_loss = network.readout.learn(features, logits, labels)
-        loss, pairwise = network.learn(seen, pair)
-        self.optimiser.step()
-        return torch.cat([loss, softmax_loss.view(1), pairwise])
+            wrong = NEGATIVES[kind](logits, labels, self.generator) if phase != "wake" else labels
+            shown = SIDES[phase](torch.stack([labels, wrong])).T
+        softmax_loss = features.new_zeros(())
+        network.readout.zero_grad()  # None: asleep, the optimiser leaves the softmax alone
+        if phase != "sleep":
+            softmax_loss = network.readout.learn(features, logits, labels)
+        loss, right = network.learn(seen, shown, phase)
+        self.step_optimiser(phase)
+        return torch.cat([loss, softmax_loss.view(1), right])
 
     def held_out(self, part: LabelledImages) -> tuple[Images, Tensor]:
         """Images and labels as `validate` takes them."""
@@ -82,3 +108,7 @@ class ImageTrainer(Trainer):
 
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:
         return evaluate_images(self.network, *held_out, all_iterations=False)
+
+    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        super().restore(weights, state)
+        self.schedule = islice(self.make_schedule(), self.updates, None)

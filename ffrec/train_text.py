@@ -12,7 +12,7 @@ from ffrec.config import TextRecipe
 from ffrec.evaluate_text import evaluate_text
 from ffrec.images import silence
 from ffrec.networks.character import Character, Seen, windows_of
-from ffrec.phases import PHASES, Phase
+from ffrec.phases import PHASES, Phase, Schedule, dreaming
 from ffrec.sampling import draw, sharpen
 from ffrec.train import Diverged, Trainer
 
@@ -47,10 +47,15 @@ class TextTrainer(Trainer):
         self.size = self.cases * (self.strings.shape[1] - recipe.network.window)
         self.taught = 0 if training.regime == "random" else self.taught
         self.prepare()
-        self.schedule = PHASES[training.regime](training.night)
+        self.schedule = self.make_schedule()
         self.dreams = self.strings.clone()
         self.diary: Callable[[Tensor], None] | None = None
         """What is told every night's dreams."""
+
+    def make_schedule(self) -> Schedule:
+        """What the recipe does with each batch, from the first one on."""
+        training = self.recipe.training
+        return dreaming(self.apart()) if training.awake else PHASES[training.regime](training.night)
 
     def update(self, index: Tensor) -> Tensor:
         """Do with the strings at `index` what the schedule wants."""
@@ -95,7 +100,7 @@ class TextTrainer(Trainer):
             if self.recipe.training.regime != "teacher-forced":
                 negative = self.dreamt(index)
             self.teach_layers(network.look(negative), -1.0, measured)
-        self.optimiser.step()
+        self.step_optimiser(phase)
         return measured
 
     def dreamt(self, index: Tensor) -> Tensor:
@@ -148,5 +153,4 @@ class TextTrainer(Trainer):
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         super().restore(weights, state)
         self.dreams = state["dreams"].to(self.device)
-        training = self.recipe.training
-        self.schedule = islice(PHASES[training.regime](training.night), self.updates, None)
+        self.schedule = islice(self.make_schedule(), self.updates, None)

@@ -78,6 +78,57 @@ def test_local_update_equals_autograd(
     )
 
 
+@pytest.mark.parametrize("label", ["append", "none"])
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_day_and_night_add_up_to_both(make, rows, twins, label, blocks):
+    network = make(label=label, blocks=blocks)
+    parts = {}
+    for phase, place in (("wake", slice(0, 1)), ("sleep", slice(1, 2)), ("both", slice(0, 2))):
+        shown = None if label == "none" else LABELS[:, place]
+        network.learn(network.look(twins[:, place] if label == "none" else rows), shown, phase)
+        parts[phase] = {name: p.grad.clone() for name, p in network.layers.named_parameters()}
+    for name, gradient in parts["both"].items():
+        torch.testing.assert_close((parts["wake"][name] + parts["sleep"][name]) / 2, gradient)
+
+
+def test_the_share_judged_rightly_asleep_is_below_the_threshold(make, rows):
+    network = make(threshold=0.7)
+    for phase, place, sign in (("wake", slice(0, 1), 1), ("sleep", slice(1, 2), -1)):
+        passed = next(network.iterate(seen := network.look(rows), LABELS[:, place]))
+        _, right = network.learn(seen, LABELS[:, place], phase)
+        for level, share in zip(network.levels, right, strict=True):
+            goodness = network.layer(level).judge(passed.activities[level])
+            assert share == (sign * (goodness - 0.7) > 0).double().mean()
+
+
+def test_centred_learning_is_a_covariance(make, twins):
+    network, plain = make(label="none", centring=0.25), make(label="none")
+    for name, value in plain.layers.state_dict().items():
+        if name in network.layers.state_dict():
+            network.layers.state_dict()[name].copy_(value)
+    day = twins[:, :1]
+    for repeat in range(2):
+        passed = network.look(day).bottom_up
+        network.learn(network.look(day), None, "wake")
+        plain.learn(plain.look(day), None, "wake")
+        for level in network.levels:
+            layer, name = network.layer(level), str(level - 1)
+            x = network.look(day).image if level == 1 else passed.sources[level - 1]
+            x, h = x.squeeze(1), passed.activities[level]
+            goodness = layer.goodness.value(h)
+            delta = plain.layer(level).delta(h, goodness, network.correct[:1]).squeeze(1)
+            mean = x.mean(0) * (1 - 0.75 ** (repeat + 1))  # from 0, a quarter of the way every time
+            expected = -((x - mean).T @ (delta - delta.mean(0))) / len(x)
+            torch.testing.assert_close(layer.weights[name].grad, expected)
+            assert layer.bias.grad.eq(0).all()
+
+
+def test_the_label_starts_as_large_as_it_is_told(make):
+    ratio = make(label="append", label_size=0.1).code_rows().std() / make(label="append").code_rows().std()
+    assert ratio == pytest.approx(0.1, rel=0.5)
+    assert make(label_size=0.0).code_rows().abs().max() == 0
+
+
 @pytest.mark.parametrize("blocks", [1, 4])
 def test_local_fields_learn_like_masked_dense_ones(make, twins, blocks):
     fields = LOCAL | {"hidden": (12, 8), "local": ((2, 2, 3), (2, 1, 8)), "blocks": blocks}

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from ffrec.phases import PHASES
+from ffrec.phases import PHASES, apart, dreaming
 
 
 @pytest.mark.parametrize("name", PHASES)
@@ -27,3 +27,14 @@ def test_nights_come_once_in_so_many_batches(between):
     batches = list(islice(PHASES["night"](between), 20))
     assert [i for i, phases in enumerate(batches) if "night" in phases] == list(range(0, 20, between))
     assert all(phases[-1] == "both" for phases in batches)
+
+
+@pytest.mark.parametrize(("awake", "asleep"), [(1, 1), (3, 3), (4, 1), (5, 2)])
+def test_days_and_nights_have_the_batches_they_were_given(awake, asleep):
+    cycle = [("wake",)] * awake + [("sleep",)] * asleep
+    assert list(islice(apart(awake, asleep), 3 * len(cycle) + 1)) == cycle * 3 + [("wake",)]
+
+
+def test_dreams_come_before_every_batch_of_sleep():
+    found = list(islice(dreaming(apart(2, 2)), 5))
+    assert found == [("wake",), ("wake",), ("dream", "sleep"), ("dream", "sleep"), ("wake",)]

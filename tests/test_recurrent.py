@@ -36,6 +36,22 @@ def test_local_update_equals_autograd(tiny, cases, objective, damping, hidden, l
     torch.testing.assert_close(local, gradients(network))
 
 
+@pytest.mark.parametrize("hidden", [(9,), (9, 7)])
+def test_day_and_night_add_up_to_both(tiny, cases, hidden):
+    images, labels = cases
+    network = tiny(hidden=hidden, peer=0.1)
+    seen = network.look(images)
+    parts = []
+    for phase, shown in (("wake", labels[:, :1]), ("sleep", labels[:, 1:]), ("both", labels)):
+        for level in network.levels:
+            network.layer(level).running_mean.fill_(0.5)
+        network.learn(seen, shown, phase)
+        parts.append(gradients(network))
+    day, night, both = parts
+    for name, gradient in both.items():
+        torch.testing.assert_close((day[name] + night[name]) / 2, gradient)
+
+
 def test_local_update_with_skip_connections_equals_autograd(tiny, cases):
     images, labels = cases
     network = tiny(hidden=(9, 7, 8), skip=((0, 2), (1, 3), (4, 1)), loss=(2, 5))

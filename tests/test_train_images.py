@@ -15,7 +15,7 @@ from ffrec.train import Epoch, Interrupted
 QUICK = {"hidden": [60, 60], "epochs": 12, "batch": 50, "rate": 3e-3, "softmax_rate": 3e-3}
 KINDS = {
     "supervised": ("supervised-digits", QUICK),
-    "unsupervised": ("unsupervised-mnist", QUICK | {"rate": 1e-3}),
+    "unsupervised": ("unsupervised-mnist", QUICK | {"rate": 1e-3, "hidden": [100, 100], "epochs": 25}),
     "local": (
         "local-mnist",
         QUICK | {"hidden": [9 * 8, 4 * 20], "local": [[4, 2, 8], [2, 1, 20]], "rate": 1e-3},
@@ -48,7 +48,7 @@ def test_it_learns_digits(kind, digits):
     *_, last = trainer.run(None, trainer.held_out(digits.validation))
     assert isinstance(last, Epoch)
     found = last.record["validation"]
-    bar = {"local": 15, "unsupervised": 15}.get(kind, 10)
+    bar = 15 if kind == "local" else 10
     assert found["error_softmax"] < bar
     assert ("error_goodness" in found) == (kind == "supervised")
     assert found.get("error_goodness", 0) < bar
@@ -90,6 +90,92 @@ def test_a_finished_run_is_read_back_as_it_was(kind, digits, tmp_path):
     assert torch.equal(matrix.sum(1), torch.bincount(digits.test.labels))
 
 
+APART = {"awake": 3, "asleep": 2, "wake_rate": 1e-3, "baseline": 0.5, "centring": 0.02, "epochs": 2}
+
+
+@pytest.mark.parametrize("kind", ["supervised", "unsupervised", "local"])
+@pytest.mark.parametrize("stop_after", [2, 4, 5, 7])
+def test_a_run_resumed_by_day_or_night_ends_bitwise_equal(kind, stop_after, digits, tmp_path):
+    few = APART | {"batch": 300, "states": "separate"}  # four batches an epoch: nights go on into the next
+    whole = make(kind, digits, **few)
+    list(whole.run())
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 0, "fp32"))
+    first = make(kind, digits, **few)
+    list(first.run(folder, stop=lambda: first.updates == stop_after))
+    second = make(kind, digits, **few)
+    resume(second, folder, wanted)
+    list(second.run(folder))
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
+
+
+@pytest.mark.parametrize("kind", ["supervised", "unsupervised"])
+def test_by_day_nothing_negative_is_seen_and_by_night_nothing_positive(kind, digits, monkeypatch):
+    trainer = make(kind, digits, **APART | {"batch": 100, "dropout": 0.0})
+    learn, seen = trainer.network.learn, []
+
+    def watch(looked, labels, phase):
+        truth = trainer.labels[index]
+        if labels is None:  # real rows are in the data, hybrids are not
+            real = (looked.image[:, 0] - image_rows[index]).abs().amax(1) < 1e-5
+            seen.append((phase, looked.image.shape[1], real.float().mean().item()))
+        else:
+            seen.append((phase, labels.shape[1], (labels[:, 0] == truth).float().mean().item()))
+        return learn(looked, labels, phase)
+
+    monkeypatch.setattr(trainer.network, "learn", watch)
+    image_rows = trainer.network.look(trainer.images.batch(slice(None))).image[:, 0]
+    for index in trainer.batches()[:10]:
+        before = trainer.network.readout.weight.clone()
+        with torch.no_grad():
+            trainer.update(index)
+        assert torch.equal(trainer.network.readout.weight, before) == (seen[-1][0] == "sleep")
+    assert [phase for phase, *_ in seen] == (["wake"] * 3 + ["sleep"] * 2) * 2
+    for phase, candidates, truth in seen:
+        assert candidates == 1
+        assert truth == 1 if phase == "wake" else truth < 0.15
+
+
+@pytest.mark.parametrize(("wake_rate", "expected"), [(None, 1e-3 / 4), (3e-4, 3e-4)])
+def test_rates_by_day_follow_equation_4_or_what_they_are_told(wake_rate, expected, digits):
+    fields = {"awake": 4, "asleep": 1, "rate": 1e-3, "wake_rate": wake_rate, "softmax_rate": 2e-3}
+    trainer = make("supervised", digits, optimiser="SGD", schedule="constant", **fields)
+    for index in trainer.batches()[:5]:
+        layer = trainer.network.layer(2)
+        before, readout = layer.weights["1"].clone(), trainer.network.readout.weight.clone()
+        with torch.no_grad():
+            trainer.update(index)
+        asleep = trainer.network.readout.weight.grad is None
+        rate = 1e-3 if asleep else expected
+        torch.testing.assert_close(layer.weights["1"], before - rate * layer.weights["1"].grad)
+        if not asleep:
+            step = 2e-3 * trainer.network.readout.weight.grad
+            torch.testing.assert_close(trainer.network.readout.weight, readout - step)
+    assert asleep
+
+
+def test_repeats_are_updates_one_after_another(digits):
+    once, thrice = make("supervised", digits, negatives="uniform"), make("supervised", digits, repeats=3)
+    index = torch.arange(50)
+    with torch.no_grad():
+        once.update(index)
+        thrice.update(index)
+    state = [t.optimiser.state[t.network.layer(1).bias]["step"].item() for t in (once, thrice)]
+    assert state == [1, 3]
+
+
+@pytest.mark.parametrize(("cured", "low", "high"), [(True, 0, 15), (False, 25, 90)])
+def test_nights_far_from_days_need_a_cure(cured, low, high, digits):
+    """A whole epoch awake, then one asleep: the paper's rule forgets by night what a covariance rule with a
+    baseline keeps."""
+    far = {"awake": 24, "asleep": 24, "epochs": 20, "schedule": "constant", "negatives": "uniform"}
+    judge = {"objective": "max", "threshold": 1.0, "sharpness": 10.0, "reads": [1, 2]}
+    rule = {"centring": 0.02, "baseline": 0.5} if cured else {"label_size": 0.11}
+    trainer = make("supervised", digits, **QUICK | far | judge | rule | {"rate": 1e-3, "wake_rate": 1e-3})
+    assert trainer.steps == 24
+    *_, last = trainer.run(None, trainer.held_out(digits.validation))
+    assert low < last.record["validation"]["error_goodness"] < high
+
+
 def test_labels_do_not_touch_the_hidden_layers_of_an_unsupervised_network(digits):
     one, two = make("unsupervised", digits, epochs=1), make("unsupervised", digits, epochs=1)
     two.labels = (two.labels + 1) % 10
@@ -103,7 +189,7 @@ def test_labels_do_not_touch_the_hidden_layers_of_an_unsupervised_network(digits
 def test_twins_share_their_shift_and_own_their_mask(digits):
     trainer = make("unsupervised", digits, jitter=0, dropout=0.0)
     index = torch.arange(30)
-    rows = trainer.rows(index, twins=True)
+    rows = trainer.rows(index)
     assert torch.equal(rows[:, 0], trainer.images.batch(index))
     changed = (rows[:, 0] != rows[:, 1]).any(1)
     assert changed.float().mean() > 0.9
@@ -143,6 +229,8 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("local-mnist", {"label": "append", "negatives": "hard"}, "no place for a label"),
         ("supervised-mnist", {"goodness": "sum"}, "goodness.*'squares' or 'activities'"),
         ("backprop-mnist", {"hidden_dropout": 1.0}, "hidden_dropout.*less than 1"),
+        ("supervised-mnist", {"awake": "epoch"}, "wake_rate: expected one"),
+        ("aesop-sleep", {"awake": 3}, "need regime together, found sleep"),
         ("backprop-mnist", {"sharpness": 1.0}, "unknown key 'sharpness'"),
     ],
 )

@@ -54,7 +54,9 @@ class Character(nn.Module):
         self.layers = nn.ModuleList()
         for level, (fan_in, units) in enumerate(pairwise((self.passage * symbols, *config.hidden))):
             wiring = {str(level): Full(fan_in, units)}
-            self.layers.append(Layer(wiring, self.goodness, judges[level], config.peer, generator))
+            self.layers.append(
+                Layer(wiring, self.goodness, judges[level], config.peer, generator, config.centring)
+            )
         self.reads = [level - 1 for level in config.reads] or list(range(len(config.hidden)))
         self.readout = Readout(sum(config.hidden[i] for i in self.reads), symbols)
         self.stack = Stack()

@@ -15,7 +15,8 @@ from torch.nn.functional import one_hot
 from ffrec.activation import ACTIVATIONS
 from ffrec.config import ConfigError, FeedForwardConfig
 from ffrec.goodness import GOODNESS, Blocks, Logistic
-from ffrec.layer import Layer, Readout, Stack, normalise
+from ffrec.layer import SIDES, Layer, Readout, Stack, normalise
+from ffrec.phases import Phase
 from ffrec.wiring import Full, Local, Masked, Wiring, square_fields
 
 BlackBox = Callable[[Tensor], Tensor]
@@ -79,7 +80,9 @@ class FeedForward(nn.Module):
             sources = {str(level - 1): wires}
             if level == 1 and self.labelled:
                 sources["label"] = Full(classes, wires.units)
-            self.layers.append(Layer(sources, goodness, judge, config.peer, generator))
+            self.layers.append(Layer(sources, goodness, judge, config.peer, generator, config.centring))
+        if self.labelled:
+            self.layer(1).weights["label"].mul_(config.label_size)
         self.readout = Readout(sum(config.hidden[level - 1] for level in config.read), classes)
         self.stack = Stack()
         self.register_buffer("correct", torch.tensor([[1.0], [-1.0]]), persistent=False)
@@ -149,26 +152,28 @@ class FeedForward(nn.Module):
         """One pass with candidate labels `(batch, candidates)`."""
         yield self.climb(seen.drive + self.code_rows()[labels])
 
-    def learn(self, seen: Seen, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Fill every hidden layer's gradients from a positive and a negative candidate per image.
+    def learn(self, seen: Seen, labels: Tensor | None = None, phase: Phase = "both") -> tuple[Tensor, Tensor]:
+        """Fill every hidden layer's gradients from a positive and a negative candidate per image; awake, from
+        a positive one alone, and asleep from a negative one.
 
         The loss is −mean log p(correct) over images, candidates and blocks, in each layer for itself. Labels
-        are `(batch, 2)`, true ones first; without labels the candidates are those that were looked at.
-        Returns, per layer, that loss and the share of images whose positive candidate is judged higher.
+        are `(batch, candidates)`, true ones first; without labels the candidates are those that were looked
+        at. Returns, per layer, that loss and the share judged rightly: `Layer.measure`.
         """
+        correct = SIDES[phase](self.correct)
         passed = seen.bottom_up if labels is None else next(self.iterate(seen, labels))
         measured = []
         for level in self.levels:
             layer, h = self.layer(level), passed.activities[level]
             layer.clear()
-            goodness = layer.goodness.value(h)  # (batch, 2, blocks)
+            goodness = layer.goodness.value(h)  # (batch, candidates, blocks)
             out = self.stack.slot(f"delta {level}", 0, 1, h)
-            delta = layer.delta(h, goodness, self.correct, out, passed.slopes[level])
+            delta = layer.delta(h, goodness, correct, out, passed.slopes[level])
             scale = 1 / goodness.numel()
             if level > 1:
                 sent = passed.sources[level - 1]
                 layer.accumulate(str(level - 1), sent.flatten(0, 1), delta.flatten(0, 1), scale)
-            elif seen.image.shape[1] == 1:  # shared by both candidates
+            elif seen.image.shape[1] == 1:  # shared by all candidates
                 layer.accumulate("0", seen.image.squeeze(1), delta.sum(1), scale)
             else:
                 layer.accumulate("0", seen.image.flatten(0, 1), delta.flatten(0, 1), scale)
@@ -176,11 +181,9 @@ class FeedForward(nn.Module):
                 code = one_hot(labels.flatten(), self.classes).to(delta.dtype) * self.classes**0.5
                 layer.accumulate("label", code, delta.flatten(0, 1), scale)
             layer.accumulate_bias(delta.flatten(0, 1), scale)
-            judged = goodness.mean(2)
-            loss = -layer.logistic.log_p_correct(goodness, self.correct).mean()
-            measured.append(torch.stack([loss, (judged[:, 0] > judged[:, 1]).mean(dtype=loss.dtype)]))
-        loss, ranked = torch.stack(measured, dim=1)
-        return loss, ranked
+            measured.append(layer.measure(goodness, correct))
+        loss, right = torch.stack(measured, dim=1)
+        return loss, right
 
 
 def wiring(config: FeedForwardConfig, pixels: int) -> list[Wiring]:

@@ -15,7 +15,8 @@ from torch.nn.functional import one_hot
 
 from ffrec.config import RecurrentConfig
 from ffrec.goodness import Logistic, Squares
-from ffrec.layer import Layer, Readout, Stack, normalise
+from ffrec.layer import SIDES, Layer, Readout, Stack, normalise
+from ffrec.phases import Phase
 from ffrec.wiring import Full
 
 
@@ -63,7 +64,9 @@ class Recurrent(nn.Module):
                 str(s): Full(units[s], units[level]) for s, target in config.connections if target == level
             }
             logistic = Logistic(theta, sharpness)
-            self.layers.append(Layer(wiring, self.goodness, logistic, config.peer, generator))
+            self.layers.append(
+                Layer(wiring, self.goodness, logistic, config.peer, generator, config.centring)
+            )
         self.readout = Readout(sum(config.hidden), classes)
         self.stack = Stack()
         self.register_buffer("correct", torch.tensor([1.0, -1.0]), persistent=False)
@@ -146,13 +149,15 @@ class Recurrent(nn.Module):
             return [list(self.levels)]
         return [[level for level in self.levels if level % 2 == parity] for parity in (0, 1)]
 
-    def learn(self, seen: Seen, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Fill every hidden layer's gradients from one positive and one negative label per image.
+    def learn(self, seen: Seen, labels: Tensor, phase: Phase = "both") -> tuple[Tensor, Tensor]:
+        """Fill every hidden layer's gradients from one positive and one negative label per image; awake, from
+        the positive one alone, and asleep from the negative one.
 
-        The loss is −mean log p(correct) over images, both labels and the iterations of `config.loss`, in each
-        layer for itself. Labels are `(batch, 2)`, true ones first. Returns, per layer, that loss and the
-        share of images whose true label has the higher goodness, both averaged over the iterations.
+        The loss is −mean log p(correct) over images, labels and the iterations of `config.loss`, in each
+        layer for itself. Labels are `(batch, 2)`, true ones first, or `(batch, 1)`. Returns, per layer, that
+        loss and the share judged rightly (`Layer.measure`), both averaged over the iterations.
         """
+        correct = SIDES[phase](self.correct)
         first, last = self.config.loss
         depth = min(self.config.chunk or last, last - first + 1)
         measured = seen.image.new_zeros(2, len(self.levels))
@@ -162,26 +167,25 @@ class Recurrent(nn.Module):
             if iteration.number < first:
                 continue
             index = (iteration.number - first) % depth
-            measured += self.judge(iteration, index, depth)
+            measured += self.judge(iteration, index, depth, correct)
             if index + 1 == depth or iteration.number == last:
                 frames = seen.image
                 if frames.shape[1] > 1:
                     frames = frames[:, iteration.number - index - 1 : iteration.number]
                 self.accumulate(index + 1, frames, labels, 1 / (labels.numel() * (last - first + 1)))
-        loss, ranked = measured / (last - first + 1)
-        return loss, ranked
+        loss, right = measured / (last - first + 1)
+        return loss, right
 
-    def judge(self, iteration: Iteration, index: int, depth: int) -> Tensor:
-        """Stack one iteration's deltas and sources at `index`; return loss and ranking `(2, layers)`."""
+    def judge(self, iteration: Iteration, index: int, depth: int, correct: Tensor) -> Tensor:
+        """Stack one iteration's deltas and sources at `index`; return loss and share right `(2, layers)`."""
         columns = []
         for level in self.levels:
-            layer, h = self.layer(level), iteration.activities[level].expand(-1, 2, -1)
+            layer, h = self.layer(level), iteration.activities[level].expand(-1, len(correct), -1)
             goodness = self.goodness.value(h)
-            layer.delta(h, goodness, self.correct, self.stack.slot(f"delta {level}", index, depth, h))
-            loss = -layer.logistic.log_p_correct(goodness, self.correct).mean()
-            columns.append(torch.stack([loss, (goodness[:, 0] > goodness[:, 1]).mean(dtype=loss.dtype)]))
+            layer.delta(h, goodness, correct, self.stack.slot(f"delta {level}", index, depth, h))
+            columns.append(layer.measure(goodness, correct))
         for level, x in iteration.sources.items():
-            x = x.expand(-1, 2, -1)
+            x = x.expand(-1, len(correct), -1)
             self.stack.slot(f"source {level}", index, depth, x).copy_(x)
         return torch.stack(columns, dim=1)
 
