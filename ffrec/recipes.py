@@ -218,6 +218,50 @@ def rival(name: str, network: BackpropConfig) -> ImageRecipe:
     )
 
 
+def sleep_mnist() -> ImageRecipe:
+    """Days and nights of one batch each, by the rule of the paper that found how long ones are forgotten."""
+    return ImageRecipe(
+        name="sleep-mnist",
+        paper="11 % (Lică and Dinucu-Jianu 2023, table 1)",
+        data="mnist",
+        network=FeedForwardConfig(
+            hidden=(500, 500, 500), threshold=1.5, sharpness=1.0, label_size=0.11, reads=(1, 2, 3)
+        ),
+        training=TrainingConfig(
+            epochs=50,
+            batch=512,
+            negatives="uniform",
+            optimiser="Adam",
+            schedule="constant",
+            awake=1,
+            asleep=1,
+            validate_every=10,
+        ),
+    )
+
+
+def sleep_mnist_cure() -> ImageRecipe:
+    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: each layer learns from
+    covariances, remembers what the last phase of the other kind taught on average, and sees a strong label."""
+    return ImageRecipe(
+        name="sleep-mnist-cure",
+        paper="91 % (Lică and Dinucu-Jianu 2023, table 1)",
+        data="mnist",
+        network=FeedForwardConfig(hidden=(500, 500, 500), sharpness=20.0, centring=0.02, reads=(1, 2, 3)),
+        training=TrainingConfig(
+            epochs=50,
+            batch=512,
+            negatives="uniform",
+            rate=1.5e-4,
+            awake=128,
+            asleep=128,
+            wake_rate=1.5e-4,
+            baseline=0.5,
+            validate_every=5,
+        ),
+    )
+
+
 FIGURE_5 = "a curve without numbers (Hinton 2022, figure 5, 2000 units a layer)"
 
 
@@ -321,6 +365,8 @@ MAKERS: tuple[Callable[[], Recipe], ...] = (
     supervised_digits,
     unsupervised_mnist,
     local_mnist,
+    sleep_mnist,
+    sleep_mnist_cure,
     partial(threshold, 0.0, "6.82 %"),
     partial(threshold, 2.0, "6.42 %"),
     partial(threshold, 3.0, "6.42 %"),

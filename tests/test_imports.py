@@ -23,6 +23,7 @@ CHAIN = [
 ]
 APART = {  # rooms beside the chain, and all that they may import of ffrec
     "phases": set(),
+    "opposite": {"phases"},
     "sampling": set(),
     "memory": set(),
     "ngram": set(),
