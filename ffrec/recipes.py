@@ -241,8 +241,8 @@ def sleep_mnist() -> ImageRecipe:
 
 
 def sleep_mnist_cure() -> ImageRecipe:
-    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: each layer learns from
-    covariances, remembers what the last phase of the other kind taught on average, and sees a strong label."""
+    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: layers learn from
+    covariances, remember what the last phase of the other kind taught on average, and see a strong label."""
     return ImageRecipe(
         name="sleep-mnist-cure",
         paper="91 % (Lică and Dinucu-Jianu 2023, table 1)",
