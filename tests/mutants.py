@@ -20,7 +20,7 @@ EVALUATE, CHECKPOINT = "ffrec/evaluate.py", "ffrec/checkpoint.py"
 CHARACTER, MEMORY, SAMPLING = "ffrec/networks/character.py", "ffrec/memory.py", "ffrec/sampling.py"
 NGRAM, EVALUATE_TEXT, TRAIN_TEXT = "ffrec/ngram.py", "ffrec/evaluate_text.py", "ffrec/train_text.py"
 TEXT, WIRING, FEEDFORWARD = "corpora/text.py", "ffrec/wiring.py", "ffrec/networks/feedforward.py"
-BASELINES, PICTURES = "ffrec/baselines.py", "ffrec/pictures.py"
+BASELINES, PICTURES, TRAIN_IMAGES = "ffrec/baselines.py", "ffrec/pictures.py", "ffrec/train_images.py"
 IDX, IMAGES, NEGATIVES, REPORT = "corpora/idx.py", "ffrec/images.py", "ffrec/negatives.py", "ffrec/report.py"
 
 MUTANTS = [
@@ -34,6 +34,39 @@ MUTANTS = [
     (GOODNESS, "length.square() / h.shape[-1]", "length.square()", "goodness layer"),
     (LAYER, "delta *= slope", "pass", "feedforward"),
     (LAYER, "else goodness.mean(-1)", "else goodness[..., 0]", "feedforward"),
+    (LAYER, "delta = x - sent, delta - delta.mean(0)", "delta = x - sent, delta", "feedforward"),
+    (LAYER, "x, delta = x - sent, delta", "x, delta = x, delta", "feedforward"),
+    (LAYER, "if not self.centring:", "if True:", "feedforward"),
+    (
+        LAYER,
+        '"sleep": lambda candidates: candidates[1:]',
+        '"sleep": lambda candidates: candidates[:1]',
+        "recurrent",
+    ),
+    (LAYER, "correct.flatten() * (judged", "(judged", "feedforward"),
+    ("ffrec/opposite.py", "total / self.batches", "total", "opposite"),
+    ("ffrec/opposite.py", "self.means.get(OTHER[phase], {})", "self.means.get(phase, {})", "opposite"),
+    (
+        "ffrec/opposite.py",
+        "self.sums[name] += parameter.grad",
+        "self.sums[name] = parameter.grad.clone()",
+        "opposite",
+    ),
+    (TRAIN, "rate * awake if group", "rate if group", "train_images"),
+    (
+        TRAIN,
+        '"opposite": self.opposite.state_dict() if self.opposite else None',
+        '"opposite": {"now": None, "batches": 0, "sums": {}, "means": {}}',
+        "train_images",
+    ),
+    (TRAIN, "self.by_night.load_state_dict(state", "(state", "train_images"),
+    (
+        TRAIN_IMAGES,
+        "islice(self.make_schedule(), self.updates, None)",
+        "self.make_schedule()",
+        "train_images",
+    ),
+    (TRAIN_IMAGES, 'if phase != "sleep":', "if True:", "train_images"),
     (WIRING, "self.fan_in**0.5", "self.fan_in", "wiring"),
     (WIRING, "(x.T @ delta) * self.mask", "x.T @ delta", "wiring"),
     (WIRING, "generator) * self.mask", "generator)", "wiring"),
