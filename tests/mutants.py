@@ -180,7 +180,7 @@ MUTANTS = [
     (EVALUATE_TEXT, "(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
     (TRAIN_TEXT, "network.readout.zero_grad()", "pass", "train_text"),
     (TRAIN_TEXT, ' | {"dreams": self.dreams}', ' | {"dreams": self.strings}', "train_text"),
-    (TRAIN_TEXT, "(training.night), self.updates, None)", "(training.night), 0, None)", "train_text"),
+    (TRAIN_TEXT, "islice(self.make_schedule(), self.updates, None)", "self.make_schedule()", "train_text"),
     (
         TRAIN_TEXT,
         "self.teach_layers(seen, 1.0, measured)",
