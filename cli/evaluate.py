@@ -32,11 +32,13 @@ def evaluate(
     if candidates and candidates > classes:
         raise typer.BadParameter(f"--candidates: expected 1 to {classes} labels, found {candidates}")
     network = trained_network(folder, recipe, corpus.test.images, classes, where)
+    if candidates and not network.judging:
+        raise typer.BadParameter(f"--candidates: {run} judges no labels by their goodness: leave it out")
     result = describe(folder, where)
     for name, part in (("validation", corpus.validation), ("test", corpus.test)):
         images = ffrec.Images(part.images, where, recipe.training.permute)
         result[name] = ffrec.evaluate_images(network, images, part.labels, candidates)
-        if candidates and network.judging:
+        if candidates:
             result[name]["all_labels"] = ffrec.evaluate_images(network, images, part.labels)
     options.print_result(result, json)
     if not json:

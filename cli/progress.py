@@ -62,7 +62,8 @@ class TrainingBar:
             record = event.record
             layers = " ".join(f"{100 * share:.1f}" for share in record[self.judged])
             speed = f"{record[f'{self.counted}_per_second']:.0f} {self.counted}/s"
-            self.bar.update(self.task, speed=speed, judged=f"{self.judged.replace('_', ' ')} {layers} %")
+            judged = f"{self.judged.replace('_', ' ')} {layers} %" if layers else ""
+            self.bar.update(self.task, speed=speed, judged=judged)
             held_out = record.get("validation", {})
             if "error_softmax" in held_out:
                 error = held_out.get("error_goodness", held_out["error_softmax"])

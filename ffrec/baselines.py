@@ -138,7 +138,7 @@ class Perceptron(nn.Module):
         self.config, self.classes = config, classes
         units = [pixels, *config.hidden]
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(units))
-        self.readout = nn.Linear(units[-1], classes)
+        self.readout = nn.Linear(sum(units[level] for level in config.read), classes)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.zero_()
@@ -148,14 +148,16 @@ class Perceptron(nn.Module):
         self.layers.requires_grad_(config.learns == "all")
 
     def look(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Activities of the last hidden layer `(batch, units)`; a generator silences some of each layer's."""
+        """What the softmax sees, `(batch, Σ units)`; a generator silences some of each layer's activities."""
         h = normalise(rows)
+        seen = [h]
         for layer in self.layers:
             h = layer(h).relu()
             if generator is not None and self.config.hidden_dropout:
                 share = self.config.hidden_dropout
                 h = silence(h, share, generator) / (1 - share)
-        return h
+            seen.append(normalise(h) if self.config.learns == "softmax" else h)
+        return torch.cat([seen[level] for level in self.config.read], dim=1)
 
     def classify(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """What the softmax sees, and its logits `(batch, classes)`."""

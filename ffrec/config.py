@@ -17,6 +17,7 @@ from pydantic import (
     Tag,
     TypeAdapter,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.dataclasses import dataclass
@@ -169,6 +170,12 @@ class FeedForwardConfig(JudgeConfig):
     iterations: ClassVar[int] = 1
     window: ClassVar[Span] = (1, 1)
 
+    @field_validator("label", mode="before")
+    @classmethod
+    def nowhere(cls, label: Any) -> Any:
+        """None, which `--set label=none` means, as the choice of that name."""
+        return "none" if label is None else label
+
     @property
     def read(self) -> tuple[int, ...]:
         """The levels that `reads` stands for."""
@@ -178,6 +185,10 @@ class FeedForwardConfig(JudgeConfig):
     def consistent(self) -> Self:
         if max(self.read) > len(self.hidden):
             raise ValueError(f"reads names level {max(self.read)} but there are {len(self.hidden)}")
+        if len(set(self.reads)) < len(self.reads):
+            raise ValueError(f"reads names a level twice: {self.reads}")
+        if self.masked and not self.local:
+            raise ValueError("masked is a way to compute local receptive fields: give local as well")
         if any(units % self.blocks for units in self.hidden):
             raise ValueError(f"blocks: {self.blocks} must divide every layer of {self.hidden}")
         if self.local and len(self.local) != len(self.hidden):
@@ -194,11 +205,24 @@ class BackpropConfig:
     hidden: tuple[PositiveInt, ...] = (2000, 2000, 2000, 2000)
     """Units of each hidden layer, from the image up; none makes a linear softmax."""
     learns: Literal["all", "softmax"] = "all"
-    """Which weights learn; `softmax` leaves the hidden ones random."""
+    """Which weights learn; `softmax` leaves the hidden ones random and sees them normalised."""
+    reads: tuple[PositiveInt, ...] = ()
+    """Hidden levels that the softmax sees; the last if none is named."""
     label_smoothing: Share = 0.0
     """Share of the target that all classes have alike."""
     hidden_dropout: Share = 0.0
     """Share of every hidden layer that is silenced, afresh in every batch."""
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The levels that `reads` stands for; 0 is the image."""
+        return self.reads or (len(self.hidden),)
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        if max(self.read) > len(self.hidden):
+            raise ValueError(f"reads names level {max(self.read)} but there are {len(self.hidden)}")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -287,11 +311,11 @@ class TrainingConfig(PhasedConfig):
     """Weight updates from every batch, one after another."""
     validate_every: PositiveInt = 1
     """Epochs from one look at the validation set to the next; the last epoch always has one."""
-    jitter: NonNegativeInt = 0
+    jitter: Annotated[int, Field(ge=0, le=28)] = 0
     """Largest random shift in pixels, in both directions, of every training image."""
     dropout: Share = 0.0
     """Share of every training image's pixels that is silenced, afresh in every batch."""
-    permute: int | None = None
+    permute: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
 
 
@@ -376,7 +400,12 @@ class ImageRecipe(Settings):
         if not isinstance(self.network, BackpropConfig) and unsupervised != (
             self.training.negatives == "hybrid"
         ):
-            raise ValueError("negatives: hybrid images go with label none, and wrong labels with a label")
+            raise ValueError(
+                "negatives: hybrid images go with a feed-forward network of label none, wrong labels "
+                "with a label"
+            )
+        if self.training.permute is not None and getattr(self.network, "label", "") == "overwrite":
+            raise ValueError("permute: the label would cover other pixels than the border: use label append")
         return self
 
 
@@ -410,4 +439,5 @@ def validated(kind: type[R], values: Mapping[str, Any]) -> R:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"] if not str(part).endswith("Config"))
         found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
-        raise ConfigError(f"{where}: {fault['msg']}{found}") from None
+        said = fault["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}: {said}{found}".removeprefix(": ")) from None

@@ -54,12 +54,10 @@ def hybrid(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask.bool(), one, other)
 
 
-def hybrid_images(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Every image `(batch, height, width)` mixed with another one of its batch, under a mask of its own."""
+def hybrid_images(images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+    """Images mixed with others, both `(batch, height, width)`, each under a mask of its own."""
     batch, height, width = images.shape
-    step = torch.randint(1, max(batch, 2), (1,), generator=generator, device=images.device)
-    other = images[(torch.arange(batch, device=images.device) + step) % batch]
-    return hybrid(images, other, masks(batch, height, width, generator))
+    return hybrid(images, others, masks(batch, height, width, generator))
 
 
 NEGATIVES: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {

@@ -1,5 +1,7 @@
 """Learning one example in one step: Hinton 2022 §6, equations 3 and 4."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -17,11 +19,16 @@ def one_shot(network: FeedForward, image: Tensor, goodness: float, label: int | 
 
     All activities of a layer grow by the same ratio, so what it sends, normalised, stays as it was, and all
     layers can take their step at once. `image` is `(pixels,)`; `goodness` has the sign of the network's.
-    Raises ValueError for layers that are not fully connected rectifiers judged by their squares, without a
-    label where the network needs one, and if a layer is silent or S* has the wrong sign.
+    Behind a black box that is stochastic, a layer is sent something else the next time.
+
+    Raises ValueError, with nothing changed, for layers that are not fully connected rectifiers judged by
+    their squares, without a label where the network needs one, if a layer is silent or sent nothing, and if
+    S* has the wrong sign.
     """
-    if (label is None) == network.labelled:
-        raise ValueError(f"label: expected {'one' if network.labelled else 'none'}, found {label}")
+    if (label is None) == network.labelled or label not in (None, *range(network.classes)):
+        wanted = f"0 to {network.classes - 1}" if network.labelled else "none"
+        raise ValueError(f"label: expected {wanted}, found {label}")
+    steps: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
         seen = network.look(image.unsqueeze(0))
         passed, code = seen.bottom_up, None
@@ -31,24 +38,28 @@ def one_shot(network: FeedForward, image: Tensor, goodness: float, label: int | 
             code = torch.nn.functional.one_hot(told, network.classes).to(image.dtype) * network.classes**0.5
         for level in network.levels:
             layer, h = network.layer(level), passed.activities[level].squeeze(1)
-            judged = layer.goodness
-            if not (
-                isinstance(judged, Blocks)
-                and isinstance(judged.whole, Squares)
-                and network.config.activation == "relu"
-                and all(isinstance(wires, Full) for wires in layer.wiring.values())
-            ):
+            if not learns_in_one_step(network, level):
                 raise ValueError("one_shot needs fully connected rectifiers judged by their squares")
-            ratio = goodness / layer.judge(h).item() if h.any() else -1.0
-            if ratio < 0:
-                raise ValueError(
-                    f"goodness: expected the sign of the network's and a layer that is not silent, found "
-                    f"{goodness} for {layer.judge(h).item():.3g} in hidden layer {level}"
-                )
             x = passed.sources[level - 1] if level > 1 else seen.image
             sent = {str(level - 1): x.squeeze(1)}
             if level == 1 and code is not None:
                 sent["label"] = code
-            length = sum(part.square().sum() for part in sent.values())
-            for source, part in sent.items():
-                layer.weights[source] += part.T @ h * ((ratio**0.5 - 1) / length)
+            length = sum(part.square().sum().item() for part in sent.values())
+            ratio = goodness / layer.judge(h).item() if h.any() else -1.0
+            if not (math.isfinite(ratio) and ratio >= 0 and length > 0):
+                raise ValueError(
+                    f"goodness: expected a finite one of the network's sign and that hidden layer {level} "
+                    f"is sent something and not silent, found {goodness} for {layer.judge(h).item():.3g}"
+                )
+            growth = (ratio**0.5 - 1) / length
+            steps += [(layer.weights[source], part.T @ h * growth) for source, part in sent.items()]
+        for weights, step in steps:
+            weights += step
+
+
+def learns_in_one_step(network: FeedForward, level: int) -> bool:
+    """Whether a hidden layer is one of fully connected rectifiers judged by their squares."""
+    layer = network.layer(level)
+    judged = isinstance(layer.goodness, Blocks) and isinstance(layer.goodness.whole, Squares)
+    connected = all(isinstance(wires, Full) for wires in layer.wiring.values())
+    return judged and connected and network.config.activation == "relu"

@@ -17,11 +17,17 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 
 
+UNFIT = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
+
+
 def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserConfig) -> torch.optim.Optimizer:
     """The recipe's torch.optim optimiser, with weight decay on weights only; raises ConfigError."""
     kind = getattr(torch.optim, training.optimiser, None)
-    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
-        raise ConfigError(f"optimiser: expected a class of torch.optim, found {training.optimiser!r}")
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in UNFIT:
+        raise ConfigError(
+            f"optimiser: expected a class of torch.optim that steps by dense gradients, "
+            f"found {training.optimiser!r}"
+        )
     groups = []
     decay_of_softmax = training.softmax_weight_decay
     if decay_of_softmax is None:

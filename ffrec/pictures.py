@@ -112,8 +112,9 @@ def learning_curve(run: RunFolder) -> Figure:
     metrics = run.metrics()
     if not metrics:
         raise NothingToDraw(f"{run.path} has no finished epoch to draw: train it further with --resume")
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    errors, pairs = figure.subplots(1, 2)
+    layers = len(metrics[0]["pairwise_accuracy"])
+    figure = Figure(figsize=(11 if layers else 5.5, 4.4), layout="constrained")
+    errors, *others = figure.subplots(1, 2 if layers else 1, squeeze=False).flat
     validated = [record for record in metrics if "validation" in record]
     for key, label, colour, style in (
         ("error_goodness", "by goodness", GOOD, "o-"),
@@ -125,18 +126,18 @@ def learning_curve(run: RunFolder) -> Figure:
             errors.semilogy(epochs, [r["validation"][key] for r in shown], style, color=colour, label=label)
     errors.set(xlabel="epoch", ylabel="validation error, %", title="Labels judged on validation images")
     plain_ticks(errors)
-    layers = len(metrics[0]["pairwise_accuracy"])
     for layer, colour in enumerate(colormaps["viridis"](np.linspace(0, 0.8, layers))):
         shares = [100 * record["pairwise_accuracy"][layer] for record in metrics]
-        pairs.plot(
+        others[0].plot(
             [record["epoch"] for record in metrics],
             shares,
             ".-",
             color=colour,
             label=f"hidden layer {layer + 1}",
         )
-    pairs.set(xlabel="epoch", ylabel="positive above its negative, %", title="Training pairs told apart")
-    for axes in (errors, pairs):
+    for pairs in others:
+        pairs.set(xlabel="epoch", ylabel="judged rightly, %", title="Positive and negative data told apart")
+    for axes in (errors, *others):
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.grid(alpha=0.3, which="both")
         if axes.lines:

@@ -73,7 +73,9 @@ class ImageTrainer(Trainer):
         if training.negatives == "hybrid":
             candidates = [rows] if phase != "sleep" else []
             if phase != "wake":
-                candidates.append(self.images.rows(hybrid_images(images, self.generator)))
+                other = torch.randint(self.cases, index.shape, generator=self.generator, device=self.device)
+                others = self.images.shifted(other, training.jitter, self.generator)
+                candidates.append(self.images.rows(hybrid_images(images, others, self.generator)))
             rows = torch.stack(candidates, dim=1)
         return silence(rows, training.dropout, self.generator) if training.dropout else rows
 

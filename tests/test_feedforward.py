@@ -1,5 +1,7 @@
 """Feed-forward networks: the local rule against autograd, labels, receptive fields, black boxes, one step."""
 
+import math
+
 import pytest
 import torch
 
@@ -151,18 +153,58 @@ def test_local_fields_learn_like_masked_dense_ones(make, twins, blocks):
     torch.testing.assert_close(batched.layer(2).bias.grad, masked.layer(2).bias.grad)
 
 
-def test_one_pass_by_hand(make, rows):
-    network = make(label="overwrite")
+SIZES = {
+    "squares": lambda h: h.square().mean(1, keepdim=True).sqrt(),
+    "activities": lambda h: h.mean(1, keepdim=True),
+}
+
+
+@pytest.mark.parametrize("goodness", GOODNESS)
+def test_one_pass_by_hand(make, rows, goodness):
+    network, size = make(label="overwrite", goodness=goodness), SIZES[goodness]
     w = dict(network.layers.named_parameters())
     label = torch.tensor([[2], [0], [1], [1], [3]])
     code = torch.nn.functional.one_hot(label.squeeze(1), 4).double() * 2  # unit mean square
     torch.testing.assert_close(code.square().mean(1), torch.ones(5, dtype=torch.float64))
-    first = normalise(rows[:, 4:]) @ w["0.weights.0"] + code @ w["0.weights.label"] + w["0.bias"]
-    h1 = first.clamp_min(0)
-    h2 = (h1 / h1.square().mean(1, keepdim=True).sqrt() @ w["1.weights.1"] + w["1.bias"]).clamp_min(0)
-    passed = next(network.iterate(network.look(rows), label))
+    image = rows[:, 4:] / SIZES["squares"](rows[:, 4:])
+    h1 = (image @ w["0.weights.0"] + code @ w["0.weights.label"] + w["0.bias"]).clamp_min(0)
+    h2 = (h1 / size(h1) @ w["1.weights.1"] + w["1.bias"]).clamp_min(0)
+    seen = network.look(rows)
+    passed = next(network.iterate(seen, label))
     torch.testing.assert_close(passed.activities[1].squeeze(1), h1)
     torch.testing.assert_close(passed.activities[2].squeeze(1), h2)
+    neutral = [seen.activities[level].squeeze(1) for level in (2, 3)]
+    features, _ = network.classify(seen)  # note 21: unsquared activities are normalised by their mean
+    torch.testing.assert_close(features, torch.cat([h / size(h) for h in neutral], dim=1))
+
+
+@pytest.mark.parametrize(("x", "expected"), [(0.0, 0.0), (1.0, math.log(2)), (-3.0, math.log(10))])
+def test_student_t_by_hand(x, expected):
+    h, _ = ACTIVATIONS["student-t"](torch.tensor([x], dtype=torch.float64))
+    assert h.item() == pytest.approx(expected)
+
+
+def test_the_softmax_reads_activities_and_not_what_a_box_makes_of_them(make, rows):
+    network = make(boxes={2: lambda x: x.flip(-1) > 1})
+    seen = network.look(rows)
+    expected = [normalise(seen.activities[level].squeeze(1)) for level in (2, 3)]
+    torch.testing.assert_close(network.classify(seen)[0], torch.cat(expected, dim=1))
+    boxed = (normalise(seen.activities[2]).flip(-1) > 1).double()
+    torch.testing.assert_close(seen.bottom_up.sources[2], normalise(boxed))
+
+
+@pytest.mark.parametrize("goodness", GOODNESS)
+def test_a_box_that_changes_nothing_changes_nothing(make, rows, goodness):
+    network = make(goodness=goodness)
+    before = network.look(rows).activities[3].clone()
+    network.boxes[1] = lambda x: x.numpy().tolist()
+    torch.testing.assert_close(network.look(rows).activities[3], before)
+
+
+@pytest.mark.parametrize("level", [0, 3, 4])
+def test_a_box_behind_a_layer_that_sends_to_none_is_refused(make, level):
+    with pytest.raises(ValueError, match=r"boxes: expected hidden levels .* 1 to 2, found \["):
+        make(boxes={level: lambda x: x})
 
 
 def test_the_neutral_label_is_a_tenth_of_every_label(make, rows):
@@ -239,7 +281,11 @@ def test_learning_goes_on_above_and_below_a_black_box(make, twins):
 
 @pytest.mark.parametrize(
     ("box", "found"),
-    [(lambda x: x / 0 * 0, "found others"), (lambda x: x[..., :-1], r"found shape \(5, 1, 5\)")],
+    [
+        (lambda x: x / 0 * 0, "found NaN or infinity"),
+        (lambda x: x[..., :-1], r"found shape \(5, 1, 5\)"),
+        (lambda x: None, "found NoneType"),
+    ],
 )
 def test_a_black_box_that_breaks_is_named(make, rows, box, found):
     network = make(boxes={2: box})
@@ -273,9 +319,16 @@ def test_one_step_reaches_a_goodness_and_leaves_what_is_sent_alone(
 @pytest.mark.parametrize(
     ("fields", "arguments", "words"),
     [
-        ({}, {"goodness": 1.0}, "label: expected one, found None"),
+        ({}, {"goodness": 1.0}, "label: expected 0 to 3, found None"),
+        ({}, {"goodness": 1.0, "label": 4}, "label: expected 0 to 3, found 4"),
+        ({"label": "none"}, {"goodness": float("nan")}, "expected a finite one"),
+        (
+            {"label": "none", "activation": "student-t"},
+            {"goodness": 1.0},
+            "rectifiers judged by their squares",
+        ),
         ({"label": "none"}, {"goodness": 1.0, "label": 1}, "label: expected none, found 1"),
-        ({"label": "none"}, {"goodness": -1.0}, "expected the sign"),
+        ({"label": "none"}, {"goodness": -1.0}, "of the network's sign"),
         ({"label": "none", "goodness": "activities"}, {"goodness": 1.0}, "judged by their squares"),
         (LOCAL, {"goodness": 1.0}, "fully connected"),
     ],
@@ -283,6 +336,19 @@ def test_one_step_reaches_a_goodness_and_leaves_what_is_sent_alone(
 def test_one_step_says_what_it_cannot_do(make, rows, fields, arguments, words):
     with pytest.raises(ValueError, match=words):
         one_shot(make(**fields), rows[0], **arguments)
+
+
+@pytest.mark.parametrize("level", [1, 3])
+def test_one_step_changes_nothing_if_a_layer_is_silent(make, rows, level):
+    network = make(label="none")
+    network.layer(level).bias.fill_(-100.0)
+    before = {name: p.clone() for name, p in network.named_parameters()}
+    with pytest.raises(ValueError, match=f"hidden layer {level} is sent something and not silent"):
+        one_shot(network, rows[0], 1.0)
+    assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
+    network.layer(level).bias.fill_(1.0)
+    with pytest.raises(ValueError, match="hidden layer 1 is sent something"):
+        one_shot(network, torch.zeros(16, dtype=torch.float64), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Negatives: wrong for certain, as likely as they should be, and hybrids of two images."""
 
+from itertools import combinations
+
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -62,13 +64,13 @@ def test_masks_have_large_regions_and_are_half_ones(generator):
     assert not torch.equal(found[0], found[1])
 
 
-def test_every_image_is_mixed_with_another_one_of_its_batch(generator):
+def test_every_image_is_mixed_with_its_other_under_a_mask_of_its_own(generator):
     images = torch.arange(1, 7, dtype=torch.uint8).view(6, 1, 1).expand(6, 20, 20)
-    children = hybrid_images(images, generator)
+    children = hybrid_images(images, images.roll(1, 0), generator)
     assert children.dtype == torch.uint8
-    for own, child in zip(images, children, strict=True):
-        seen = set(child.unique().tolist())
-        assert own[0, 0].item() in seen
-        assert len(seen) == 2
-    again = hybrid_images(images, generator)
-    assert not torch.equal(children, again)
+    regions = []
+    for own, other, child in zip(images, images.roll(1, 0), children, strict=True):
+        assert set(child.unique().tolist()) == {own[0, 0].item(), other[0, 0].item()}
+        regions.append(child == own)
+    assert all(not torch.equal(one, two) for one, two in combinations(regions, 2))
+    assert not torch.equal(children, hybrid_images(images, images.roll(1, 0), generator))

@@ -157,7 +157,8 @@ def test_any_scheduler_of_torch_will_do():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"optimiser": "Adamm"}, "class of torch.optim, found 'Adamm'"),
+        ({"optimiser": "SparseAdam"}, "steps by dense gradients, found .SparseAdam"),
+        ({"optimiser": "Adamm"}, "class of torch.optim that steps by dense gradients, found 'Adamm'"),
         ({"optimiser_options": {"betta": 1}}, "betta"),
         ({"schedule": "halflinear"}, "half-linear"),
         ({"schedule": "StepLR"}, "step_size"),

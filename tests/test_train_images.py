@@ -1,6 +1,7 @@
 """Training on images: what the feed-forward networks and their rivals learn, and from what."""
 
 import pytest
+import safetensors.torch
 import torch
 
 import corpora
@@ -21,7 +22,7 @@ KINDS = {
         QUICK | {"hidden": [9 * 8, 4 * 20], "local": [[4, 2, 8], [2, 1, 20]], "rate": 1e-3},
     ),
     "backprop": ("backprop-mnist", QUICK),
-    "random": ("random-mnist", QUICK | {"hidden": [300]}),
+    "random": ("random-mnist", QUICK | {"hidden": [300], "reads": [1]}),
     "linear": ("linear-mnist", QUICK | {"hidden": []}),
 }
 
@@ -186,13 +187,55 @@ def test_labels_do_not_touch_the_hidden_layers_of_an_unsupervised_network(digits
     assert not torch.equal(one.network.readout.weight, two.network.readout.weight)
 
 
-def test_twins_share_their_shift_and_own_their_mask(digits):
-    trainer = make("unsupervised", digits, jitter=0, dropout=0.0)
-    index = torch.arange(30)
-    rows = trainer.rows(index)
-    assert torch.equal(rows[:, 0], trainer.images.batch(index))
-    changed = (rows[:, 0] != rows[:, 1]).any(1)
-    assert changed.float().mean() > 0.9
+def test_twins_share_their_shift_and_silence_hits_pixels_alone(digits):
+    trainer = make("unsupervised", digits, jitter=2, dropout=0.0)
+    trainer.images.images = torch.zeros(200, 12, 12, dtype=torch.uint8)
+    trainer.images.images[:, 4:8, 4:8] = (
+        9  # all images alike: a hybrid is the image itself where both lie alike
+    )
+    trainer.cases = 200
+    rows = trainer.rows(torch.arange(200)).view(200, 2, 12, 12)
+    image, twin = rows[:, 0], rows[:, 1]
+    assert (image.sum((1, 2)) == 16 * 9).all()
+    places = image.flatten(1).argmax(1).unique()
+    assert len(places) == 25
+    inside = (twin * (image > 0)).sum((1, 2)) / (16 * 9)
+    assert (
+        0.5 < inside.mean() < 0.95
+    )  # more than half stays where the image is, the rest comes from elsewhere
+
+
+def test_jitter_and_dropout_reach_the_network(digits):
+    index = torch.arange(300)
+    still = make("supervised", digits).rows(index)
+    moved = make("supervised", digits, jitter=1).rows(index)
+    assert 0.8 < (moved != still).any(1).float().mean() < 0.95  # one shift in nine is none
+    silent = make("supervised", digits, dropout=0.4).rows(index)
+    lit = still > 0
+    assert (silent[lit] == 0).float().mean().item() == pytest.approx(0.4, abs=0.02)
+    assert torch.equal(silent[silent > 0], still[silent > 0])
+
+
+def test_a_permuted_run_is_tested_on_permuted_images(digits, tmp_path):
+    trainer = make("supervised", digits, permute=3, epochs=8)
+    folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
+    list(trainer.run(folder, trainer.held_out(digits.validation)))
+    test = finish_images(trainer, folder, digits.validation, digits.test)["test"]
+    assert test["error_softmax"] < 15
+    unpermuted = evaluate_images(trainer.network, Images(digits.test.images), digits.test.labels)
+    assert unpermuted["error_softmax"] > 50
+
+
+def test_a_finished_unsupervised_run_keeps_hybrids_for_its_pictures(digits, tmp_path):
+    trainer = make("unsupervised", digits, epochs=4)
+    folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
+    list(trainer.run(folder, trainer.held_out(digits.validation)))
+    finish_images(trainer, folder, digits.validation, digits.test)
+    kept = safetensors.torch.load((folder.path / "examples.safetensors").read_bytes())
+    assert torch.equal(kept["images"], digits.test.images[:8])
+    mask = kept["masks"]
+    assert torch.equal(kept["hybrids"], kept["images"] * mask + kept["others"] * (1 - mask))
+    assert (kept["positive"] - kept["negative"]).mean() > 0  # real ones are judged higher
 
 
 def test_backpropagation_smooths_labels_and_drops_units(digits):
@@ -203,10 +246,25 @@ def test_backpropagation_smooths_labels_and_drops_units(digits):
         for _ in range(150):
             loss = trainer.update(torch.arange(100))
         assert (loss > 0.3) == (trainer is smooth)  # a smoothed target keeps its entropy
-    dropping = make("backprop", digits, hidden_dropout=0.5).network
+    dropping = make("backprop", digits, hidden=[60], hidden_dropout=0.5).network
     rows = torch.rand(50, 64)
-    silent = (dropping.look(rows, torch.Generator().manual_seed(0)) == 0).float().mean()
+    drop = torch.Generator().manual_seed(0)
+    silent = (dropping.look(rows, drop) == 0).float().mean()
     assert silent > (dropping.look(rows) == 0).float().mean() + 0.15
+    mean = torch.stack([dropping.look(rows, drop) for _ in range(500)]).mean(0)
+    torch.testing.assert_close(mean, dropping.look(rows), atol=0.3, rtol=0.2)  # none is missing on average
+
+
+def test_a_rival_has_no_loss_of_its_hidden_layers_and_keeps_activity_even(digits):
+    trainer = make("backprop", digits, hidden=[400, 400, 400], epochs=1)
+    last = trainer.network.look(torch.rand(50, 64))
+    assert 0.5 < last.square().mean() < 2  # He et al. 2015: as large as at the input
+    *_, end = trainer.run(None, trainer.held_out(digits.validation))
+    assert (end.record["loss"], end.record["pairwise_accuracy"]) == ([], [])
+
+
+def test_random_features_are_read_from_the_same_levels_as_those_of_ff():
+    assert RECIPES["random-mnist"]().network.read == RECIPES["supervised-mnist"]().network.read
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name in KINDS or "mnist" in name])
@@ -218,8 +276,16 @@ def test_a_recipe_is_told_by_its_settings(name):
 @pytest.mark.parametrize(
     ("name", "values", "words"),
     [
-        ("supervised-mnist", {"negatives": "hybrid"}, "hybrid images go with label none"),
-        ("unsupervised-mnist", {"negatives": "hard"}, "hybrid images go with label none"),
+        (
+            "supervised-mnist",
+            {"negatives": "hybrid"},
+            "hybrid images go with a feed-forward network of label none",
+        ),
+        (
+            "unsupervised-mnist",
+            {"negatives": "hard"},
+            "hybrid images go with a feed-forward network of label none",
+        ),
         ("supervised-mnist", {"blocks": 3}, "blocks: 3 must divide"),
         ("supervised-mnist", {"threshold": [-1.0, -2.0]}, "threshold has 2 values for 4 hidden layers"),
         ("supervised-mnist", {"threshold": [1.0, 1.0, 1.0, -1.0]}, "sign of the goodness"),
@@ -228,6 +294,13 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("supervised-mnist", {"local": [[10, 6, 128]]}, "local has 1 entries for 4"),
         ("local-mnist", {"label": "append", "negatives": "hard"}, "no place for a label"),
         ("supervised-mnist", {"goodness": "sum"}, "goodness.*'squares' or 'activities'"),
+        ("supervised-mnist", {"reads": [2, 2]}, "names a level twice"),
+        ("supervised-mnist", {"masked": True}, "give local as well"),
+        ("supervised-mnist", {"permute": 1}, "use label append"),
+        ("recurrent-digits", {"negatives": "hybrid"}, "^negatives: hybrid images go with a feed-forward"),
+        ("supervised-mnist", {"jitter": 1000}, "jitter.*less than or equal to 28"),
+        ("supervised-mnist", {"permute": 10**30}, "permute"),
+        ("backprop-mnist", {"reads": [5]}, "reads names level 5"),
         ("backprop-mnist", {"hidden_dropout": 1.0}, "hidden_dropout.*less than 1"),
         ("supervised-mnist", {"awake": "epoch"}, "wake_rate: expected one"),
         ("aesop-sleep", {"awake": 3}, "need regime together, found sleep"),
@@ -244,3 +317,8 @@ def test_a_wrong_setting_is_one_clear_line(name, values, words):
 def test_a_rival_is_no_forward_forward_network():
     assert isinstance(RECIPES["backprop-mnist"](), ImageRecipe)
     assert isinstance(RECIPES["backprop-mnist"]().network, BackpropConfig)
+
+
+def test_none_is_a_place_for_a_label():
+    chosen = recipe("supervised-mnist").override({"label": None, "negatives": "hybrid"})
+    assert chosen.network.label == "none"

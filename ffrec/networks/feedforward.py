@@ -68,6 +68,11 @@ class FeedForward(nn.Module):
         super().__init__()
         self.config, self.classes, self.boxes = config, classes, dict(boxes or {})
         self.levels = range(1, len(config.hidden) + 1)
+        if not self.boxes.keys() <= set(self.levels[:-1]):
+            raise ValueError(
+                f"boxes: expected hidden levels that send to another, 1 to {len(self.levels) - 1}, found "
+                f"{sorted(self.boxes)}"
+            )
         self.labelled = config.label != "none"
         self.judging = config.read if self.labelled else ()
         self.covered = classes if config.label == "overwrite" else 0
@@ -127,15 +132,19 @@ class FeedForward(nn.Module):
         return passed
 
     def boxed(self, level: int, x: Tensor) -> Tensor:
-        """What the black box behind a level makes of what it sends, normalised again."""
-        sent = self.boxes[level](x)
+        """What the black box behind a level makes of what it sends, normalised like its activities."""
+        said = self.boxes[level](x.clone())
+        try:
+            sent = torch.as_tensor(said).detach().to(x)
+            found = f"shape {tuple(sent.shape)}" if sent.shape != x.shape else "NaN or infinity"
+        except (TypeError, ValueError, RuntimeError):
+            sent, found = x.new_empty(0), type(said).__name__
         if sent.shape != x.shape or not sent.isfinite().all():
-            found = f"shape {tuple(sent.shape)}" if sent.shape != x.shape else "others"
             raise ValueError(
                 f"the black box behind hidden layer {level}: expected finite numbers of shape "
                 f"{tuple(x.shape)}, found {found}: mend what it returns"
             )
-        return normalise(sent)
+        return self.layer(level).goodness.normalise(sent)
 
     def classify(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """One-pass softmax: its features `(batch, Σ units)` and logits `(batch, classes)`."""
