@@ -125,7 +125,7 @@ class Layer(nn.Module):
             x, delta = x - sent, delta - delta.mean(0)
         gradient = self.weights[source].grad
         assert gradient is not None
-        gradient.sub_(self.wires(source).gradient(x, delta), alpha=scale)
+        self.wires(source).accumulate(gradient, x, delta, -scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
         """Add −scale · Σ δ to the gradient of the bias, unless δ is centred."""

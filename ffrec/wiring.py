@@ -26,8 +26,8 @@ class Wiring(nn.Module, ABC):
         """x W: what units `(..., source units)` send to `(..., units)`."""
 
     @abstractmethod
-    def gradient(self, x: Tensor, delta: Tensor) -> Tensor:
-        """xᵀ δ, of the weights' shape, for x `(rows, source units)` and δ `(rows, units)`."""
+    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
+        """Add scale · xᵀ δ to a tensor like the weights; x `(rows, source units)`, δ `(rows, units)`."""
 
 
 @final
@@ -38,10 +38,14 @@ class Full(Wiring):
         super().__init__(source, source, units, (source, units))
 
     def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        return x @ weight
+        rows = x.reshape(-1, self.source) @ weight  # one product: torch may make many of three axes
+        return rows.view(*x.shape[:-1], self.units)
 
-    def gradient(self, x: Tensor, delta: Tensor) -> Tensor:
-        return x.T @ delta
+    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
+        if torch.is_autocast_enabled(x.device.type):  # which knows no product in place
+            onto.add_(x.T @ delta, alpha=scale)
+        else:
+            onto.addmm_(x.T, delta, alpha=scale)
 
 
 @final
@@ -63,8 +67,8 @@ class Masked(Wiring):
     def product(self, x: Tensor, weight: Tensor) -> Tensor:
         return x @ weight
 
-    def gradient(self, x: Tensor, delta: Tensor) -> Tensor:
-        return (x.T @ delta) * self.mask
+    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
+        onto.add_((x.T @ delta) * self.mask, alpha=scale)
 
 
 @final
@@ -90,9 +94,9 @@ class Local(Wiring):
         sent = torch.bmm(self.seen(x.flatten(0, -2)), weight)
         return rearrange(sent, "place rows channel -> rows (place channel)").view(*x.shape[:-1], self.units)
 
-    def gradient(self, x: Tensor, delta: Tensor) -> Tensor:
+    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
         per_place = rearrange(delta, "rows (place channel) -> place rows channel", place=len(self.fields))
-        return torch.bmm(self.seen(x).mT, per_place)
+        onto.add_(torch.bmm(self.seen(x).mT, per_place), alpha=scale)
 
     def mask(self, source: int) -> Tensor:
         """The same connectivity as a mask `(source, units)`."""

@@ -128,7 +128,7 @@ MUTANTS = [
     (LAYER, "sent + onto", "sent", "layer"),
     (LAYER, "correct.flatten() > 0", "correct.flatten() < 0", "layer"),
     (LAYER, "self.running_mean.mean() - self.running_mean", "self.running_mean", "layer"),
-    (LAYER, "gradient.sub_(self", "gradient.add_(self", "recurrent"),
+    (LAYER, "x, delta, -scale)", "x, delta, scale)", "recurrent"),
     (LAYER, "sub_(delta.sum(0)", "add_(delta.sum(0)", "recurrent"),
     (LAYER, "labels] -= 1", "labels] += 1", "layer"),
     (LAYER, ".to(self.weight.dtype) / len(labels)", "", "layer"),

@@ -51,7 +51,20 @@ def test_batched_equals_masked_dense(local, shape, generator):
     torch.testing.assert_close(local.product(x, weight), masked.product(x, dense))
     delta = torch.randn(*shape, local.units, generator=generator, dtype=torch.float64)
     x, delta = x.view(6, -1), delta.view(6, -1)
-    torch.testing.assert_close(as_dense(local, local.gradient(x, delta)), masked.gradient(x, delta))
+    found, expected = torch.ones_like(weight), masked.mask.clone()
+    local.accumulate(found, x, delta, -0.5)
+    masked.accumulate(expected, x, delta, -0.5)
+    torch.testing.assert_close(as_dense(local, found), expected)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_full_connections_accumulate_the_product(autocast, generator):
+    wires, onto = Full(5, 3), torch.ones(5, 3)
+    x, delta = torch.randn(7, 5, generator=generator), torch.randn(7, 3, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        wires.accumulate(onto, x, delta, -2.0)
+    tolerance = {"atol": 0.05, "rtol": 0.05} if autocast else {}
+    torch.testing.assert_close(onto, 1 - 2 * torch.einsum("bi,bo->io", x, delta), **tolerance)
 
 
 def test_masked_weights_stay_where_they_are(generator):
