@@ -36,6 +36,7 @@ MUTANTS = [
     (LAYER, "else goodness.mean(-1)", "else goodness[..., 0]", "feedforward"),
     (FEEDFORWARD, "sources[level] = layer.goodness.normalise(", "sources[level] = normalise(", "feedforward"),
     (FEEDFORWARD, "and level not in self.boxes", "", "feedforward"),
+    (FEEDFORWARD, "passed.sources[level][:, :1]", "passed.sources[level][:, -1:]", "feedforward"),
     (
         TRAIN_IMAGES,
         "self.images.shifted(index, training.jitter, self.generator)",
@@ -104,7 +105,7 @@ MUTANTS = [
     (FEEDFORWARD, ".to(delta.dtype) * self.classes**0.5", ".to(delta.dtype)", "feedforward"),
     (FEEDFORWARD, "not sent.isfinite().all()", "False", "feedforward"),
     (FEEDFORWARD, "goodness.normalise(sent)", "goodness.normalise(x)", "feedforward"),
-    (FEEDFORWARD, "[level][:, :1]\n            sent", "[level][:, -1:]\n            sent", "train_images"),
+    (FEEDFORWARD, "[level][:, :1]\n            sent", "[level][:, -1:]\n            sent", "feedforward"),
     ("ffrec/activation.py", "2 * total / (1 + square)", "total / (1 + square)", "feedforward"),
     ("ffrec/one_shot.py", "ratio**0.5 - 1", "ratio - 1", "feedforward"),
     (

@@ -251,6 +251,12 @@ def test_the_softmax_sees_the_normalised_activities_it_is_to_read(make, rows, re
     assert list(network.judging) == expected
 
 
+def test_the_softmax_sees_nothing_of_the_negative_twin(make, twins):
+    network = make(label="none")
+    both, alone = network.look(twins), network.look(twins[:, :1])
+    torch.testing.assert_close(network.classify(both)[0], network.classify(alone)[0])
+
+
 def test_peer_normalisation_brings_a_dead_unit_back(make, twins):
     network = make(label="none", peer=0.1)
     layer = network.layer(1)
