@@ -62,7 +62,6 @@ MUTANTS = [
         "train_images",
     ),
     (LAYER, "delta = x - sent, delta - delta.mean(0)", "delta = x - sent, delta", "feedforward"),
-    (LAYER, "x, delta = x - sent, delta", "x, delta = x, delta", "feedforward"),
     (LAYER, "if not self.centring:", "if True:", "feedforward"),
     (
         LAYER,

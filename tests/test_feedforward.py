@@ -9,6 +9,7 @@ from ffrec import one_shot
 from ffrec.activation import ACTIVATIONS
 from ffrec.baselines import autograd_learn_feedforward
 from ffrec.config import ConfigError, FeedForwardConfig
+from ffrec.evaluate import label_goodness
 from ffrec.goodness import GOODNESS
 from ffrec.layer import normalise
 from ffrec.networks.feedforward import FeedForward
@@ -255,6 +256,18 @@ def test_the_softmax_sees_nothing_of_the_negative_twin(make, twins):
     network = make(label="none")
     both, alone = network.look(twins), network.look(twins[:, :1])
     torch.testing.assert_close(network.classify(both)[0], network.classify(alone)[0])
+
+
+@pytest.mark.parametrize(("reads", "judges"), [((), (2, 3)), ((1, 2, 3), (1, 2, 3)), ((1,), (1,))])
+def test_a_label_is_judged_by_the_mean_of_the_blocks_of_the_levels_that_are_read(make, rows, reads, judges):
+    network = make(blocks=2, reads=reads)
+    seen = network.look(rows)
+    passed = next(network.iterate(seen, LABELS))
+    expected = sum(
+        (h[..., : h.shape[-1] // 2].square().mean(-1) + h[..., h.shape[-1] // 2 :].square().mean(-1)) / 2
+        for h in (passed.activities[level] for level in judges)
+    )
+    torch.testing.assert_close(label_goodness(network, seen, LABELS, 1), expected.unsqueeze(0))
 
 
 def test_peer_normalisation_brings_a_dead_unit_back(make, twins):
