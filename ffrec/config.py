@@ -55,9 +55,9 @@ class JudgeConfig:
     """Slope of the logit of p(positive) in the goodness, for all layers or for each."""
     peer: NonNegativeFloat = 0.0
     """Strength of peer normalisation (note 9)."""
-    centring: Share = 0.0
-    """Rate of the running means that are taken off what a layer is sent, before it learns from it; what a
-    batch teaches its units is centred as well, and their biases learn nothing. 0 for none of this."""
+    centring: bool = False
+    """Whether each unit's δ is centred over the batch: a layer then learns a covariance of δ and what it is
+    sent, and its biases nothing, so that what all cases share cannot drift."""
 
     @property
     def sign(self) -> float:
@@ -294,6 +294,8 @@ class PhasedConfig(OptimiserConfig):
 
     @model_validator(mode="after")
     def timed(self) -> Self:
+        if self.awake is None and (self.baseline or self.wake_rate):
+            raise ValueError("baseline and wake_rate are for days and nights apart: give awake as well")
         if self.awake == "epoch" and not self.wake_rate:
             raise ValueError("wake_rate: expected one, as a whole epoch awake has no number of batches yet")
         return self

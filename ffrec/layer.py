@@ -36,7 +36,7 @@ class Layer(nn.Module):
         logistic: Logistic,
         peer: float,
         generator: torch.Generator,
-        centring: float = 0.0,
+        centring: bool = False,
     ) -> None:
         super().__init__()
         self.goodness, self.logistic, self.peer, self.centring = goodness, logistic, peer, centring
@@ -47,9 +47,6 @@ class Layer(nn.Module):
         )
         units = next(iter(wiring.values())).units
         self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
-        if centring:
-            for source, wires in wiring.items():
-                self.register_buffer(f"sent_{source}", torch.zeros(wires.source))
         self.register_buffer("running_mean", torch.full((units,), 0.5))
         self.running_mean: Tensor
 
@@ -76,12 +73,15 @@ class Layer(nn.Module):
         """δ = ∂ log p(correct) / ∂(total input), for activities h `(batch, candidates, units)`.
 
         `correct` is +1 or −1 for each candidate, and broadcasts against the goodness; `slope` is that of the
-        activation. Peer normalisation adds peer · (mean of the units' running means − own running mean) to δ
-        of the positive cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
+        activation. With centring, δ less its mean over the cases: as Σ δ = 0, xᵀ δ is a covariance. Peer
+        normalisation adds peer · (mean of the units' running means − own running mean) to δ of the positive
+        cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
         """
         delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
         if slope is not None:
             delta *= slope
+        if self.centring:
+            delta -= delta.mean((0, 1))
         positive = (correct.flatten() > 0).nonzero().flatten() if self.peer else correct[:0]
         if len(positive):
             self.running_mean.lerp_(h[:, positive].mean((0, 1)), 0.1)
@@ -115,23 +115,15 @@ class Layer(nn.Module):
             parameter.grad.zero_()
 
     def accumulate(self, source: str, x: Tensor, delta: Tensor, scale: float) -> None:
-        """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`.
-
-        With centring, x less its running mean and δ less its mean over the rows: what all cases share moves
-        nothing.
-        """
-        if self.centring:
-            sent = self.get_buffer(f"sent_{source}").lerp_(x.mean(0), self.centring)
-            x, delta = x - sent, delta - delta.mean(0)
+        """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`."""
         gradient = self.weights[source].grad
         assert gradient is not None
         self.wires(source).accumulate(gradient, x, delta, -scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
-        """Add −scale · Σ δ to the gradient of the bias, unless δ is centred."""
+        """Add −scale · Σ δ to the gradient of the bias."""
         assert self.bias.grad is not None
-        if not self.centring:
-            self.bias.grad.sub_(delta.sum(0), alpha=scale)
+        self.bias.grad.sub_(delta.sum(0), alpha=scale)
 
 
 class Readout(nn.Module):

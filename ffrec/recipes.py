@@ -258,7 +258,7 @@ def sleep_mnist_cure() -> ImageRecipe:
         name="sleep-mnist-cure",
         paper="91 % (Lică and Dinucu-Jianu 2023, table 1)",
         data="mnist",
-        network=FeedForwardConfig(hidden=(500, 500, 500), sharpness=20.0, centring=0.02, reads=(1, 2, 3)),
+        network=FeedForwardConfig(hidden=(500, 500, 500), sharpness=20.0, centring=True, reads=(1, 2, 3)),
         training=TrainingConfig(
             epochs=50,
             batch=512,

@@ -61,8 +61,7 @@ MUTANTS = [
         "images = Images(part.images, device)",
         "train_images",
     ),
-    (LAYER, "delta = x - sent, delta - delta.mean(0)", "delta = x - sent, delta", "feedforward"),
-    (LAYER, "if not self.centring:", "if True:", "feedforward"),
+    (LAYER, "delta -= delta.mean((0, 1))", "pass", "feedforward"),
     (
         LAYER,
         '"sleep": lambda candidates: candidates[1:]',
