@@ -2,6 +2,10 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ffrec import Recipe
 
 DIGITS, FABLES = Path("runs/demo"), Path("runs/demo-fables")
 
@@ -11,6 +15,11 @@ def demo() -> None:
     digits()
     print()
     fables()
+
+
+def wide(recipe: "Recipe") -> str:
+    """The widths of a recipe's hidden layers."""
+    return " and ".join(str(units) for units in recipe.network.hidden)
 
 
 def digits() -> None:
@@ -25,7 +34,7 @@ def digits() -> None:
 
     recipe, corpus = recurrent_digits(), corpora.load("digits")
     print(
-        f"{len(corpus.train.labels)} handwritten digits, hidden layers of {recipe.network.hidden} units, "
+        f"{len(corpus.train.labels)} handwritten digits, hidden layers of {wide(recipe)} units, "
         f"{recipe.training.epochs} epochs, no backward pass"
     )
     classes = len(corpus.description.classes)
@@ -57,7 +66,7 @@ def fables() -> None:
     recipe, corpus = recipes.fables(), corpora.load_text("fables")
     print(
         f"{len(corpus.train)} strings of {corpus.train.shape[1]} characters from fables, hidden layers "
-        f"of {recipe.network.hidden} units; asleep, they learn from strings the network has dreamt itself"
+        f"of {wide(recipe)} units; asleep, they learn from strings the network has dreamt itself"
     )
     trainer = ffrec.TextTrainer(recipe, corpus.train, len(corpora.ALPHABET))
     wanted = configuration(recipe, 0, "fp32", corpus, corpora.ALPHABET)

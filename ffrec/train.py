@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -89,6 +90,7 @@ class Trainer(ABC):
         self.steps = self.passes * math.ceil(self.cases / training.batch)
         self.optimiser = make_optimiser(self.network.layers, self.network.readout, training)
         self.scheduler = make_scheduler(self.optimiser, training, self.steps * training.epochs)
+        self.schedule = self.make_schedule()
         learn = dict(self.network.layers.named_parameters())
         self.opposite = Opposite(learn, training.baseline) if training.baseline else None
         self.by_night = self.optimiser
@@ -130,6 +132,10 @@ class Trainer(ABC):
                 self.check()
             self.seconds += time.perf_counter() - start
             yield Update(self.epoch + 1, self.step, self.steps)
+
+    @abstractmethod
+    def make_schedule(self) -> Schedule:
+        """What is done with each batch, from the first one on."""
 
     def apart(self) -> Schedule:
         """Positive and negative data apart, from the first batch on, as the recipe wants it."""
@@ -199,6 +205,7 @@ class Trainer(ABC):
         """Go back to what `state` and the network's state dict recorded."""
         self.network.load_state_dict(weights)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.opposite:

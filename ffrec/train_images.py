@@ -1,6 +1,5 @@
 """Training on labelled images."""
 
-from itertools import islice
 from typing import Any
 
 import torch
@@ -56,12 +55,7 @@ class ImageTrainer(Trainer):
         """The network to train, with new weights."""
         return make_network(recipe, self.images.features, classes, generator)
 
-    def prepare(self) -> None:
-        super().prepare()
-        self.schedule = self.make_schedule()
-
     def make_schedule(self) -> Schedule:
-        """When the recipe learns from what, from the first batch on."""
         return self.apart() if self.recipe.training.awake else undreamt(1)
 
     def rows(self, index: Tensor, phase: Phase = "both") -> Tensor:
@@ -110,7 +104,3 @@ class ImageTrainer(Trainer):
 
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:
         return evaluate_images(self.network, *held_out, all_iterations=False)
-
-    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        super().restore(weights, state)
-        self.schedule = islice(self.make_schedule(), self.updates, None)

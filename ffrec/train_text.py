@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 import torch
@@ -47,13 +46,11 @@ class TextTrainer(Trainer):
         self.size = self.cases * (self.strings.shape[1] - recipe.network.window)
         self.taught = 0 if training.regime == "random" else self.taught
         self.prepare()
-        self.schedule = self.make_schedule()
         self.dreams = self.strings.clone()
         self.diary: Callable[[Tensor], None] | None = None
         """What is told every night's dreams."""
 
     def make_schedule(self) -> Schedule:
-        """What the recipe does with each batch, from the first one on."""
         training = self.recipe.training
         return dreaming(self.apart()) if training.awake else PHASES[training.regime](training.night)
 
@@ -153,4 +150,3 @@ class TextTrainer(Trainer):
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         super().restore(weights, state)
         self.dreams = state["dreams"].to(self.device)
-        self.schedule = islice(self.make_schedule(), self.updates, None)

@@ -86,7 +86,7 @@ MUTANTS = [
     ),
     (TRAIN, "self.by_night.load_state_dict(state", "(state", "train_images"),
     (
-        TRAIN_IMAGES,
+        TRAIN,
         "islice(self.make_schedule(), self.updates, None)",
         "self.make_schedule()",
         "train_images",
@@ -203,7 +203,6 @@ MUTANTS = [
     (EVALUATE_TEXT, "(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
     (TRAIN_TEXT, "network.readout.zero_grad()", "pass", "train_text"),
     (TRAIN_TEXT, ' | {"dreams": self.dreams}', ' | {"dreams": self.strings}', "train_text"),
-    (TRAIN_TEXT, "islice(self.make_schedule(), self.updates, None)", "self.make_schedule()", "train_text"),
     (
         TRAIN_TEXT,
         "self.teach_layers(seen, 1.0, measured)",

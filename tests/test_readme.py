@@ -41,3 +41,13 @@ def test_every_recipe_it_shows_exists():
 def test_every_file_it_links_to_exists():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_what_it_says_of_hard_negatives_is_what_the_runs_recorded():
+    said = re.search(
+        r"first reach ([\d.]+) % on validation images in epoch (\d+), uniform ones in epoch (\d+)", README
+    )
+    for name, epoch in zip(("hard", "uniform"), said.groups()[1:], strict=True):
+        file = ROOT / f"results/supervised-mnist-small-{name}-0/metrics.jsonl"
+        errors = [json.loads(line)["validation"]["error_goodness"] for line in file.read_text().splitlines()]
+        assert next(i for i, error in enumerate(errors, 1) if error <= float(said[1])) == int(epoch)
