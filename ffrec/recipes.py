@@ -124,7 +124,7 @@ def supervised_mnist_jitter() -> ImageRecipe:
         paper="0.64 % (Hinton 2022 §3.3, 500 epochs)",
         data="mnist",
         network=FeedForwardConfig(objective="min", threshold=-1.0),
-        training=TrainingConfig(epochs=60, batch=100, jitter=2, validate_every=5),
+        training=TrainingConfig(epochs=60, batch=100, jitter=2, weight_decay=0.3, validate_every=10),
     )
 
 
@@ -135,7 +135,7 @@ def supervised_fashion() -> ImageRecipe:
         paper="–",
         data="fashion-mnist",
         network=FeedForwardConfig(objective="min", threshold=-1.0, label="append"),
-        training=TrainingConfig(epochs=60, batch=100, jitter=1, dropout=0.1, validate_every=5),
+        training=TrainingConfig(epochs=40, batch=100, jitter=1, dropout=0.1, weight_decay=0.3, validate_every=10),
     )
 
 
