@@ -308,7 +308,8 @@ class TrainingConfig(PhasedConfig):
     epochs: PositiveInt = 60
     batch: PositiveInt = 200
     negatives: Literal["hard", "uniform", "hybrid"] = "hard"
-    """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images."""
+    """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images, labelled at random if
+    the network has labels."""
     repeats: PositiveInt = 1
     """Weight updates from every batch, one after another."""
     validate_every: PositiveInt = 1
@@ -398,14 +399,11 @@ class ImageRecipe(Settings):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        unsupervised = getattr(self.network, "label", "") == "none"
-        if not isinstance(self.network, BackpropConfig) and unsupervised != (
-            self.training.negatives == "hybrid"
-        ):
-            raise ValueError(
-                "negatives: hybrid images go with a feed-forward network of label none, wrong labels "
-                "with a label"
-            )
+        hybrid = self.training.negatives == "hybrid"
+        if isinstance(self.network, RecurrentConfig) and hybrid:
+            raise ValueError("negatives: hybrid images need a feed-forward network, found a recurrent one")
+        if getattr(self.network, "label", "") == "none" and not hybrid:
+            raise ValueError("negatives: label none leaves no label to be wrong: use negatives hybrid")
         if self.training.permute is not None and getattr(self.network, "label", "") == "overwrite":
             raise ValueError("permute: the label would cover other pixels than the border: use label append")
         return self

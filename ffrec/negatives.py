@@ -27,6 +27,11 @@ def uniform_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -
     return (labels + step) % classes
 
 
+def shuffled_labels(_logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """The same labels in another order: labels for hybrid images, of whose parents they say nothing."""
+    return labels[torch.randperm(len(labels), generator=generator, device=labels.device)]
+
+
 def blur(size: int, device: torch.device) -> Tensor:
     """Passes of the filter [¼, ½, ¼], reflected at the ends, as one matrix `(size, size)`.
 
@@ -63,4 +68,5 @@ def hybrid_images(images: Tensor, others: Tensor, generator: torch.Generator) ->
 NEGATIVES: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
     "hard": hard_labels,
     "uniform": uniform_labels,
+    "hybrid": shuffled_labels,
 }

@@ -30,7 +30,7 @@ def make_network(recipe: ImageRecipe, pixels: int, classes: int, generator: torc
 class ImageTrainer(Trainer):
     """The loop for images `(n, height, width)` and labels `(n,)`.
 
-    Negative data are wrong labels or, for a network without labels, hybrid images.
+    Negative data are wrong labels or hybrid images; those are labelled at random if the network has labels.
     """
 
     counted, judged = "images", "pairwise_accuracy"
@@ -87,7 +87,7 @@ class ImageTrainer(Trainer):
         seen = network.look(self.rows(index, phase))
         features, logits = network.classify(seen)
         shown = None
-        if kind != "hybrid":
+        if network.judging:
             wrong = NEGATIVES[kind](logits, labels, self.generator) if phase != "wake" else labels
             shown = SIDES[phase](torch.stack([labels, wrong])).T
         softmax_loss = features.new_zeros(())

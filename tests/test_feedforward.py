@@ -81,14 +81,21 @@ def test_local_update_equals_autograd(
     )
 
 
-@pytest.mark.parametrize("label", ["append", "none"])
+def test_labelled_twins_learn_as_autograd_says(make, twins):
+    network = make(label="append")
+    torch.testing.assert_close(*both_gradients(network, twins, LABELS))
+    alone, paired = network.look(twins[:, 0]), network.look(twins)
+    torch.testing.assert_close(network.classify(paired)[1], network.classify(alone)[1])
+
+
+@pytest.mark.parametrize("label", ["append", "twins", "none"])
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_day_and_night_add_up_to_both(make, rows, twins, label, blocks):
-    network = make(label=label, blocks=blocks)
+    network = make(label="append" if label == "twins" else label, blocks=blocks)
     parts = {}
     for phase, place in (("wake", slice(0, 1)), ("sleep", slice(1, 2)), ("both", slice(0, 2))):
         shown = None if label == "none" else LABELS[:, place]
-        network.learn(network.look(twins[:, place] if label == "none" else rows), shown, phase)
+        network.learn(network.look(rows if label == "append" else twins[:, place]), shown, phase)
         parts[phase] = {name: p.grad.clone() for name, p in network.layers.named_parameters()}
     for name, gradient in parts["both"].items():
         torch.testing.assert_close((parts["wake"][name] + parts["sleep"][name]) / 2, gradient)

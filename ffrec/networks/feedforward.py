@@ -100,12 +100,12 @@ class FeedForward(nn.Module):
         return layer
 
     def look(self, rows: Tensor) -> Seen:
-        """A pass with the neutral label over `(batch, pixels)`, or, without labels, over images and their
-        negative twins `(batch, 2, pixels)`."""
+        """A pass over `(batch, pixels)`, or over images and their negative twins `(batch, 2, pixels)`; a
+        network with labels passes the image alone, with the neutral label."""
         image = normalise((rows if rows.ndim == 3 else rows.unsqueeze(1))[..., self.covered :])
         first = self.layer(1)
         drive = first.send("0", image, first.bias.expand(*image.shape[:2], -1))
-        total = drive + self.code_rows().mean(0) if self.labelled else drive.clone()
+        total = drive[:, :1] + self.code_rows().mean(0) if self.labelled else drive.clone()
         return Seen(image, drive, self.climb(total))
 
     def code_rows(self) -> Tensor:
