@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import data
+from cli import data, sweep
 from cli.demo import demo
 from cli.dream import dream
 from cli.evaluate import evaluate
@@ -24,6 +24,7 @@ app = typer.Typer(
 for command in (demo, train, evaluate, perplexity, sample, dream, plot, ls, report):
     app.command()(command)
 app.add_typer(data.app, name="data", help="Data sets: list, fetch, verify.")
+app.add_typer(sweep.app, name="sweep", help="Sweeps: the grid of the sleep study, and its tables.")
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 

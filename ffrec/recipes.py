@@ -135,7 +135,9 @@ def supervised_fashion() -> ImageRecipe:
         paper="–",
         data="fashion-mnist",
         network=FeedForwardConfig(objective="min", threshold=-1.0, label="append"),
-        training=TrainingConfig(epochs=40, batch=100, jitter=1, dropout=0.1, weight_decay=0.3, validate_every=10),
+        training=TrainingConfig(
+            epochs=40, batch=100, jitter=1, dropout=0.1, weight_decay=0.3, validate_every=10
+        ),
     )
 
 
@@ -229,12 +231,12 @@ def rival(name: str, network: BackpropConfig) -> ImageRecipe:
     )
 
 
-def sleep_mnist() -> ImageRecipe:
+def sleep(name: str, data: str, paper: str) -> ImageRecipe:
     """Days and nights of one batch each, by the rule of the paper that found how long ones are forgotten."""
     return ImageRecipe(
-        name="sleep-mnist",
-        paper="11 % (Lică and Dinucu-Jianu 2023, table 1)",
-        data="mnist",
+        name=name,
+        paper=f"{paper} (Lică and Dinucu-Jianu 2023, table 1)",
+        data=data,
         network=FeedForwardConfig(
             hidden=(500, 500, 500), threshold=1.5, sharpness=1.0, label_size=0.11, reads=(1, 2, 3)
         ),
@@ -251,13 +253,13 @@ def sleep_mnist() -> ImageRecipe:
     )
 
 
-def sleep_mnist_cure() -> ImageRecipe:
+def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
     """Days and nights of 128 batches each, more than an epoch, that are not forgotten: layers learn from
     covariances, remember what the last phase of the other kind taught on average, and see a strong label."""
     return ImageRecipe(
-        name="sleep-mnist-cure",
-        paper="91 % (Lică and Dinucu-Jianu 2023, table 1)",
-        data="mnist",
+        name=name,
+        paper=f"{paper} (Lică and Dinucu-Jianu 2023, table 1)",
+        data=data,
         network=FeedForwardConfig(hidden=(500, 500, 500), sharpness=20.0, centring=True, reads=(1, 2, 3)),
         training=TrainingConfig(
             epochs=50,
@@ -270,6 +272,20 @@ def sleep_mnist_cure() -> ImageRecipe:
             baseline=0.5,
             validate_every=5,
         ),
+    )
+
+
+def sleep_digits() -> ImageRecipe:
+    """The paper's rule on the embedded digits, in seconds."""
+    made = sleep("sleep-digits", "digits", "–")
+    return made.override({"hidden": [100, 100, 100], "label": "append", "batch": 50})
+
+
+def sleep_digits_cure() -> ImageRecipe:
+    """The cure on the embedded digits, in seconds."""
+    made = sleep_cure("sleep-digits-cure", "digits", "–")
+    return made.override(
+        {"hidden": [100, 100, 100], "label": "append", "batch": 50, "rate": 1e-3, "wake_rate": 1e-3}
     )
 
 
@@ -376,8 +392,12 @@ MAKERS: tuple[Callable[[], Recipe], ...] = (
     supervised_digits,
     unsupervised_mnist,
     local_mnist,
-    sleep_mnist,
-    sleep_mnist_cure,
+    partial(sleep, "sleep-mnist", "mnist", "11 %"),
+    partial(sleep, "sleep-fashion", "fashion-mnist", "27 %"),
+    sleep_digits,
+    partial(sleep_cure, "sleep-mnist-cure", "mnist", "91 %"),
+    partial(sleep_cure, "sleep-fashion-cure", "fashion-mnist", "90 %"),
+    sleep_digits_cure,
     partial(threshold, 0.0, "6.82 %"),
     partial(threshold, 2.0, "6.42 %"),
     partial(threshold, 3.0, "6.42 %"),

@@ -20,6 +20,8 @@ CHAIN = [
     "baselines",
     "runs",
     "runs_text",
+    "sleep",
+    "sweep",
 ]
 APART = {  # rooms beside the chain, and all that they may import of ffrec
     "phases": set(),

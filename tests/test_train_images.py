@@ -197,7 +197,9 @@ def test_labels_of_hybrids_are_those_of_the_batch_in_another_order(digits, monke
     trainer, seen = make("hybrids", digits), []
     learn = trainer.network.learn
     monkeypatch.setattr(
-        trainer.network, "learn", lambda look, labels, phase: seen.append(labels) or learn(look, labels, phase)
+        trainer.network,
+        "learn",
+        lambda look, labels, phase: seen.append(labels) or learn(look, labels, phase),
     )
     index = torch.arange(400)
     trainer.update(index)

@@ -1,0 +1,206 @@
+"""`ffrec sweep`: the grid of the sleep study, by as many processes as there are."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ffrec.sleep import Cell, Rule
+    from ffrec.sweep import Claim
+
+app = typer.Typer(no_args_is_help=True)
+Cure = Annotated[bool, typer.Option("--cure", help="Days and nights that are not forgotten.")]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every process of a sweep is told."""
+
+    out: Path
+    rule: "Rule"
+    seed: int
+    settings: dict[str, Any]
+    wanted: "list[Cell]"
+    data: Path | None
+    device: str
+    precision: str
+    jobs: int
+
+
+def folder_of(out: Path | None, cure: bool) -> Path:
+    """The folder of a sweep; runs/sweep-sleep or runs/sweep-cure if none is given."""
+    return out or Path("runs") / ("sweep-cure" if cure else "sweep-sleep")
+
+
+@app.command()
+def sleep(
+    cure: Cure = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Cells to run, for example 'mnist-uniform-*' or 'digits-*'; may be repeated."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Cells to finish before stopping.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, for all cells; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every run.")] = 0,
+    device: options.Device = "auto",
+    precision: Annotated[Literal["fp32", "tf32", "bf16"], typer.Option(help="Of matrix products.")] = "fp32",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the sweep; runs/sweep-sleep if not given.")
+    ] = None,
+    data: options.Data = None,
+) -> None:
+    """Run the cells of the sleep study's tables that are not done yet.
+
+    Stopped cells go on from their checkpoints. Several of these commands, also on machines that share the
+    folder, work on one sweep together.
+    """
+    from cli.signals import Signals
+    from ffrec.runs import pick_device
+    from ffrec.sleep import cells, recipe_of
+
+    try:
+        from ffrec.sweep import Sweep
+    except ImportError:
+        raise typer.BadParameter("sweep needs the extra of that name: pip install 'ffrec[sweep]'") from None
+    rule: Rule = "cure" if cure else "paper"
+    settings = options.parse_settings(set_ or [])
+    wanted = cells(only or [], rule)
+    for cell in wanted:
+        recipe_of(cell, rule, settings)  # a wrong setting is found out now
+    pick_device(device, precision)
+    path = folder_of(out, cure)
+    order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs)
+    sweep = Sweep(path, rule, seed, settings)
+    before = set(sweep.done())
+    spawn = multiprocessing.get_context("spawn")
+    left = spawn.Value("i", len(wanted) if limit is None else limit)
+    with Signals() as signals:
+        if jobs == 1:
+            codes = [work(order, left, lambda: bool(signals.received))]
+        else:
+            halt = spawn.Event()
+            workers = [spawn.Process(target=worker, args=(order, left, halt)) for _ in range(jobs)]
+            for process in workers:
+                process.start()
+            while any(process.is_alive() for process in workers):
+                for process in workers:
+                    process.join(0.2)
+                if signals.received:
+                    halt.set()
+            codes = [process.exitcode or 0 for process in workers]
+        if signals.received:
+            raise typer.Exit(signals.exit_code)
+    done = {cell.name for cell in wanted} & sweep.done().keys()
+    print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")
+    if any(codes):
+        raise typer.Exit(1)
+
+
+def worker(order: Order, left: Any, halt: Any) -> None:
+    """One process of several: works until nothing is left, or `halt` is set, or the process that started it
+    has died; its exit code is 1 if a cell failed."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes: the first one sets `halt`
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // order.jobs))
+    parent = multiprocessing.parent_process()
+    sys.exit(work(order, left, lambda: halt.is_set() or not (parent and parent.is_alive())))
+
+
+def work(order: Order, left: Any, stop: "Callable[[], bool]") -> int:
+    """Take one cell after another until none is left, or `stop` says so: 1 if any of them failed, else 0."""
+    from ffrec.sweep import Sweep
+    from ffrec.train import Diverged
+
+    sweep, wanted, code = Sweep(order.out, order.rule, order.seed, order.settings), list(order.wanted), 0
+    while not stop():
+        with left.get_lock():
+            if left.value < 1:
+                break
+            left.value -= 1
+        with sweep.claim(wanted) as claim:
+            if claim is None:
+                break
+            wanted.remove(claim.cell)
+            try:
+                run_cell(order, claim, stop)
+            except Diverged as error:
+                print(f"{claim.cell.name}: {error}", file=sys.stderr)
+                code = 1
+    return code
+
+
+def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
+    """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
+    import corpora
+    from cli.progress import TrainingBar
+    from ffrec.checkpoint import RunFolder
+    from ffrec.runs import configuration, finish_images, new_trainer, pick_device, resume
+    from ffrec.sleep import recipe_of
+    from ffrec.train import Interrupted
+
+    start = time.perf_counter()
+    chosen = recipe_of(claim.cell, order.rule, order.settings)
+    corpus = corpora.load(chosen.data, order.data)
+    trainer = new_trainer(
+        chosen,
+        corpus.train.images,
+        corpus.train.labels,
+        len(corpus.description.classes),
+        order.seed,
+        pick_device(order.device, order.precision),
+        order.precision,
+    )
+    wanted = configuration(chosen, order.seed, order.precision)
+    if (claim.path / "config.json").exists():
+        folder = RunFolder.open(claim.path)
+        resume(trainer, folder, wanted)
+    else:
+        folder = RunFolder.create(claim.path, wanted)
+    bar = TrainingBar(trainer) if order.jobs == 1 else None
+    with bar or contextlib.nullcontext():
+        for event in trainer.run(folder, trainer.held_out(corpus.validation), stop):
+            if bar:
+                bar.show(event)
+            if isinstance(event, Interrupted):
+                print(f"{claim.cell.name}: stopped after update {event.step}", file=sys.stderr)
+                return
+    claim.value = (
+        100 - finish_images(trainer, folder, corpus.validation, corpus.test)["test"]["error_goodness"]
+    )
+    print(f"{claim.cell.name}: {claim.value:.1f} % right, {time.perf_counter() - start:.0f} s", flush=True)
+
+
+@app.command()
+def show(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of a sweep; runs/sweep-sleep if not given.")
+    ] = None,
+    cure: Cure = False,
+) -> None:
+    """Print the paper's tables with our test accuracy, and the paper's in brackets, from the run folders."""
+    from ffrec.checkpoint import RunError
+    from ffrec.sleep import reached, tables
+
+    path = folder_of(folder, cure)
+    found = reached(path)
+    if not found:
+        raise RunError(
+            f"{path}: expected finished runs of a sweep, found none: run `ffrec sweep sleep` first"
+        )
+    print(tables(found))

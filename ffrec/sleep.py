@@ -1,0 +1,125 @@
+"""The grid of the sleep study: its cells, the recipe of each, and the tables they fill.
+
+Source: Lică and Dinucu-Jianu 2023, tables 1 to 3.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ffrec.config import ConfigError, ImageRecipe
+from ffrec.recipes import recipe
+
+DATA = ("mnist", "fashion-mnist", "digits")
+NEGATIVES = {"uniform": "wrong label", "hybrid": "masks"}
+EQUAL = tuple(f"{n}:{n}" for n in (1, 2, 4, 8, 16, 32, 64, 128))
+DEPRIVED = tuple(f"{n}:1" for n in (2, 4, 8, 16))
+PHASES = ("together", *EQUAL, *DEPRIVED, "epoch:epoch")
+Rule = Literal["paper", "cure"]
+
+
+class Cell(NamedTuple):
+    """One run of a sweep: which images, which negative data, and how many batches awake : asleep."""
+
+    data: str
+    negatives: str
+    phases: str
+
+    @property
+    def name(self) -> str:
+        """What names its run folder."""
+        return "-".join(self).replace(":", "-")
+
+
+GRID = tuple(Cell(*cell) for cell in product(DATA, NEGATIVES, PHASES))
+
+
+def cells(patterns: Sequence[str], rule: Rule) -> list[Cell]:
+    """The cells whose names match any of the patterns, `*` standing for anything; without patterns those of
+    the paper. Whole epochs belong to the cure alone. Raises ConfigError for a pattern that matches none."""
+    there = [cell for cell in GRID if rule == "cure" or cell.phases != "epoch:epoch"]
+    for pattern in patterns:
+        if not any(fnmatchcase(cell.name, pattern) for cell in there):
+            raise ConfigError(f"no cell matches {pattern!r}: for example {there[0].name} or 'mnist-hybrid-*'")
+    asked = patterns or ("mnist-*", "fashion-mnist-*")
+    return [cell for cell in there if any(fnmatchcase(cell.name, pattern) for pattern in asked)]
+
+
+def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecipe:
+    """The recipe of a cell; `settings` go on top. Raises ConfigError."""
+    name = "sleep-" + cell.data.removesuffix("-mnist") if cell.data != "mnist" else "sleep-mnist"
+    made = recipe(f"{name}-cure" if rule == "cure" else name)
+    assert isinstance(made, ImageRecipe)
+    values: dict[str, Any] = {"negatives": cell.negatives}
+    if cell.phases == "together":
+        values |= {"awake": None, "asleep": 1, "wake_rate": None, "baseline": 0.0}
+    else:
+        awake, asleep = cell.phases.split(":")
+        values |= {"awake": number(awake), "asleep": number(asleep)}
+    return made.override(values | dict(settings))
+
+
+def number(count: str) -> int | str:
+    """A count of batches, or the word epoch."""
+    return int(count) if count.isdecimal() else count
+
+
+PAPER: dict[tuple[str, str], dict[str, float | None]] = {
+    (data, negatives): dict(zip(("together", *EQUAL, *DEPRIVED), values, strict=True))
+    for (data, negatives), values in {
+        ("mnist", "uniform"): (97.7, 89, 88, 81, 63, 35, 11, 10, 9, 10, 9, None, None),
+        ("mnist", "hybrid"): (96, 88, 84, 85, 78, 74, 49, 23, 11, 78, 75, 73, 10),
+        ("fashion-mnist", "uniform"): (88.7, 73, 63, 59, 54, 20, 14, 10, 10, 56, 47, 14, 10),
+        ("fashion-mnist", "hybrid"): (86, 56, 58, 53, 50, 45, 36, 30, 22, 55, 54, 52, 49),
+    }.items()
+}
+"""Test accuracy in percent; None where no learning was seen. Lică and Dinucu-Jianu 2023, tables 1 to 3."""
+
+TABLES = {
+    "Table 1: equal phases, batches awake : batches asleep": (*EQUAL, "epoch:epoch"),
+    "Table 2: deprived of sleep, batches awake : batches asleep": ("1:1", *DEPRIVED),
+    "Table 3: not separated": ("together",),
+}
+
+
+def reached(sweep: Path) -> dict[Cell, list[float]]:
+    """Test accuracy in percent of every finished run of a sweep's folder, by label goodness."""
+    found: dict[Cell, list[float]] = {}
+    for cell in GRID:
+        for path in sorted(sweep.glob(f"{cell.name}-[0-9]*/result.json")):
+            test = json.loads(path.read_text())["test"]
+            found.setdefault(cell, []).append(100 - test["error_goodness"])
+    return found
+
+
+def tables(found: Mapping[Cell, list[float]]) -> str:
+    """The paper's three tables in Markdown: our test accuracy in percent, the paper's in brackets."""
+    parts = []
+    for title, columns in TABLES.items():
+        phases = [p for p in columns if p != "epoch:epoch" or any(cell.phases == p for cell in found)]
+        lines = [
+            title,
+            "",
+            f"| data | negative data | {' | '.join(phases)} |",
+            "|" + "---|" * (2 + len(phases)),
+        ]
+        for data, negatives in product(DATA, NEGATIVES):
+            if any(cell[:2] == (data, negatives) for cell in found):
+                values = [entry(found, Cell(data, negatives, phase)) for phase in phases]
+                lines.append(f"| {data} | {NEGATIVES[negatives]} | {' | '.join(values)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def entry(found: Mapping[Cell, list[float]], cell: Cell) -> str:
+    """Our accuracy, the mean of all seeds, and the paper's; a dash where there is none."""
+    ours = f"{statistics.mean(found[cell]):.1f}" if cell in found else "–"
+    told = PAPER.get(cell[:2], {})
+    if cell.phases not in told:
+        return ours
+    paper = told[cell.phases]
+    return f"{ours} ({'–' if paper is None else f'{paper:g}'})"

@@ -1,0 +1,218 @@
+"""Sweeps: who works on which cell, what happens to a cell whose process died, and the tables."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from ffrec.checkpoint import RunError
+from ffrec.config import ConfigError
+from ffrec.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
+from tests.test_cli import environment, ffrec
+
+pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
+from ffrec.sweep import Sweep
+
+FEW = [Cell("digits", "uniform", phases) for phases in ("1:1", "2:2", "4:4", "8:8", "16:16", "32:32")]
+
+
+def take_all(folder, taken):
+    """Claim cells until there is none left, and say which."""
+    sweep = Sweep(folder, "paper")
+    while True:
+        with sweep.claim(FEW) as claim:
+            if claim is None:
+                return
+            taken.put((claim.cell, os.getpid()))
+            time.sleep(0.2)
+            claim.value = 50.0
+
+
+def take_one_and_wait(folder, taken):
+    """Claim a cell and never finish it."""
+    with Sweep(folder, "paper").claim(FEW) as claim:
+        taken.put(claim.cell)
+        time.sleep(600)
+
+
+def states(sweep):
+    return [(trial.params["cell"], trial.state.name) for trial in sweep.study.get_trials()]
+
+
+def test_processes_on_one_sweep_do_every_cell_once(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    taken = spawn.Queue()
+    processes = [spawn.Process(target=take_all, args=(tmp_path, taken)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    done = [taken.get(timeout=60) for _ in FEW]
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert taken.empty()
+    assert Counter(cell for cell, _ in done) == Counter(FEW)
+    assert len({pid for _, pid in done}) > 1
+    sweep = Sweep(tmp_path, "paper")
+    assert sorted(states(sweep)) == sorted((cell.name, "COMPLETE") for cell in FEW)
+    with sweep.claim(FEW) as claim:
+        assert claim is None
+
+
+def test_a_cell_is_kept_while_its_process_lives_and_taken_up_when_it_was_killed(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    taken = spawn.Queue()
+    process = spawn.Process(target=take_one_and_wait, args=(tmp_path, taken))
+    process.start()
+    first = taken.get(timeout=60)
+    assert first == FEW[0]
+    sweep = Sweep(tmp_path, "paper")
+    with sweep.claim(FEW) as claim:
+        assert claim.cell == FEW[1]  # the first is being worked on
+        assert states(sweep) == [(FEW[0].name, "RUNNING"), (FEW[1].name, "RUNNING")]
+        claim.value = 20.0
+    process.kill()
+    process.join()
+    with sweep.claim(FEW) as claim:
+        assert claim.cell == first
+        assert states(sweep)[0] == (first.name, "FAIL")
+        claim.value = 30.0
+    assert sweep.done() == {FEW[0].name: 30.0, FEW[1].name: 20.0}
+
+
+def test_a_cell_that_fails_is_tried_again(tmp_path):
+    sweep = Sweep(tmp_path, "paper")
+    with pytest.raises(ZeroDivisionError), sweep.claim(FEW[:1]) as claim:
+        claim.value = 1 / 0
+    assert states(sweep) == [(FEW[0].name, "FAIL")]
+    with sweep.claim(FEW[:1]) as claim:
+        assert claim.cell == FEW[0]
+        claim.value = 1.0
+    assert [state for _, state in states(sweep)] == ["FAIL", "COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("rule", {"rule": "cure"}), ("seed", {"seed": 1}), ("settings", {"settings": {"epochs": 2}})],
+)
+def test_a_sweep_keeps_its_settings(tmp_path, name, other):
+    Sweep(tmp_path, "paper")
+    with pytest.raises(RunError, match=f"is a sweep with {name} = "):
+        Sweep(tmp_path, **{"rule": "paper"} | other)
+
+
+def test_the_grid_has_the_papers_cells_and_every_name_once():
+    paper = cells([], "paper")
+    assert len(paper) == 52 == sum(len(row) for row in PAPER.values())
+    assert {(*key, phases) for key, row in PAPER.items() for phases in row} == set(map(tuple, paper))
+    assert len({cell.name for cell in GRID}) == len(GRID)
+    assert {cell.phases for cell in cells([], "cure")} - {cell.phases for cell in paper} == {"epoch:epoch"}
+    assert cells(["mnist-uniform-16-*"], "paper") == [
+        Cell("mnist", "uniform", "16:16"),
+        Cell("mnist", "uniform", "16:1"),
+    ]
+    with pytest.raises(ConfigError, match="no cell matches 'cifar-"):
+        cells(["mnist-*", "cifar-*"], "paper")
+
+
+@pytest.mark.parametrize("cell", GRID, ids=lambda cell: cell.name)
+def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
+    for rule in ("paper", "cure"):
+        if cell.phases == "epoch:epoch" and rule == "paper":
+            continue
+        made = recipe_of(cell, rule, {"epochs": 7})
+        training = made.training
+        assert (made.data, training.negatives, training.epochs) == (cell.data, cell.negatives, 7)
+        if cell.phases == "together":
+            assert training.awake is None
+        else:
+            assert f"{training.awake}:{training.asleep}" == cell.phases
+        if rule == "paper":
+            assert training.wake_share == 1 / (training.awake or 1)  # equation 4
+            assert made.network.thresholds == (1.5, 1.5, 1.5)
+
+
+def test_tables_hold_our_numbers_and_the_papers(tmp_path):
+    kept = {("1-1", 0): 11.0, ("1-1", 1): 13.0, ("128-128", 0): 90.0, ("16-1", 0): 55.5, ("together", 0): 2.0}
+    for (phases, seed), error in kept.items():
+        folder = tmp_path / f"mnist-uniform-{phases}-{seed}"
+        folder.mkdir()
+        (folder / "result.json").write_text(json.dumps({"test": {"error_goodness": error}}))
+    found = reached(tmp_path)
+    assert found[Cell("mnist", "uniform", "1:1")] == [89.0, 87.0]
+    lines = tables(found).splitlines()
+    one, two, three = (line for line in lines if line.startswith("| mnist"))
+    assert one.split(" | ")[2] == "88.0 (89)"
+    assert "| 10.0 (9) |" in one
+    assert "| – (88) |" in one
+    assert two.endswith("| – (–) | 44.5 (–) |")
+    assert three == "| mnist | wrong label | 98.0 (97.7) |"
+    assert not any("epoch:epoch" in line for line in lines)
+    cured = tables({Cell("mnist", "hybrid", "epoch:epoch"): [91.0]})
+    assert "| masks | – (88) |" in cured
+    assert "| 91.0 |" in cured
+
+
+SHORT = ("--set", "epochs=2", "--set", "hidden=[12,12,12]")
+
+
+def test_a_sweep_on_the_command_line(tmp_path):
+    sweep = ("sweep", "sleep", *SHORT, "--only", "digits-*-1-1", "--only", "digits-uniform-64-*")
+    first = ffrec(*sweep, "--limit", "1", cwd=tmp_path)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "1 of 3 cells done, 1 now" in first.stdout
+    both = ffrec(*sweep, "--jobs", "2", cwd=tmp_path)
+    assert (both.returncode, both.stderr) == (0, "")
+    assert "3 of 3 cells done, 2 now" in both.stdout
+    again = ffrec(*sweep, cwd=tmp_path)
+    assert again.stdout.startswith("3 of 3 cells done, 0 now")
+    shown = ffrec("sweep", "show", cwd=tmp_path)
+    right = (
+        100
+        - json.loads((tmp_path / "runs/sweep-sleep/digits-hybrid-1-1-0/result.json").read_text())["test"][
+            "error_goodness"
+        ]
+    )
+    assert f"| digits | masks | {right:.1f} | –" in shown.stdout
+    other = ffrec(*sweep, "--seed", "5", cwd=tmp_path)
+    assert (other.returncode, len(other.stderr.splitlines())) == (2, 1)
+    assert "choose another --out" in other.stderr
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_stopped_sweep_goes_on_from_its_checkpoints(tmp_path, jobs):
+    cell = tmp_path / "runs/sweep-sleep/digits-uniform-2-2-0"
+    asked = ["sweep", "sleep", "--only", "digits-uniform-2-2", "--set", "hidden=[12,12,12]", "--jobs", jobs]
+    command = [sys.executable, "-m", "cli", *asked]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        while not (cell / "metrics.jsonl").exists():
+            time.sleep(0.005)
+        os.killpg(run.pid, signal.SIGINT)  # what Ctrl-C does
+        words = run.stderr.read()
+    assert run.returncode == 130
+    assert "digits-uniform-2-2: stopped after update" in words
+    before = json.loads((cell / "metrics.jsonl").read_text().splitlines()[0])
+    rest = ffrec(*asked, cwd=tmp_path)
+    assert "1 of 1 cells done, 1 now" in rest.stdout
+    records = [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
+    assert records[0] == before
+    assert [record["epoch"] for record in records] == list(range(1, 51))
+
+
+def test_a_wrong_sweep_is_one_line(tmp_path):
+    for arguments, words in [
+        (["sleep", "--only", "nothing"], "no cell matches"),
+        (["sleep", "--set", "epoch=2"], "did you mean epochs"),
+        (["show"], "run `ffrec sweep sleep` first"),
+    ]:
+        done = ffrec("sweep", *arguments, cwd=tmp_path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert words in done.stderr
+    assert not (tmp_path / "runs").exists()
