@@ -136,7 +136,7 @@ def supervised_fashion() -> ImageRecipe:
         data="fashion-mnist",
         network=FeedForwardConfig(objective="min", threshold=-1.0, label="append"),
         training=TrainingConfig(
-            epochs=40, batch=100, jitter=1, dropout=0.1, weight_decay=0.3, validate_every=10
+            epochs=30, batch=100, jitter=1, dropout=0.1, weight_decay=0.3, validate_every=10
         ),
     )
 
