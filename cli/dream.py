@@ -23,8 +23,9 @@ def dream(
     """Dream negative strings: they go on from the beginnings of real, held-out ones."""
     import corpora
     from cli.writer import load_writer
+    from ffrec.canvas import save
     from ffrec.checkpoint import write_atomic
-    from ffrec.pictures import dreamt, save, told_apart
+    from ffrec.pictures import dreamt, told_apart
     from ffrec.runs_text import dreamt_examples
 
     folder, _, corpus, network = load_writer(run, data, device)

@@ -7,17 +7,28 @@ import typer
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(help="A run folder, or several of character runs.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="A run folder, several of character runs, or a sweep's folder.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File for the picture of several runs; runs/figure_5.png if not given."),
+        typer.Option(help="File for a picture of several runs; runs/NAME.png if not given."),
     ] = None,
 ) -> None:
-    """Draw a run: what it has learnt, and how. Several character runs share one picture: figure 5."""
-    from ffrec.checkpoint import RunFolder
-    from ffrec.pictures import draw, figure_5, save
-    from ffrec.report import page
+    """Draw a run: what it has learnt, and how. Several character runs share one picture: figure 5.
 
+    A sweep's folder makes one of accuracy against the length of phases.
+    """
+    from ffrec.canvas import save
+    from ffrec.checkpoint import RunFolder
+    from ffrec.pictures import draw, figure_5
+    from ffrec.pictures_sleep import phase_lengths
+    from ffrec.report import page
+    from ffrec.sleep import reached
+
+    if len(runs) == 1 and (found := reached(runs[0])):
+        print(save(phase_lengths(found), out or Path("runs/phase_lengths.png")))
+        return
     folders = [RunFolder.open(run) for run in runs]
     if len(folders) > 1:
         print(save(figure_5(folders), out or Path("runs/figure_5.png")))

@@ -404,6 +404,8 @@ class ImageRecipe(Settings):
             raise ValueError("negatives: hybrid images need a feed-forward network, found a recurrent one")
         if getattr(self.network, "label", "") == "none" and not hybrid:
             raise ValueError("negatives: label none leaves no label to be wrong: use negatives hybrid")
+        if isinstance(self.network, BackpropConfig) and self.training.awake:
+            raise ValueError("awake: backpropagation has no negative data to be apart from")
         if self.training.permute is not None and getattr(self.network, "label", "") == "overwrite":
             raise ValueError("permute: the label would cover other pixels than the border: use label append")
         return self

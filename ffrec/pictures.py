@@ -1,7 +1,6 @@
 """Pictures of a run, drawn from nothing but its folder."""
 
 import contextlib
-import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,17 +12,14 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ffrec.checkpoint import RunError, RunFolder, write_atomic
+from ffrec.canvas import BAD, GOOD, QUIET, NothingToDraw, plain_ticks, save, shades
+from ffrec.checkpoint import RunError, RunFolder
+from ffrec.pictures_sleep import days
 
 Array = NDArray[Any]
-GOOD, BAD, QUIET = "#0072b2", "#d55e00", "#888888"  # told apart by colour-blind readers too
-
-
-class NothingToDraw(RunError):
-    """A run that does not hold yet what a picture is made from."""
 
 
 def examples(run: RunFolder) -> dict[str, Array]:
@@ -126,13 +122,13 @@ def learning_curve(run: RunFolder) -> Figure:
             errors.semilogy(epochs, [r["validation"][key] for r in shown], style, color=colour, label=label)
     errors.set(xlabel="epoch", ylabel="validation error, %", title="Labels judged on validation images")
     plain_ticks(errors)
-    for layer, colour in enumerate(colormaps["viridis"](np.linspace(0, 0.8, layers))):
+    for layer, shade in enumerate(shades(layers)):
         shares = [100 * record["pairwise_accuracy"][layer] for record in metrics]
         others[0].plot(
             [record["epoch"] for record in metrics],
             shares,
             ".-",
-            color=colour,
+            color=shade,
             label=f"hidden layer {layer + 1}",
         )
     for pairs in others:
@@ -143,13 +139,6 @@ def learning_curve(run: RunFolder) -> Figure:
         if axes.lines:
             axes.legend()
     return figure
-
-
-def plain_ticks(axes: Axes) -> None:
-    """Numbers such as 1.6 instead of 1.6 × 10⁰ on a logarithmic axis, sparse if it is long."""
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(ScalarFormatter() if high < 10 * low else NullFormatter())
 
 
 def receptive_fields(run: RunFolder) -> Figure:
@@ -224,7 +213,7 @@ def loss_curves(run: RunFolder) -> Figure:
     figure = Figure(figsize=(6, 4.4), layout="constrained")
     axes = figure.subplots()
     epochs, layers = [record["epoch"] for record in metrics], len(metrics[0]["loss"])
-    for layer, colour in enumerate(colormaps["viridis"](np.linspace(0, 0.8, layers))):
+    for layer, colour in enumerate(shades(layers)):
         losses = [record["loss"][layer] for record in metrics]
         axes.semilogy(epochs, losses, ".-", color=colour, label=f"hidden layer {layer + 1}")
     softmax = [record["softmax_loss"] for record in metrics]
@@ -322,20 +311,12 @@ PICTURES: dict[str, Callable[[RunFolder], Figure]] = {
     "hybrids": hybrids,
     "receptive_fields": receptive_fields,
     "goodness_histograms": goodness_histograms,
+    "days": days,
 }
 PICTURES_OF_TEXT: dict[str, Callable[[RunFolder], Figure]] = {
     "perplexity": lambda run: figure_5([run]),
     "dreams": dreams,
 }
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all."""
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, png.getvalue())
-    return path
 
 
 def draw(run: RunFolder) -> list[Path]:

@@ -18,6 +18,7 @@ from ffrec.optimise import make_optimiser, make_scheduler
 from ffrec.phases import Phase, Schedule, apart
 
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
+WATCH = 8  # times an epoch that goodness is watched where day and night are apart
 
 
 class Diverged(Exception):
@@ -83,6 +84,8 @@ class Trainer(ABC):
         """Hidden layers that learn."""
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
+        self.watched: list[dict[str, Any]] = []
+        """This epoch's goodness, so far."""
 
     def prepare(self) -> None:
         """Make optimiser, schedule and history, once all the above is settled."""
@@ -126,12 +129,19 @@ class Trainer(ABC):
             start = time.perf_counter()
             with torch.no_grad(), precision(self.arithmetic, self.device):
                 self.history[self.step] = self.update(batches[self.step])
+                self.step += 1
+                if self.recipe.training.awake and self.step % max(1, self.steps // WATCH) == 0:
+                    self.watched += [{"update": self.updates} | seen for seen in self.watch()]
             self.scheduler.step()
-            self.step += 1
             if self.step % CHECK_EVERY == 0 or self.step == self.steps:
                 self.check()
             self.seconds += time.perf_counter() - start
             yield Update(self.epoch + 1, self.step, self.steps)
+
+    def watch(self) -> list[dict[str, list[float]]]:
+        """Mean goodness of some positive and negative data now, layer by layer; none where nothing is
+        watched."""
+        return []
 
     @abstractmethod
     def make_schedule(self) -> Schedule:
@@ -184,7 +194,9 @@ class Trainer(ABC):
             "seconds": self.seconds,
             f"{self.counted}_per_second": self.passes * self.size / max(self.seconds, 1e-9),
         }
-        self.seconds = 0.0
+        if self.watched:
+            record["goodness"] = self.watched
+        self.seconds, self.watched = 0.0, []
         return record
 
     def state(self) -> dict[str, Any]:
@@ -194,6 +206,7 @@ class Trainer(ABC):
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
+            "watched": self.watched,
             "optimiser": self.optimiser.state_dict(),
             "opposite": self.opposite.state_dict() if self.opposite else None,
             "by_night": self.by_night.state_dict() if self.by_night is not self.optimiser else None,
@@ -207,6 +220,7 @@ class Trainer(ABC):
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])
+        self.watched = list(state["watched"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.opposite:
             self.opposite.load_state_dict(state["opposite"])

@@ -16,6 +16,7 @@ from ffrec.phases import Phase, Schedule, undreamt
 from ffrec.train import Trainer
 
 ImageNetwork = Recurrent | FeedForward
+WATCHED = 200  # training images whose goodness is followed through days and nights
 
 
 def make_network(recipe: ImageRecipe, pixels: int, classes: int, generator: torch.Generator) -> ImageNetwork:
@@ -97,6 +98,22 @@ class ImageTrainer(Trainer):
         loss, right = network.learn(seen, shown, phase)
         self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), right])
+
+    def watch(self) -> list[dict[str, list[float]]]:
+        """Mean goodness, layer by layer, of the first training images, positive and made negative."""
+        network, training, images = self.network, self.recipe.training, self.images.images[:WATCHED]
+        truth, rows = self.labels[: len(images)], self.images.rows(images)
+        if training.negatives == "hybrid":
+            always = torch.Generator(self.device).manual_seed(self.seed)
+            twins = hybrid_images(images, images.roll(1, 0), always)
+            rows = torch.stack([rows, self.images.rows(twins)], dim=1)
+        passed = seen = network.look(rows)
+        if network.judging:
+            labels = torch.stack([truth, (truth + 1) % network.classes], dim=1)
+            *_, passed = network.iterate(seen, labels, network.config.window[1])
+        found = [network.layer(level).judge(h).mean(0) for level, h in passed.activities.items()]
+        pairs = torch.stack([goodness.expand(2) for goodness in found]).tolist()
+        return [{"positive": [one for one, _ in pairs], "negative": [other for _, other in pairs]}]
 
     def held_out(self, part: LabelledImages) -> tuple[Images, Tensor]:
         """Images and labels as `validate` takes them."""

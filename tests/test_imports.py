@@ -37,7 +37,9 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "evaluate": {"images", "negatives"},
     "activation": set(),
     "report": {"checkpoint"},
-    "pictures": {"checkpoint"},
+    "canvas": {"checkpoint"},
+    "pictures": {"checkpoint", "canvas", "pictures_sleep"},
+    "pictures_sleep": {"checkpoint", "canvas", "sleep"},
     "recipes": {"config", "phases"},
     "optimise": {"config"},
 }

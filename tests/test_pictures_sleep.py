@@ -1,0 +1,85 @@
+"""Pictures of days and nights show what the run folders hold."""
+
+import pytest
+
+import corpora
+from ffrec.canvas import NothingToDraw
+from ffrec.checkpoint import RunFolder
+from ffrec.pictures_sleep import days, phase_lengths
+from ffrec.recipes import recipe
+from ffrec.runs import configuration, new_trainer
+from ffrec.sleep import Cell
+
+SHORT = {"hidden": [20, 20, 20], "epochs": 3, "batch": 50, "awake": 24, "asleep": 24, "wake_rate": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A factory of runs with days and nights of 24 batches, which is an epoch."""
+    digits = corpora.load("digits")
+
+    def train(**fields):
+        chosen = recipe("sleep-digits").override(SHORT | fields)
+        trainer = new_trainer(chosen, digits.train.images, digits.train.labels, 10)
+        folder = RunFolder.create(tmp_path_factory.mktemp("run") / "run", configuration(chosen, 0, "fp32"))
+        list(trainer.run(folder))
+        return trainer, folder
+
+    return train
+
+
+@pytest.mark.parametrize("negatives", ["uniform", "hybrid"])
+def test_goodness_is_followed_through_day_and_night(trained, negatives):
+    trainer, folder = trained(negatives=negatives)
+    seen = [look for record in folder.metrics() for look in record["goodness"]]
+    assert [look["update"] for look in seen] == list(range(3, 73, 3))
+    now = trainer.watch()[0]
+    assert {key: seen[-1][key] for key in ("positive", "negative")} == now
+    day, night = seen[:8], seen[8:16]
+    for layer in range(3):
+        for kind in ("positive", "negative"):  # by the paper's rule both run away together
+            assert day[-1][kind][layer] > day[0][kind][layer]
+            assert night[-1][kind][layer] < night[0][kind][layer]
+    drawn = days(folder)
+    assert len(drawn.axes) == 3
+    for layer, axes in enumerate(drawn.axes):
+        for line, kind in zip(axes.lines, ("positive", "negative"), strict=True):
+            assert line.get_xdata().tolist() == [look["update"] for look in seen]
+            assert line.get_ydata().tolist() == [look[kind][layer] for look in seen]
+        (shaded,) = axes.patches  # the second night is after the last look
+        assert (shaded.get_x(), shaded.get_width()) == (24, 24)
+
+
+def test_watching_changes_no_weight_and_no_chance(trained, monkeypatch):
+    trainer, _ = trained()
+    before = trainer.generator.get_state().clone()
+    trainer.watch()
+    assert (trainer.generator.get_state() == before).all()
+
+
+def test_a_run_that_learns_from_both_at_once_has_no_days(trained):
+    _, folder = trained(awake=None, wake_rate=None)
+    assert "goodness" not in folder.metrics()[0]
+    with pytest.raises(NothingToDraw, match="no days and nights"):
+        days(folder)
+
+
+def test_accuracy_against_phase_length_is_ours_beside_the_papers():
+    found = {
+        Cell("mnist", "uniform", "1:1"): [90.0, 92.0],
+        Cell("mnist", "uniform", "32:32"): [20.0],
+        Cell("mnist", "hybrid", "8:8"): [70.0],
+        Cell("digits", "uniform", "4:4"): [60.0],
+        Cell("fashion-mnist", "uniform", "16:1"): [50.0],
+    }
+    figure = phase_lengths(found)
+    assert [axes.get_title() for axes in figure.axes] == ["mnist", "digits"]
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert list(lines["wrong label, ours"].get_xdata()) == [1, 32]
+    assert list(lines["wrong label, ours"].get_ydata()) == [91.0, 20.0]
+    assert list(lines["masks, ours"].get_xdata()) == [8]
+    assert list(lines["masks, paper"].get_xdata()) == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert list(lines["masks, paper"].get_ydata()) == [88, 84, 85, 78, 74, 49, 23, 11]
+    assert lines["masks, paper"].get_linestyle() == "--"
+    with pytest.raises(NothingToDraw, match="equal phases"):
+        phase_lengths({Cell("mnist", "uniform", "16:1"): [50.0]})
