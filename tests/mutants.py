@@ -21,6 +21,7 @@ CHARACTER, MEMORY, SAMPLING = "ffrec/networks/character.py", "ffrec/memory.py", 
 NGRAM, EVALUATE_TEXT, TRAIN_TEXT = "ffrec/ngram.py", "ffrec/evaluate_text.py", "ffrec/train_text.py"
 TEXT, WIRING, FEEDFORWARD = "corpora/text.py", "ffrec/wiring.py", "ffrec/networks/feedforward.py"
 BASELINES, PICTURES, TRAIN_IMAGES = "ffrec/baselines.py", "ffrec/pictures.py", "ffrec/train_images.py"
+SWEEP, SLEEP = "ffrec/sweep.py", "ffrec/sleep.py"
 IDX, IMAGES, NEGATIVES, REPORT = "corpora/idx.py", "ffrec/images.py", "ffrec/negatives.py", "ffrec/report.py"
 
 MUTANTS = [
@@ -220,6 +221,44 @@ MUTANTS = [
         "dict(made.vocab.stoi)",
         "__import__('collections').defaultdict(int, made.vocab.stoi)",
         "text",
+    ),
+    (SWEEP, "if cell.name in done:", "if False:", "sweep"),
+    (SWEEP, "except Timeout:", "except ZeroDivisionError:", "sweep"),
+    (SWEEP, "self.bury(cell)", "pass", "sweep"),
+    (SWEEP, 'f"{self.path(cell)}.lock"', 'f"{self.path(cell)}-{os.getpid()}.lock"', "sweep"),
+    (SWEEP, "lock.release()", "pass", "sweep"),
+    (SWEEP, "if held != value:", "if False:", "sweep"),
+    (SLEEP, '"wake_rate": None', '"wake_rate": 1.0', "sweep"),
+    (SLEEP, '{"negatives": cell.negatives}', "{}", "sweep"),
+    (SLEEP, "-[0-9]*/result.json", "-*/result.json", "sweep"),
+    (SLEEP, '100 - test["error_goodness"]', 'test["error_goodness"]', "sweep"),
+    (SLEEP, "statistics.mean(found[cell])", "found[cell][0]", "sweep"),
+    ("cli/sweep.py", "left.value -= 1", "pass", "sweep"),
+    ("cli/sweep.py", "signal.signal(signal.SIGINT, signal.SIG_IGN)", "pass", "sweep"),
+    ("cli/sweep.py", "resume(trainer, folder, wanted)", "pass", "sweep"),
+    ("cli/sweep.py", "wanted.remove(claim.cell)", "pass", "sweep"),
+    (TRAIN, '"watched": self.watched,', '"watched": [],', "train_images"),
+    (TRAIN, "self.seconds, self.watched = 0.0, []", "self.seconds = 0.0", "pictures_sleep"),
+    (TRAIN_IMAGES, "torch.Generator(self.device).manual_seed(self.seed)", "self.generator", "pictures_sleep"),
+    (
+        TRAIN_IMAGES,
+        "torch.stack([truth, (truth + 1) % network.classes]",
+        "torch.stack([truth, truth]",
+        "pictures_sleep",
+    ),
+    (
+        NEGATIVES,
+        "labels[torch.randperm(len(labels), generator=generator, device=labels.device)]",
+        "labels",
+        "train_images",
+    ),
+    (FEEDFORWARD, "drive[:, :1] + self.code_rows()", "drive + self.code_rows()", "feedforward"),
+    ("ffrec/pictures_sleep.py", 'seen["update"] <= last', "True", "pictures_sleep"),
+    (
+        "ffrec/pictures_sleep.py",
+        "range(awake, last, awake + asleep)",
+        "range(0, last, awake + asleep)",
+        "pictures_sleep",
     ),
 ]
 

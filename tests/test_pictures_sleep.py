@@ -50,11 +50,21 @@ def test_goodness_is_followed_through_day_and_night(trained, negatives):
         assert (shaded.get_x(), shaded.get_width()) == (24, 24)
 
 
-def test_watching_changes_no_weight_and_no_chance(trained, monkeypatch):
-    trainer, _ = trained()
+@pytest.mark.parametrize("negatives", ["uniform", "hybrid"])
+def test_watching_uses_up_no_chance_and_tells_positive_from_negative(trained, negatives):
+    trainer, _ = trained(negatives=negatives)
     before = trainer.generator.get_state().clone()
-    trainer.watch()
+    (first,), (second,) = trainer.watch(), trainer.watch()
     assert (trainer.generator.get_state() == before).all()
+    assert first == second
+    assert all(one != other for one, other in zip(first["positive"], first["negative"], strict=True))
+
+
+def test_short_days_show_the_start_of_a_run_alone(trained):
+    _, folder = trained(awake=1, asleep=1, wake_rate=None)
+    (first, *_) = days(folder).axes
+    assert list(first.lines[0].get_xdata()) == list(range(3, 25, 3))
+    assert not first.patches  # nights too short to be seen between two looks
 
 
 def test_a_run_that_learns_from_both_at_once_has_no_days(trained):

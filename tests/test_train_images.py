@@ -103,7 +103,7 @@ APART = {"awake": 3, "asleep": 2, "wake_rate": 1e-3, "baseline": 0.5, "centring"
 def test_a_run_resumed_by_day_or_night_ends_bitwise_equal(kind, stop_after, digits, tmp_path):
     few = APART | {"batch": 300, "states": "separate"}  # four batches an epoch: nights go on into the next
     whole = make(kind, digits, **few)
-    list(whole.run())
+    epochs = [event for event in whole.run() if isinstance(event, Epoch)]
     folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 0, "fp32"))
     first = make(kind, digits, **few)
     list(first.run(folder, stop=lambda: first.updates == stop_after))
@@ -111,6 +111,7 @@ def test_a_run_resumed_by_day_or_night_ends_bitwise_equal(kind, stop_after, digi
     resume(second, folder, wanted)
     list(second.run(folder))
     assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
+    assert [record["goodness"] for record in folder.metrics()] == [e.record["goodness"] for e in epochs]
 
 
 @pytest.mark.parametrize("kind", ["supervised", "hybrids", "unsupervised"])
@@ -319,6 +320,7 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("supervised-mnist", {"baseline": 0.5}, "give awake as well"),
         ("aesop-sleep", {"awake": 3}, "need regime together, found sleep"),
         ("backprop-mnist", {"sharpness": 1.0}, "unknown key 'sharpness'"),
+        ("backprop-mnist", {"awake": 2}, "backpropagation has no negative data"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(name, values, words):
