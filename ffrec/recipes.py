@@ -181,6 +181,7 @@ def local_mnist() -> ImageRecipe:
             label="none",
             local=((10, 6, 128), (2, 1, 220), (2, 1, 512)),
             peer=1e-3,
+            reads=(1, 2, 3),
         ),
         training=TrainingConfig(epochs=30, batch=100, negatives="hybrid", validate_every=5),
     )
