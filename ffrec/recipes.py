@@ -183,7 +183,9 @@ def local_mnist() -> ImageRecipe:
             peer=1e-3,
             reads=(1, 2, 3),
         ),
-        training=TrainingConfig(epochs=30, batch=100, negatives="hybrid", validate_every=5),
+        training=TrainingConfig(
+            epochs=30, batch=100, negatives="hybrid", softmax_rate=1.5e-4, validate_every=5
+        ),
     )
 
 
