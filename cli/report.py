@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-START, END = "<!-- results -->", "<!-- /results -->"
-
 
 def report(
     runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("runs"),
     results: Annotated[bool, typer.Option("--results", help="Print one table of all finished runs.")] = False,
     into: Annotated[
-        Path | None, typer.Option(help=f"Put that table between {START} and {END} in this file.")
+        Path | None,
+        typer.Option(help="Put that table between <!-- results --> and <!-- /results --> in this file."),
     ] = None,
     expected: Annotated[
         Path | None, typer.Option(help="Write what each recipe reached to this file, for `ffrec ls`.")
@@ -39,16 +38,20 @@ def report(
     if expected:
         write_atomic(expected, (json.dumps(write.expected(found, defaults), indent=2) + "\n").encode())
     if into:
-        put_between(into, write.results_table(found, defaults))
+        put_between(into, "results", write.results_table(found, defaults))
 
 
-def put_between(file: Path, table: str) -> None:
-    """Replace what stands between the two marker lines and nothing else; raises ConfigError without them."""
+def put_between(file: Path, name: str, table: str) -> None:
+    """Replace what stands between a file's two marker lines of that name, and nothing else.
+
+    Raises ConfigError without them.
+    """
     from ffrec.checkpoint import write_atomic
     from ffrec.config import ConfigError
 
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines
-    marked = re.search(rf"^{START}\r?\n(.*?)^{END}\r?$", text, re.DOTALL | re.MULTILINE)
+    marked = re.search(rf"^{re.escape(start)}\r?\n(.*?)^{re.escape(end)}\r?$", text, re.DOTALL | re.MULTILINE)
     if not marked:
-        raise ConfigError(f"{file}: expected the lines {START} and {END}, found none: add them")
+        raise ConfigError(f"{file}: expected the lines {start} and {end}, found none: add them")
     write_atomic(file, f"{text[: marked.start(1)]}{table}\n{text[marked.end(1) :]}".encode())

@@ -192,8 +192,15 @@ def show(
         Path | None, typer.Argument(help="Folder of a sweep; runs/sweep-sleep if not given.")
     ] = None,
     cure: Cure = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            help="Put them between <!-- NAME --> and <!-- /NAME --> of this file, the folder's name."
+        ),
+    ] = None,
 ) -> None:
     """Print the paper's tables with our test accuracy, and the paper's in brackets, from the run folders."""
+    from cli.report import put_between
     from ffrec.checkpoint import RunError
     from ffrec.sleep import reached, tables
 
@@ -203,4 +210,7 @@ def show(
         raise RunError(
             f"{path}: expected finished runs of a sweep, found none: run `ffrec sweep sleep` first"
         )
-    print(tables(found))
+    if into:
+        put_between(into, path.name, tables(found))
+    else:
+        print(tables(found))

@@ -179,6 +179,12 @@ def test_a_sweep_on_the_command_line(tmp_path):
         ]
     )
     assert f"| digits | masks | {right:.1f} | –" in shown.stdout
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- sweep-sleep -->\nold\n<!-- /sweep-sleep -->\nafter\n")
+    assert ffrec("sweep", "show", "--into", "page.md", cwd=tmp_path).stdout == ""
+    assert page.read_text() == (
+        f"before\n<!-- sweep-sleep -->\n{shown.stdout.rstrip()}\n<!-- /sweep-sleep -->\nafter\n"
+    )
     other = ffrec(*sweep, "--seed", "5", cwd=tmp_path)
     assert (other.returncode, len(other.stderr.splitlines())) == (2, 1)
     assert "choose another --out" in other.stderr
