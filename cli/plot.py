@@ -12,7 +12,7 @@ def plot(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File for a picture of several runs; runs/NAME.png if not given."),
+        typer.Option(help="File for a picture of several; runs/figure_5.png, or in the sweep's folder."),
     ] = None,
 ) -> None:
     """Draw a run: what it has learnt, and how. Several character runs share one picture: figure 5.
@@ -26,8 +26,8 @@ def plot(
     from ffrec.report import page
     from ffrec.sleep import reached
 
-    if len(runs) == 1 and (found := reached(runs[0])):
-        print(save(phase_lengths(found), out or Path("runs/phase_lengths.png")))
+    if len(runs) == 1 and (runs[0] / "study.lock").exists():
+        print(save(phase_lengths(reached(runs[0])), out or runs[0] / "phase_lengths.png"))
         return
     folders = [RunFolder.open(run) for run in runs]
     if len(folders) > 1:

@@ -2,7 +2,7 @@
 
 import contextlib
 import multiprocessing
-import os
+import shutil
 import signal
 import sys
 import time
@@ -85,13 +85,14 @@ def sleep(
     pick_device(device, precision)
     path = folder_of(out, cure)
     order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs)
-    sweep = Sweep(path, rule, seed, settings)
+    sweep = Sweep(path, rule, seed, settings, precision)
     before = set(sweep.done())
     spawn = multiprocessing.get_context("spawn")
     left = spawn.Value("i", len(wanted) if limit is None else limit)
     with Signals() as signals:
         if jobs == 1:
-            codes = [work(order, left, lambda: bool(signals.received))]
+            work(order, left, lambda: bool(signals.received))
+            codes = [0]
         else:
             halt = spawn.Event()
             workers = [spawn.Process(target=worker, args=(order, left, halt)) for _ in range(jobs)]
@@ -102,47 +103,64 @@ def sleep(
                     process.join(0.2)
                 if signals.received:
                     halt.set()
-            codes = [process.exitcode or 0 for process in workers]
+            codes = [abs(process.exitcode or 0) for process in workers]
         if signals.received:
             raise typer.Exit(signals.exit_code)
     done = {cell.name for cell in wanted} & sweep.done().keys()
     print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")
-    if any(codes):
-        raise typer.Exit(1)
+    diverged = [cell.name for cell in wanted if sweep.diverged(cell)]
+    if diverged:
+        print(f"diverged: {', '.join(diverged)}; remove a cell's folder to try it again", file=sys.stderr)
+    if code := max([*codes, int(bool(diverged))]):
+        raise typer.Exit(code)
 
 
 def worker(order: Order, left: Any, halt: Any) -> None:
     """One process of several: works until nothing is left, or `halt` is set, or the process that started it
-    has died; its exit code is 1 if a cell failed."""
+    has died; a mistake of the user is one line and its exit code."""
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes: the first one sets `halt`
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // order.jobs))
+    from cli.__main__ import fault
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach all processes: the first one sets `halt`
+        signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(max(1, torch.get_num_threads() // order.jobs))
     parent = multiprocessing.parent_process()
-    sys.exit(work(order, left, lambda: halt.is_set() or not (parent and parent.is_alive())))
+    try:
+        work(order, left, lambda: halt.is_set() or not (parent and parent.is_alive()))
+    except Exception as error:
+        code = fault(error)
+        if code is None:
+            raise
+        print(f"ffrec: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(code)
 
 
-def work(order: Order, left: Any, stop: "Callable[[], bool]") -> int:
-    """Take one cell after another until none is left, or `stop` says so: 1 if any of them failed, else 0."""
+def work(order: Order, left: Any, stop: "Callable[[], bool]") -> None:
+    """Take one cell after another until none is left, `left` is used up, or `stop` says so."""
     from ffrec.sweep import Sweep
     from ffrec.train import Diverged
 
-    sweep, wanted, code = Sweep(order.out, order.rule, order.seed, order.settings), list(order.wanted), 0
+    sweep = Sweep(order.out, order.rule, order.seed, order.settings, order.precision)
     while not stop():
         with left.get_lock():
             if left.value < 1:
-                break
+                return
             left.value -= 1
-        with sweep.claim(wanted) as claim:
-            if claim is None:
-                break
-            wanted.remove(claim.cell)
-            try:
-                run_cell(order, claim, stop)
-            except Diverged as error:
-                print(f"{claim.cell.name}: {error}", file=sys.stderr)
-                code = 1
-    return code
+        claim: Claim | None = None
+        try:
+            with sweep.claim(order.wanted) as claim:
+                if claim is None:
+                    return
+                try:
+                    run_cell(order, claim, stop)
+                except Diverged as error:
+                    claim.diverged = True
+                    print(f"{claim.cell.name}: {error}", file=sys.stderr)
+        finally:
+            if claim is None or claim.value is None:  # somebody else may have this turn
+                with left.get_lock():
+                    left.value += 1
 
 
 def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
@@ -171,7 +189,9 @@ def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
         folder = RunFolder.open(claim.path)
         resume(trainer, folder, wanted)
     else:
+        shutil.rmtree(claim.path, ignore_errors=True)  # of a process that died before it began
         folder = RunFolder.create(claim.path, wanted)
+    print(f"{claim.cell.name}: from update {trainer.updates} on", flush=True)
     bar = TrainingBar(trainer) if order.jobs == 1 else None
     with bar or contextlib.nullcontext():
         for event in trainer.run(folder, trainer.held_out(corpus.validation), stop):
@@ -207,9 +227,8 @@ def show(
     path = folder_of(folder, cure)
     found = reached(path)
     if not found:
-        raise RunError(
-            f"{path}: expected finished runs of a sweep, found none: run `ffrec sweep sleep` first"
-        )
+        command = f"ffrec sweep sleep{' --cure' if cure else ''}"
+        raise RunError(f"{path}: expected finished runs of a sweep, found none: run `{command}` first")
     if into:
         put_between(into, path.name, tables(found))
     else:

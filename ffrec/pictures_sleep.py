@@ -1,6 +1,5 @@
 """Pictures of days and nights: what a run's layers do through them, and what their length costs."""
 
-import statistics
 from collections.abc import Mapping
 from itertools import product
 
@@ -38,11 +37,12 @@ def days(run: RunFolder) -> Figure:
         axes.set(title=f"hidden layer {layer + 1}", xlabel="batches", ylabel="mean goodness")
         axes.grid(alpha=0.3)
     axes.legend()
-    figure.suptitle(f"Goodness by day and (shaded) by night: {awake} batches awake, {asleep} asleep")
+    when = "by day and (shaded) by night" if asleep >= step else "once in many days and nights"
+    figure.suptitle(f"Goodness {when}: {awake} batches awake, {asleep} asleep")
     return figure
 
 
-def phase_lengths(found: Mapping[Cell, list[float]]) -> Figure:
+def phase_lengths(found: Mapping[Cell, float]) -> Figure:
     """Test accuracy against the length of equal phases; one panel for each data set of a sweep, one line for
     each source of negative data, the paper's dashed."""
     sets = [data for data in DATA if any(cell.data == data and cell.phases in EQUAL for cell in found)]
@@ -55,7 +55,7 @@ def phase_lengths(found: Mapping[Cell, list[float]]) -> Figure:
         zip(panels, sets, strict=True), zip(NEGATIVES, (GOOD, BAD), strict=True)
     ):
         ours = {
-            length: statistics.mean(found[cell])
+            length: found[cell]
             for length, phases in zip(lengths, EQUAL, strict=True)
             if (cell := Cell(data, negatives, phases)) in found
         }

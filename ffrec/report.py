@@ -118,11 +118,13 @@ def expected(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> 
     """What every recipe was measured to reach, as it is, by name; one entry may speak of several devices."""
     reached: dict[str, list[str]] = defaultdict(list)
     for (name, changed, where, _), members in finished(runs, defaults).items():
-        if not changed:
+        precision = members[0].config["precision"]
+        if changed in ("", f" --precision {precision}"):
             judged = judged_by(members[0])
             found = of_test(members, judged)
             found = f"perplexity {found}" if judged == "perplexity" else f"{found} %"
-            reached[name].append(f"{found} (n = {len(members)}; {where})")
+            arithmetic = "" if precision == "fp32" else f", {precision}"
+            reached[name].append(f"{found} (n = {len(members)}; {where}{arithmetic})")
     return {name: "; ".join(found) for name, found in reached.items()}
 
 

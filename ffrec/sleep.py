@@ -4,7 +4,6 @@ Source: Lică and Dinucu-Jianu 2023, tables 1 to 3.
 """
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
@@ -50,8 +49,11 @@ def cells(patterns: Sequence[str], rule: Rule) -> list[Cell]:
 
 
 def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecipe:
-    """The recipe of a cell; `settings` go on top. Raises ConfigError."""
-    name = "sleep-" + cell.data.removesuffix("-mnist") if cell.data != "mnist" else "sleep-mnist"
+    """The recipe of a cell; `settings` go on top. Raises ConfigError for those that a cell decides itself."""
+    fixed = sorted(settings.keys() & {"negatives", "awake", "asleep", "label"})
+    if fixed:
+        raise ConfigError(f"--set {fixed[0]}: every cell of a sweep has its own: use --only to choose cells")
+    name = "sleep-" + cell.data.removesuffix("-mnist")
     made = recipe(f"{name}-cure" if rule == "cure" else name)
     assert isinstance(made, ImageRecipe)
     values: dict[str, Any] = {"negatives": cell.negatives}
@@ -87,17 +89,16 @@ TABLES = {
 }
 
 
-def reached(sweep: Path) -> dict[Cell, list[float]]:
+def reached(sweep: Path) -> dict[Cell, float]:
     """Test accuracy in percent of every finished run of a sweep's folder, by label goodness."""
-    found: dict[Cell, list[float]] = {}
+    found = {}
     for cell in GRID:
-        for path in sorted(sweep.glob(f"{cell.name}-[0-9]*/result.json")):
-            test = json.loads(path.read_text())["test"]
-            found.setdefault(cell, []).append(100 - test["error_goodness"])
+        for path in sweep.glob(f"{cell.name}-[0-9]*/result.json"):
+            found[cell] = 100 - json.loads(path.read_text())["test"]["error_goodness"]
     return found
 
 
-def tables(found: Mapping[Cell, list[float]]) -> str:
+def tables(found: Mapping[Cell, float]) -> str:
     """The paper's three tables in Markdown: our test accuracy in percent, the paper's in brackets."""
     parts = []
     for title, columns in TABLES.items():
@@ -116,9 +117,9 @@ def tables(found: Mapping[Cell, list[float]]) -> str:
     return "\n\n".join(parts)
 
 
-def entry(found: Mapping[Cell, list[float]], cell: Cell) -> str:
-    """Our accuracy, the mean of all seeds, and the paper's; a dash where there is none."""
-    ours = f"{statistics.mean(found[cell]):.1f}" if cell in found else "–"
+def entry(found: Mapping[Cell, float], cell: Cell) -> str:
+    """Our accuracy and the paper's; a dash where there is none."""
+    ours = f"{found[cell]:.1f}" if cell in found else "–"
     told = PAPER.get(cell[:2], {})
     if cell.phases not in told:
         return ours

@@ -2,9 +2,11 @@
 
 The record is an Optuna study in a journal file, one trial for every attempt at a cell. Who works on a cell
 holds the lock beside its run folder; the system takes a lock back from a process that dies, so a cell whose
-trial is RUNNING but whose lock is free has been left, and is taken up again from its last checkpoint. Which
-cell is next is decided under the study's lock: Optuna's grid sampler alone gives one cell to two processes
-that ask at once, and forgets a cell whose process died.
+trial is RUNNING but whose lock is free has been left, and is taken up again from its last checkpoint. The
+folder's file system has to pass locks on between machines, as NFS 4 does.
+
+A trial is added with its cell, in one record, under the study's lock. Asking Optuna's grid sampler for one is
+two records, gives one cell to two processes that ask at once, and forgets a cell whose process died.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +17,14 @@ from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.distributions import CategoricalDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ffrec.checkpoint import RunError
-from ffrec.sleep import GRID, Cell, Rule
+from ffrec.sleep import Cell, Rule
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-NAMES = [cell.name for cell in GRID]
 
 
 @dataclass
@@ -37,30 +37,47 @@ class Claim:
     path: Path
     value: float | None = field(default=None, init=False)
     """What the trial reaches; a claim that is given back without one counts as a failed attempt."""
+    diverged: bool = field(default=False, init=False)
+    """Whether the attempt failed in a way in which every other would."""
 
     def close(self) -> None:
         """Write down how the trial ended."""
-        state = TrialState.FAIL if self.value is None else TrialState.COMPLETE
-        self.study.tell(self.trial, self.value, state)
+        ended = TrialState.PRUNED if self.diverged else TrialState.FAIL
+        self.study.tell(self.trial, self.value, ended if self.value is None else TrialState.COMPLETE)
 
 
 class Sweep:
     """One sweep in a folder: a journal, and a run folder for every cell."""
 
-    def __init__(self, folder: Path, rule: Rule, seed: int = 0, settings: Mapping[str, Any] | None = None):
-        """Start a sweep, or go on with the one in the folder; raises RunError if that has other settings."""
-        self.folder, self.rule, self.seed, self.settings = folder, rule, seed, dict(settings or {})
+    def __init__(
+        self,
+        folder: Path,
+        rule: Rule,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        precision: str = "fp32",
+    ) -> None:
+        """Start a sweep, or go on with the one in the folder.
+
+        Raises RunError if that has other settings, or if the folder's file system has no locks.
+        """
+        self.folder, self.seed = folder, seed
         folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(folder / "study.lock")
-        with self.lock:
+        self.lock = FileLock(folder / "study.lock", fallback_to_soft=False)
+        try:
+            self.lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            raise RunError(
+                f"{folder}: expected a file system with locks ({error}): choose another --out"
+            ) from None
+        try:
             self.study = optuna.create_study(
                 storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
-                sampler=optuna.samplers.GridSampler({"cell": NAMES}),
                 study_name="sleep",
                 direction="maximize",
                 load_if_exists=True,
             )
-            wanted = {"rule": rule, "seed": seed, "settings": self.settings}
+            wanted = {"rule": rule, "seed": seed, "settings": dict(settings or {}), "precision": precision}
             for name, value in wanted.items():
                 held = self.study.user_attrs.get(name, value)
                 if held != value:
@@ -68,21 +85,31 @@ class Sweep:
                         f"{folder} is a sweep with {name} = {held}, found {value}: choose another --out"
                     )
                 self.study.set_user_attr(name, value)
+        finally:
+            self.lock.release()
 
     def path(self, cell: Cell) -> Path:
         """The run folder of a cell."""
         return self.folder / f"{cell.name}-{self.seed}"
 
+    def trials(self, state: TrialState) -> dict[str, FrozenTrial]:
+        """The last trial in a state, of every cell that has one, by the cell's name."""
+        trials = self.study.get_trials(deepcopy=False, states=(state,))
+        return {trial.user_attrs["cell"]: trial for trial in trials}
+
     def done(self) -> dict[str, float]:
         """What the finished cells reached, by name."""
-        trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return {trial.params["cell"]: trial.values[0] for trial in trials}
+        return {name: trial.values[0] for name, trial in self.trials(TrialState.COMPLETE).items()}
+
+    def diverged(self, cell: Cell) -> bool:
+        """Whether a cell diverged: it would again, so it is left alone unless its folder is removed."""
+        return cell.name in self.trials(TrialState.PRUNED) and self.path(cell).exists()
 
     @contextmanager
     def claim(self, wanted: Sequence[Cell]) -> Iterator[Claim | None]:
-        """The first of the wanted cells that is neither done nor being worked on; None if there is none.
+        """The first of the wanted cells that has not ended and is not being worked on; None if there is none.
 
-        The block holds the cell until it ends, in whatever way; raises nothing of its own.
+        The block holds the cell until it ends, in whatever way.
         """
         with self.lock:
             held = self.take(wanted)
@@ -101,21 +128,17 @@ class Sweep:
         """A new trial for a cell, and the cell's lock; the study's lock has to be held."""
         done = self.done()
         for cell in wanted:
-            if cell.name in done:
+            if cell.name in done or self.diverged(cell):
                 continue
-            lock = FileLock(f"{self.path(cell)}.lock")
+            lock = FileLock(f"{self.path(cell)}.lock", fallback_to_soft=False)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
                 continue
-            self.bury(cell)
-            self.study.enqueue_trial({"cell": cell.name})
-            trial = self.study.ask({"cell": CategoricalDistribution(NAMES)})
+            left = self.trials(TrialState.RUNNING).get(cell.name)
+            if left:
+                self.study.tell(left.number, state=TrialState.FAIL)
+            self.study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs={"cell": cell.name}))
+            trial = self.trials(TrialState.RUNNING)[cell.name]
             return Claim(self.study, trial.number, cell, self.path(cell)), lock
         return None
-
-    def bury(self, cell: Cell) -> None:
-        """Write down that the trials of a cell that nobody works on any more have failed."""
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.params.get("cell") == cell.name:
-                self.study.tell(trial.number, state=TrialState.FAIL)

@@ -18,7 +18,7 @@ from ffrec.optimise import make_optimiser, make_scheduler
 from ffrec.phases import Phase, Schedule, apart
 
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
-WATCH = 8  # times an epoch that goodness is watched where day and night are apart
+WATCH = 8  # times an epoch, or a few more, that goodness is watched where day and night are apart
 
 
 class Diverged(Exception):
@@ -220,7 +220,7 @@ class Trainer(ABC):
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])
-        self.watched = list(state["watched"])
+        self.watched = list(state.get("watched", []))
         self.optimiser.load_state_dict(state["optimiser"])
         if self.opposite:
             self.opposite.load_state_dict(state["opposite"])

@@ -76,11 +76,11 @@ def test_a_run_that_learns_from_both_at_once_has_no_days(trained):
 
 def test_accuracy_against_phase_length_is_ours_beside_the_papers():
     found = {
-        Cell("mnist", "uniform", "1:1"): [90.0, 92.0],
-        Cell("mnist", "uniform", "32:32"): [20.0],
-        Cell("mnist", "hybrid", "8:8"): [70.0],
-        Cell("digits", "uniform", "4:4"): [60.0],
-        Cell("fashion-mnist", "uniform", "16:1"): [50.0],
+        Cell("mnist", "uniform", "1:1"): 91.0,
+        Cell("mnist", "uniform", "32:32"): 20.0,
+        Cell("mnist", "hybrid", "8:8"): 70.0,
+        Cell("digits", "uniform", "4:4"): 60.0,
+        Cell("fashion-mnist", "uniform", "16:1"): 50.0,
     }
     figure = phase_lengths(found)
     assert [axes.get_title() for axes in figure.axes] == ["mnist", "digits"]
@@ -92,4 +92,4 @@ def test_accuracy_against_phase_length_is_ours_beside_the_papers():
     assert list(lines["masks, paper"].get_ydata()) == [88, 84, 85, 78, 74, 49, 23, 11]
     assert lines["masks, paper"].get_linestyle() == "--"
     with pytest.raises(NothingToDraw, match="equal phases"):
-        phase_lengths({Cell("mnist", "uniform", "16:1"): [50.0]})
+        phase_lengths({Cell("mnist", "uniform", "16:1"): 50.0})

@@ -38,9 +38,12 @@ def test_every_recipe_it_shows_exists():
         assert name in ffrec.RECIPES
 
 
-def test_every_file_it_links_to_exists():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name
+)
+def test_every_file_a_page_links_to_exists(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 def test_what_it_says_of_hard_negatives_is_what_the_runs_recorded():

@@ -87,7 +87,9 @@ def test_precisions_devices_and_unknown_recipes_are_not_averaged(tmp_path):
     assert sum("--precision" in row for row in rows) == 1
     runs = [run for run in report.summaries(tmp_path) if run.path.name != "elsewhere"]
     assert list(report.expected(runs, DEFAULTS)) == ["recurrent-digits"]
-    assert report.expected(runs, DEFAULTS)["recurrent-digits"].startswith("1.00 % (n = 1")
+    one, other = report.expected(runs, DEFAULTS)["recurrent-digits"].split("; ")
+    assert {text[:13] for text in (one, other)} == {"1.00 % (n = 1", "2.00 % (n = 1"}
+    assert [", bf16)" in text for text in (one, other)] == [text.startswith("2.00") for text in (one, other)]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def take_one_and_wait(folder, taken):
 
 
 def states(sweep):
-    return [(trial.params["cell"], trial.state.name) for trial in sweep.study.get_trials()]
+    return [(trial.user_attrs["cell"], trial.state.name) for trial in sweep.study.get_trials()]
 
 
 def test_processes_on_one_sweep_do_every_cell_once(tmp_path):
@@ -96,9 +96,27 @@ def test_a_cell_that_fails_is_tried_again(tmp_path):
     assert [state for _, state in states(sweep)] == ["FAIL", "COMPLETE"]
 
 
+def test_a_cell_that_diverged_is_left_alone_until_its_folder_is_gone(tmp_path):
+    sweep = Sweep(tmp_path, "paper")
+    with sweep.claim(FEW[:2]) as claim:
+        claim.path.mkdir()
+        claim.diverged = True
+    assert states(sweep) == [(FEW[0].name, "PRUNED")]
+    with sweep.claim(FEW[:2]) as claim:
+        assert claim.cell == FEW[1]
+    claim.path.parent.joinpath(sweep.path(FEW[0])).rmdir()
+    with sweep.claim(FEW[:2]) as claim:
+        assert claim.cell == FEW[0]
+
+
 @pytest.mark.parametrize(
     ("name", "other"),
-    [("rule", {"rule": "cure"}), ("seed", {"seed": 1}), ("settings", {"settings": {"epochs": 2}})],
+    [
+        ("rule", {"rule": "cure"}),
+        ("seed", {"seed": 1}),
+        ("settings", {"settings": {"epochs": 2}}),
+        ("precision", {"precision": "bf16"}),
+    ],
 )
 def test_a_sweep_keeps_its_settings(tmp_path, name, other):
     Sweep(tmp_path, "paper")
@@ -138,13 +156,12 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
 
 
 def test_tables_hold_our_numbers_and_the_papers(tmp_path):
-    kept = {("1-1", 0): 11.0, ("1-1", 1): 13.0, ("128-128", 0): 90.0, ("16-1", 0): 55.5, ("together", 0): 2.0}
-    for (phases, seed), error in kept.items():
-        folder = tmp_path / f"mnist-uniform-{phases}-{seed}"
+    for phases, error in {"1-1": 12.0, "128-128": 90.0, "16-1": 55.5, "together": 2.0}.items():
+        folder = tmp_path / f"mnist-uniform-{phases}-3"
         folder.mkdir()
         (folder / "result.json").write_text(json.dumps({"test": {"error_goodness": error}}))
     found = reached(tmp_path)
-    assert found[Cell("mnist", "uniform", "1:1")] == [89.0, 87.0]
+    assert found[Cell("mnist", "uniform", "1:1")] == 88.0
     lines = tables(found).splitlines()
     one, two, three = (line for line in lines if line.startswith("| mnist"))
     assert one.split(" | ")[2] == "88.0 (89)"
@@ -153,7 +170,7 @@ def test_tables_hold_our_numbers_and_the_papers(tmp_path):
     assert two.endswith("| – (–) | 44.5 (–) |")
     assert three == "| mnist | wrong label | 98.0 (97.7) |"
     assert not any("epoch:epoch" in line for line in lines)
-    cured = tables({Cell("mnist", "hybrid", "epoch:epoch"): [91.0]})
+    cured = tables({Cell("mnist", "hybrid", "epoch:epoch"): 91.0})
     assert "| masks | – (88) |" in cured
     assert "| 91.0 |" in cured
 
@@ -190,20 +207,36 @@ def test_a_sweep_on_the_command_line(tmp_path):
     assert "choose another --out" in other.stderr
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_stopped_sweep_goes_on_from_its_checkpoints(tmp_path, jobs):
-    cell = tmp_path / "runs/sweep-sleep/digits-uniform-2-2-0"
+def start(folder, number, jobs="1"):
+    """Begin a sweep of one cell, and stop it by a signal to all its processes after two epochs."""
+    cell = folder / "runs/sweep-sleep/digits-uniform-2-2-0"
     asked = ["sweep", "sleep", "--only", "digits-uniform-2-2", "--set", "hidden=[12,12,12]", "--jobs", jobs]
     command = [sys.executable, "-m", "cli", *asked]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
-        while not (cell / "metrics.jsonl").exists():
+        metrics = cell / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_text().count("\n") < 2:  # so the first has its checkpoint
+            assert run.poll() is None
             time.sleep(0.005)
-        os.killpg(run.pid, signal.SIGINT)  # what Ctrl-C does
+        os.killpg(run.pid, number)
         words = run.stderr.read()
-    assert run.returncode == 130
-    assert "digits-uniform-2-2: stopped after update" in words
+    return cell, asked, words, run.returncode
+
+
+@pytest.mark.parametrize(
+    ("number", "jobs", "code"),
+    [
+        (signal.SIGINT, "1", 130),
+        (signal.SIGINT, "2", 130),
+        (signal.SIGTERM, "2", 143),
+        (signal.SIGKILL, "1", -9),
+    ],
+)
+def test_a_stopped_sweep_goes_on_from_its_checkpoints(tmp_path, number, jobs, code):
+    cell, asked, words, returned = start(tmp_path, number, jobs)
+    assert returned == code
+    assert ("digits-uniform-2-2: stopped after update" in words) == (number != signal.SIGKILL)
     before = json.loads((cell / "metrics.jsonl").read_text().splitlines()[0])
     rest = ffrec(*asked, cwd=tmp_path)
     assert "1 of 1 cells done, 1 now" in rest.stdout
@@ -212,10 +245,42 @@ def test_a_stopped_sweep_goes_on_from_its_checkpoints(tmp_path, jobs):
     assert [record["epoch"] for record in records] == list(range(1, 51))
 
 
+def test_a_cell_whose_process_died_before_it_began_is_begun(tmp_path):
+    left = tmp_path / "runs/sweep-sleep/digits-uniform-1-1-0"
+    left.mkdir(parents=True)
+    (left / "environment.json").write_text("{}")
+    done = ffrec("sweep", "sleep", *SHORT, "--only", "digits-uniform-1-1", cwd=tmp_path)
+    assert "1 of 1 cells done, 1 now" in done.stdout
+
+
+def test_cells_that_diverge_cost_the_others_nothing(tmp_path):
+    wild = ("sweep", "sleep", *SHORT, "--only", "digits-*-1-1", "--only", "digits-uniform-128-*")
+    wild += ("--set", "rate=1e30", "--set", "optimiser=SGD", "--jobs", "2")
+    first = ffrec(*wild, cwd=tmp_path)
+    assert first.returncode == 1
+    assert first.stderr.count("is not finite at update") == 2
+    assert "diverged: digits-uniform-1-1, digits-hybrid-1-1; remove" in first.stderr
+    assert "1 of 3 cells done, 1 now" in first.stdout  # a day of two epochs is slow enough
+    again = ffrec(*wild, cwd=tmp_path)
+    assert "is not finite" not in again.stderr
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_missing_data_is_one_line_from_every_process(tmp_path, jobs):
+    kept = {"HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "cli", "sweep", "sleep", "--only", "mnist-uniform-1-1", "--jobs", jobs]
+    environ = {k: v for k, v in environment().items() if k != "FFREC_DATA"} | kept
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "mnist: expected train-images" in done.stderr
+
+
 def test_a_wrong_sweep_is_one_line(tmp_path):
     for arguments, words in [
         (["sleep", "--only", "nothing"], "no cell matches"),
         (["sleep", "--set", "epoch=2"], "did you mean epochs"),
+        (["sleep", "--set", "awake=4"], "use --only to choose cells"),
         (["show"], "run `ffrec sweep sleep` first"),
     ]:
         done = ffrec("sweep", *arguments, cwd=tmp_path)
