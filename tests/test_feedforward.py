@@ -86,6 +86,7 @@ def test_labelled_twins_learn_as_autograd_says(make, twins):
     torch.testing.assert_close(*both_gradients(network, twins, LABELS))
     alone, paired = network.look(twins[:, 0]), network.look(twins)
     torch.testing.assert_close(network.classify(paired)[1], network.classify(alone)[1])
+    assert paired.activities[1].shape[1] == 1  # no pass with the neutral label is wasted on the twin
 
 
 @pytest.mark.parametrize("label", ["append", "twins", "none"])
