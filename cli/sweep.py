@@ -105,6 +105,7 @@ def sleep(
                     halt.set()
             codes = [abs(process.exitcode or 0) for process in workers]
         if signals.received:
+            print("stopped; the same command again goes on from the checkpoints", file=sys.stderr)
             raise typer.Exit(signals.exit_code)
     done = {cell.name for cell in wanted} & sweep.done().keys()
     print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")

@@ -3,6 +3,7 @@
 Source: Lică and Dinucu-Jianu 2023, tables 1 to 3.
 """
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -43,7 +44,10 @@ def cells(patterns: Sequence[str], rule: Rule) -> list[Cell]:
     there = [cell for cell in GRID if rule == "cure" or cell.phases != "epoch:epoch"]
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in there):
-            raise ConfigError(f"no cell matches {pattern!r}: for example {there[0].name} or 'mnist-hybrid-*'")
+            groups = [f"{data}-{negatives}-*" for data, negatives in product(DATA, NEGATIVES)]
+            near = difflib.get_close_matches(pattern, groups + [cell.name for cell in there], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(groups)}"
+            raise ConfigError(f"no cell matches {pattern!r}: {hint}")
     asked = patterns or ("mnist-*", "fashion-mnist-*")
     return [cell for cell in there if any(fnmatchcase(cell.name, pattern) for pattern in asked)]
 

@@ -82,7 +82,8 @@ class Sweep:
                 held = self.study.user_attrs.get(name, value)
                 if held != value:
                     raise RunError(
-                        f"{folder} is a sweep with {name} = {held}, found {value}: choose another --out"
+                        f"{folder} is a sweep with {name} = {held}, found {value}: give the same again, "
+                        "or choose another --out"
                     )
                 self.study.set_user_attr(name, value)
         finally:

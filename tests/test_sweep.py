@@ -10,11 +10,11 @@ import time
 from collections import Counter
 
 import pytest
+from test_cli import environment, ffrec
 
 from ffrec.checkpoint import RunError
 from ffrec.config import ConfigError
 from ffrec.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
-from tests.test_cli import environment, ffrec
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from ffrec.sweep import Sweep
@@ -134,8 +134,10 @@ def test_the_grid_has_the_papers_cells_and_every_name_once():
         Cell("mnist", "uniform", "16:16"),
         Cell("mnist", "uniform", "16:1"),
     ]
-    with pytest.raises(ConfigError, match="no cell matches 'cifar-"):
+    with pytest.raises(ConfigError, match=r"no cell matches 'cifar-\*': choose from mnist-uniform-\*, "):
         cells(["mnist-*", "cifar-*"], "paper")
+    with pytest.raises(ConfigError, match="did you mean 'fashion-mnist-hybrid-8-8'"):
+        cells(["fashion-mnist-hybird-8-8"], "paper")
 
 
 @pytest.mark.parametrize("cell", GRID, ids=lambda cell: cell.name)
@@ -236,6 +238,7 @@ def start(folder, number, jobs="1"):
 def test_a_stopped_sweep_goes_on_from_its_checkpoints(tmp_path, number, jobs, code):
     cell, asked, words, returned = start(tmp_path, number, jobs)
     assert returned == code
+    assert ("the same command again goes on" in words) == (number != signal.SIGKILL)
     assert ("digits-uniform-2-2: stopped after update" in words) == (number != signal.SIGKILL)
     before = json.loads((cell / "metrics.jsonl").read_text().splitlines()[0])
     rest = ffrec(*asked, cwd=tmp_path)
