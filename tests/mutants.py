@@ -232,7 +232,7 @@ MUTANTS = [
     (SWEEP, "if held != value:", "if False:", "sweep"),
     (SLEEP, '"wake_rate": None', '"wake_rate": 1.0', "sweep"),
     (SLEEP, '{"negatives": cell.negatives}', "{}", "sweep"),
-    (SLEEP, '100 - test["error_goodness"]', 'test["error_goodness"]', "sweep"),
+    (SLEEP, "100 - json.loads(", "json.loads(", "sweep"),
     ("cli/sweep.py", "left.value -= 1", "pass", "sweep"),
     ("cli/sweep.py", "signal.signal(number, signal.SIG_IGN)", "pass", "sweep"),
     ("cli/sweep.py", "resume(trainer, folder, wanted)", "pass", "sweep"),

@@ -11,7 +11,7 @@ from ffrec.negatives import NEGATIVES, hard_labels, hybrid, hybrid_images, masks
 DRAWS = 100_000
 
 
-@pytest.mark.parametrize("name", NEGATIVES)
+@pytest.mark.parametrize("name", ["hard", "uniform"])
 def test_a_negative_is_never_the_true_label(name, generator):
     labels = torch.randint(10, (DRAWS,), generator=generator)
     logits = 20 * torch.randn(DRAWS, 10, generator=generator)

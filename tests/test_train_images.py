@@ -23,7 +23,7 @@ KINDS = {
     ),
     "local": (
         "local-mnist",
-        QUICK | {"hidden": [9 * 8, 4 * 20], "local": [[4, 2, 8], [2, 1, 20]], "rate": 1e-3},
+        QUICK | {"hidden": [9 * 8, 4 * 20], "local": [[4, 2, 8], [2, 1, 20]], "rate": 1e-3, "reads": [1, 2]},
     ),
     "backprop": ("backprop-mnist", QUICK),
     "random": ("random-mnist", QUICK | {"hidden": [300], "reads": [1]}),
