@@ -130,18 +130,18 @@ class Trainer(ABC):
             with torch.no_grad(), precision(self.arithmetic, self.device):
                 self.history[self.step] = self.update(batches[self.step])
                 self.step += 1
-                if self.recipe.training.awake and self.step % max(1, self.steps // WATCH) == 0:
-                    self.watched += [{"update": self.updates} | seen for seen in self.watch()]
+                due = self.recipe.training.awake and self.step % max(1, self.steps // WATCH) == 0
+                if due and (seen := self.watch()):
+                    self.watched.append({"update": self.updates} | seen)
             self.scheduler.step()
             if self.step % CHECK_EVERY == 0 or self.step == self.steps:
                 self.check()
             self.seconds += time.perf_counter() - start
             yield Update(self.epoch + 1, self.step, self.steps)
 
-    def watch(self) -> list[dict[str, list[float]]]:
-        """Mean goodness of some positive and negative data now, layer by layer; none where nothing is
-        watched."""
-        return []
+    def watch(self) -> dict[str, list[float]]:
+        """Mean goodness of some positive and some negative data now, layer by layer; empty if unwatched."""
+        return {}
 
     @abstractmethod
     def make_schedule(self) -> Schedule:

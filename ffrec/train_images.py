@@ -99,7 +99,7 @@ class ImageTrainer(Trainer):
         self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), right])
 
-    def watch(self) -> list[dict[str, list[float]]]:
+    def watch(self) -> dict[str, list[float]]:
         """Mean goodness, layer by layer, of the first training images, positive and made negative."""
         network, training, images = self.network, self.recipe.training, self.images.images[:WATCHED]
         truth, rows = self.labels[: len(images)], self.images.rows(images)
@@ -113,7 +113,7 @@ class ImageTrainer(Trainer):
             *_, passed = network.iterate(seen, labels, network.config.window[1])
         found = [network.layer(level).judge(h).mean(0) for level, h in passed.activities.items()]
         pairs = torch.stack([goodness.expand(2) for goodness in found]).tolist()
-        return [{"positive": [one for one, _ in pairs], "negative": [other for _, other in pairs]}]
+        return {"positive": [one for one, _ in pairs], "negative": [other for _, other in pairs]}
 
     def held_out(self, part: LabelledImages) -> tuple[Images, Tensor]:
         """Images and labels as `validate` takes them."""

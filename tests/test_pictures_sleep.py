@@ -33,7 +33,7 @@ def test_goodness_is_followed_through_day_and_night(trained, negatives):
     trainer, folder = trained(negatives=negatives)
     seen = [look for record in folder.metrics() for look in record["goodness"]]
     assert [look["update"] for look in seen] == list(range(3, 73, 3))
-    now = trainer.watch()[0]
+    now = trainer.watch()
     assert {key: seen[-1][key] for key in ("positive", "negative")} == now
     day, night = seen[:8], seen[8:16]
     for layer in range(3):
@@ -54,7 +54,7 @@ def test_goodness_is_followed_through_day_and_night(trained, negatives):
 def test_watching_uses_up_no_chance_and_tells_positive_from_negative(trained, negatives):
     trainer, _ = trained(negatives=negatives)
     before = trainer.generator.get_state().clone()
-    (first,), (second,) = trainer.watch(), trainer.watch()
+    first, second = trainer.watch(), trainer.watch()
     assert (trainer.generator.get_state() == before).all()
     assert first == second
     assert all(one != other for one, other in zip(first["positive"], first["negative"], strict=True))
