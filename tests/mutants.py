@@ -114,7 +114,7 @@ MUTANTS = [
         "feedforward",
     ),
     (
-        "ffrec/config.py",
+        "ffrec/config/networks.py",
         "or tuple(range(2, len(self.hidden) + 1))",
         "or tuple(range(1, len(self.hidden) + 1))",
         "feedforward",

@@ -29,7 +29,7 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "sampling": set(),
     "memory": set(),
     "ngram": set(),
-    "config": {"phases"},
+    "config": {"config", "phases"},
     "negatives": {"sampling"},
     "images": set(),
     "evaluate_text": set(),

@@ -320,7 +320,8 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("supervised-mnist", {"baseline": 0.5}, "give awake as well"),
         ("aesop-sleep", {"awake": 3}, "need regime together, found sleep"),
         ("backprop-mnist", {"sharpness": 1.0}, "unknown key 'sharpness'"),
-        ("backprop-mnist", {"awake": 2}, "backpropagation has no negative data"),
+        ("backprop-mnist", {"awake": 2}, "awake: backpropagation has no negative data"),
+        ("backprop-mnist", {"repeats": 2}, "repeats: backpropagation has no negative data"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(name, values, words):

@@ -1,0 +1,112 @@
+"""How a network is trained: optimiser, phases, data."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic.dataclasses import dataclass
+
+from ffrec.config.base import STRICT, Share, Share1
+from ffrec.phases import Regime
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimiserConfig:
+    """Weight updates of every network: torch's optimisers and schedules by name."""
+
+    optimiser: str = "AdamW"
+    """Any class of torch.optim."""
+    optimiser_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    rate: PositiveFloat = 1e-3
+    """Learning rate of the hidden layers."""
+    softmax_rate: PositiveFloat = 1e-3
+    """Learning rate of the softmax."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Weight decay of all weights; biases have none."""
+    softmax_weight_decay: NonNegativeFloat | None = None
+    """Weight decay of the softmax, where it is to be another."""
+    schedule: str = "half-linear"
+    """A schedule of `ffrec.optimise.SCHEDULES`, or any class of torch.optim.lr_scheduler."""
+    schedule_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class PhasedConfig(OptimiserConfig):
+    """When positive and when negative data is learnt from: Lică and Dinucu-Jianu 2023."""
+
+    awake: PositiveInt | Literal["epoch"] | None = None
+    """Batches of positive data alone before those of negative data alone; none learns from both at once."""
+    asleep: PositiveInt | Literal["epoch"] = 1
+    """Batches of negative data alone before those of positive data alone, if these are apart."""
+    wake_rate: PositiveFloat | None = None
+    """Learning rate of the hidden layers while awake, if apart; none: rate / awake (equation 4)."""
+    states: Literal["shared", "separate"] = "shared"
+    """Whether day and night share the optimiser's moving averages."""
+    baseline: Share1 = 0.0
+    """Share of the other phase's mean gradient that is added to every gradient, if apart (note 15)."""
+
+    @property
+    def wake_share(self) -> float:
+        """Of `rate` that hidden layers learn with while awake, if day and night are apart."""
+        if self.wake_rate:
+            return self.wake_rate / self.rate
+        return 1.0 / self.awake if isinstance(self.awake, int) else 1.0
+
+    @model_validator(mode="after")
+    def timed(self) -> Self:
+        if self.awake is None and (self.baseline or self.wake_rate):
+            raise ValueError("baseline and wake_rate are for days and nights apart: give awake as well")
+        if self.awake == "epoch" and not self.wake_rate:
+            raise ValueError("wake_rate: expected one, as a whole epoch awake has no number of batches yet")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingConfig(PhasedConfig):
+    """How a network is trained on images: data order, negatives, optimiser and its schedule."""
+
+    epochs: PositiveInt = 60
+    batch: PositiveInt = 200
+    negatives: Literal["hard", "uniform", "hybrid"] = "hard"
+    """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images, labelled at random if
+    the network has labels."""
+    repeats: PositiveInt = 1
+    """Weight updates from every batch, one after another."""
+    validate_every: PositiveInt = 1
+    """Epochs from one look at the validation set to the next; the last epoch always has one."""
+    jitter: Annotated[int, Field(ge=0, le=28)] = 0
+    """Largest random shift in pixels, in both directions, of every training image."""
+    dropout: Share = 0.0
+    """Share of every training image's pixels that is silenced, afresh in every batch."""
+    permute: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class TextTraining(PhasedConfig):
+    """How a network is trained on strings of characters."""
+
+    epochs: PositiveInt = 20
+    passes: PositiveInt = 10
+    """Passes over the strings that make an epoch, at whose end there are metrics and a checkpoint."""
+    validate_every: PositiveInt = 1
+    """Epochs from one look at the validation set to the next; the last epoch always has one."""
+    strings: PositiveInt | None = 248
+    """Training strings, the first of the data's; none means all."""
+    batch: PositiveInt = 248
+    """Strings of a weight update; 248 give the paper's 22,320 predictions."""
+    regime: Regime = "together"
+    """Where negative data comes from and when it is learnt from: `ffrec.phases.PHASES`."""
+    night: PositiveInt = 1
+    """Batches from one night, in which all strings are dreamt anew, to the next (regime night)."""
+    temperature: PositiveFloat = 1.0
+    """Of the softmax that negative characters are sampled from."""
+    dropout: Share = 0.0
+    """Share of the hidden activities that the softmax does not see, afresh in every batch."""
+
+    @model_validator(mode="after")
+    def dreaming(self) -> Self:
+        if self.awake and self.regime != "together":
+            raise ValueError(f"awake: days and nights apart need regime together, found {self.regime}")
+        return self
