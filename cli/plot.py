@@ -26,7 +26,7 @@ def plot(
     from ffrec.report import page
     from ffrec.sleep import reached
 
-    if len(runs) == 1 and (runs[0] / "study.lock").exists():
+    if len(runs) == 1 and any(runs[0].glob("*/config.json")):  # a folder of run folders
         print(save(phase_lengths(reached(runs[0])), out or runs[0] / "phase_lengths.png"))
         return
     folders = [RunFolder.open(run) for run in runs]

@@ -198,6 +198,9 @@ def test_a_sweep_on_the_command_line(tmp_path):
         ]
     )
     assert f"| digits | masks | {right:.1f} | –" in shown.stdout
+    drawn = ffrec("plot", "runs/sweep-sleep", cwd=tmp_path)
+    assert drawn.stdout.strip() == "runs/sweep-sleep/phase_lengths.png"
+    assert (tmp_path / "runs/sweep-sleep/phase_lengths.png").read_bytes().startswith(b"\x89PNG")
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- sweep-sleep -->\nold\n<!-- /sweep-sleep -->\nafter\n")
     assert ffrec("sweep", "show", "--into", "page.md", cwd=tmp_path).stdout == ""
