@@ -17,7 +17,6 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Evaluate a trained run: by goodness, by one-pass softmax, per iteration; with a confusion matrix."""
-    import corpora
     import ffrec
     from ffrec.checkpoint import RunFolder
     from ffrec.config import TextRecipe, recipe_from
@@ -27,7 +26,7 @@ def evaluate(
     recipe = recipe_from(folder.config["recipe"])
     if isinstance(recipe, TextRecipe):
         raise typer.BadParameter(f"{run} is a run on a text: expected one on images: ffrec perplexity {run}")
-    corpus = corpora.load(recipe.data, data)
+    corpus = options.load_images(recipe, data)
     classes = len(corpus.description.classes)
     if candidates and candidates > classes:
         raise typer.BadParameter(f"--candidates: expected 1 to {classes} labels, found {candidates}")
@@ -35,7 +34,9 @@ def evaluate(
     if candidates and not network.judging:
         raise typer.BadParameter(f"--candidates: {run} judges no labels by their goodness: leave it out")
     result = describe(folder, where)
-    for name, part in (("validation", corpus.validation), ("test", corpus.test)):
+    for name, part in {"validation": corpus.validation, "test": corpus.test}.items():
+        if part is None:
+            continue
         images = ffrec.Images(part.images, where, recipe.training.permute)
         result[name] = ffrec.evaluate_images(network, images, part.labels, candidates)
         if candidates:

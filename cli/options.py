@@ -3,9 +3,13 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from corpora import Corpus
+    from ffrec.config import ImageRecipe
 
 Data = Annotated[
     Path | None, typer.Option(envvar="FFREC_DATA", help="Folder with data sets, one folder each.")
@@ -36,12 +40,22 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
+def load_images(recipe: "ImageRecipe", folder: Path | None) -> "Corpus":
+    """The data of a recipe, in the parts that it wants."""
+    import corpora
+
+    corpus = corpora.load(recipe.data, folder)
+    return corpus.joined() if recipe.training.train_on_validation else corpus
+
+
 def print_result(result: dict[str, Any], as_json: bool) -> None:
     """A result as one JSON object, or as a few lines for people."""
     if as_json:
         print(json.dumps(result))
         return
     for part in ("validation", "test"):
+        if part not in result:
+            continue
         found = result[part]
         by_goodness = f"{found['error_goodness']:.2f} % by goodness, " if "error_goodness" in found else ""
         print(

@@ -166,7 +166,6 @@ def work(order: Order, left: Any, stop: "Callable[[], bool]") -> None:
 
 def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
     """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
-    import corpora
     from cli.progress import TrainingBar
     from ffrec.checkpoint import RunFolder
     from ffrec.runs import configuration, finish_images, new_trainer, pick_device, resume
@@ -175,7 +174,7 @@ def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
 
     start = time.perf_counter()
     chosen = recipe_of(claim.cell, order.rule, order.settings)
-    corpus = corpora.load(chosen.data, order.data)
+    corpus = options.load_images(chosen, order.data)
     trainer = new_trainer(
         chosen,
         corpus.train.images,

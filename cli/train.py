@@ -68,7 +68,7 @@ def train(
             raise typer.BadParameter(
                 f"--text and --dreams need a character recipe, found {recipe}: try fables"
             )
-        corpus = corpora.load(chosen.data, data)
+        corpus = options.load_images(chosen, data)
         classes = len(corpus.description.classes)
         trainer = new_trainer(
             chosen, corpus.train.images, corpus.train.labels, classes, seed, where, precision

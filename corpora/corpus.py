@@ -1,6 +1,6 @@
 """What every reader returns, and the one error that every reader raises."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +36,16 @@ class Corpus:
     """A data set in the three parts that an honest experiment needs."""
 
     train: Split
-    validation: Split
+    validation: Split | None
     test: Split
     description: Description
+
+    def joined(self) -> "Corpus":
+        """Training and validation images as one training set, and nothing to validate on."""
+        import torch
+
+        if self.validation is None:
+            return self
+        parts = (self.train, self.validation)
+        images, labels = torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts])
+        return replace(self, train=Split(images, labels), validation=None)

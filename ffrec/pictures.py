@@ -120,6 +120,8 @@ def learning_curve(run: RunFolder) -> Figure:
         epochs = [record["epoch"] for record in shown]
         if shown:
             errors.semilogy(epochs, [r["validation"][key] for r in shown], style, color=colour, label=label)
+    if not errors.lines:
+        errors.text(0.5, 0.5, "not validated", ha="center", transform=errors.transAxes)
     errors.set(xlabel="epoch", ylabel="validation error, %", title="Labels judged on validation images")
     plain_ticks(errors)
     for layer, shade in enumerate(shades(layers)):

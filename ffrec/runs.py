@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ffrec.baselines import BackpropTrainer, Perceptron
 from ffrec.checkpoint import RunError, RunFolder, write_atomic
-from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe
+from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe, recipe_from
 from ffrec.evaluate import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.images import Images, LabelledImages
 from ffrec.negatives import hard_labels
@@ -71,9 +71,11 @@ def settings(value: Any, name: str = "") -> dict[str, Any]:
 def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     """Put a trainer back to the newest checkpoint in the folder, and drop metrics beyond it.
 
-    Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration.
+    Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration; what an
+    older folder does not say is the default.
     """
-    held, asked = settings(folder.config), settings(wanted)
+    recorded = folder.config | {"recipe": plain(recipe_from(folder.config["recipe"]))}
+    held, asked = settings(recorded), settings(wanted)
     told_otherwise = {"recipe.paper"} | ({"recipe.data"} if "text" in held else set())  # that has a checksum
     for name in sorted((held.keys() | asked.keys()) - told_otherwise):
         if held.get(name) != asked.get(name):
@@ -129,12 +131,17 @@ def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
 
 
 def finish_images(
-    trainer: ImageTrainer, folder: RunFolder, validation: LabelledImages, test: LabelledImages
+    trainer: ImageTrainer, folder: RunFolder, validation: LabelledImages | None, test: LabelledImages
 ) -> dict[str, Any]:
-    """Read the test set, once, and write `result.json` and the examples that pictures are made from."""
+    """Read the test set, once, and write `result.json` and the examples that pictures are made from.
+
+    The result has no validation part if there are no images to validate on.
+    """
     network, device = trainer.network, trainer.device
     result = describe(folder, device)
-    for name, part in (("validation", validation), ("test", test)):
+    for name, part in {"validation": validation, "test": test}.items():
+        if part is None:
+            continue
         images = Images(part.images, device, trainer.recipe.training.permute)
         result[name] = evaluate_images(network, images, part.labels)
     chosen = torch.Generator(device).manual_seed(trainer.seed)

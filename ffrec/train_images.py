@@ -115,8 +115,10 @@ class ImageTrainer(Trainer):
         pairs = torch.stack([goodness.expand(2) for goodness in found]).tolist()
         return {"positive": [one for one, _ in pairs], "negative": [other for _, other in pairs]}
 
-    def held_out(self, part: LabelledImages) -> tuple[Images, Tensor]:
-        """Images and labels as `validate` takes them."""
+    def held_out(self, part: LabelledImages | None) -> tuple[Images, Tensor] | None:
+        """Images and labels as `run` takes them to validate on."""
+        if part is None:
+            return None
         return Images(part.images, self.device, self.recipe.training.permute), part.labels
 
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:

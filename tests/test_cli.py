@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,6 +173,35 @@ def test_resuming_a_finished_run_says_the_same_again(trained):
     arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3", "--json"]
     again = json.loads(ffrec(*arguments, cwd=run.parent).stdout)
     assert again["test"]["confusion"] == said["test"]["confusion"]
+
+
+def test_a_run_may_learn_from_the_validation_images_too(tmp_path):
+    longer = [*QUICK, "--set", "train_on_validation=true", "--out", "run"]
+    done = ffrec("train", "recurrent-digits", *longer, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "validation" not in done.stdout
+    record, _ = map(json.loads, (tmp_path / "run/metrics.jsonl").read_text().splitlines())
+    assert (record["updates"], "validation" in record) == (15, False)  # of 100 images, the last of 37
+    again = json.loads(ffrec("evaluate", "run", "--json", cwd=tmp_path).stdout)
+    assert (
+        again["test"]["confusion"]
+        == json.loads((tmp_path / "run/result.json").read_text())["test"]["confusion"]
+    )
+    assert "validation" not in again
+    drawn = ffrec("plot", "run", cwd=tmp_path)
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+
+
+def test_a_run_folder_from_before_a_setting_goes_on_with_its_default(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "run")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["recipe"]["training"].pop("train_on_validation") is False
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3"]
+    assert ffrec(*arguments, cwd=tmp_path).returncode == 0
+    refused = ffrec(*arguments, "--set", "train_on_validation=true", cwd=tmp_path)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "train_on_validation = False, found True" in refused.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

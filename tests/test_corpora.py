@@ -240,6 +240,17 @@ def test_check_compares_the_uncompressed_content(source, tmp_path):
         files.check(source, "labels", tmp_path / "b")
 
 
+def test_joined_training_and_validation_images_are_all_but_the_test_set():
+    corpus = corpora.load("digits")
+    joined = corpus.joined()
+    assert (len(joined.train.images), joined.validation) == (1200 + 237, None)
+    for part, place in ((corpus.train, slice(1200)), (corpus.validation, slice(1200, None))):
+        assert torch.equal(joined.train.images[place], part.images)
+        assert torch.equal(joined.train.labels[place], part.labels)
+    assert joined.test is corpus.test
+    assert joined.joined() is joined
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_the_official_files_are_what_they_should_be(name):
     folder = Path(os.environ.get("FFREC_DATA", "no folder"))

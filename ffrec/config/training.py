@@ -75,6 +75,9 @@ class TrainingConfig(PhasedConfig):
     """Weight updates from every batch, one after another."""
     validate_every: PositiveInt = 1
     """Epochs from one look at the validation set to the next; the last epoch always has one."""
+    train_on_validation: bool = False
+    """Whether validation images are learnt from too, once they have chosen every setting; none is then left
+    to validate on."""
     jitter: Annotated[int, Field(ge=0, le=28)] = 0
     """Largest random shift in pixels, in both directions, of every training image."""
     dropout: Share = 0.0
