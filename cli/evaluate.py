@@ -20,17 +20,18 @@ def evaluate(
     import ffrec
     from ffrec.checkpoint import RunFolder
     from ffrec.config import TextRecipe, recipe_from
-    from ffrec.runs import describe, pick_device, trained_network
+    from ffrec.runs import describe, pick_device, trained_network, weights
 
     folder, where = RunFolder.open(run), pick_device(device)
     recipe = recipe_from(folder.config["recipe"])
     if isinstance(recipe, TextRecipe):
         raise typer.BadParameter(f"{run} is a run on a text: expected one on images: ffrec perplexity {run}")
+    saved = weights(folder, recipe.name, where)
     corpus = options.load_images(recipe, data)
     classes = len(corpus.description.classes)
     if candidates and candidates > classes:
         raise typer.BadParameter(f"--candidates: expected 1 to {classes} labels, found {candidates}")
-    network = trained_network(folder, recipe, corpus.test.images, classes, where)
+    network = trained_network(saved, recipe, corpus.test.images, classes, where)
     if candidates and not network.judging:
         raise typer.BadParameter(f"--candidates: {run} judges no labels by their goodness: leave it out")
     result = describe(folder, where)

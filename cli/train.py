@@ -50,6 +50,8 @@ def train(
 
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device, precision)
+    path = out or Path("runs") / f"{recipe}-{seed}"
+    started = RunFolder.open(path) if resume and path.exists() else None
     events = event_writer() if tensorboard else None
     trainer: Trainer
     if isinstance(chosen, ffrec.TextRecipe):
@@ -74,14 +76,11 @@ def train(
             chosen, corpus.train.images, corpus.train.labels, classes, seed, where, precision
         )
         wanted = configuration(chosen, seed, precision)
-    path = out or Path("runs") / f"{recipe}-{seed}"
-    if resume and path.exists():
-        folder = RunFolder.open(path)
-        go_back(trainer, folder, wanted)
-    else:
-        if resume:
-            print(f"no run at {path} yet: starting one", file=sys.stderr)
-        folder = RunFolder.create(path, wanted, force)
+    if started:
+        go_back(trainer, started, wanted)
+    elif resume:
+        print(f"no run at {path} yet: starting one", file=sys.stderr)
+    folder = started or RunFolder.create(path, wanted, force)
     if isinstance(trainer, ffrec.TextTrainer):
         follow(trainer, folder, strings.validation.to(where), events)
         note("reading the test set, once …")

@@ -104,16 +104,16 @@ def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Ten
 
 
 def trained_network(
-    folder: RunFolder, recipe: ImageRecipe, like: Tensor, classes: int, device: torch.device
+    saved: dict[str, Tensor], recipe: ImageRecipe, like: Tensor, classes: int, device: torch.device
 ) -> Any:
-    """The network of a run folder, for images of the shape of `like[0]`; raises RunError."""
+    """The network that `weights` read from a run folder, for images of the shape of `like[0]`."""
     drawn, pixels = torch.Generator(), like[0].numel()
     network: nn.Module
     if isinstance(recipe.network, BackpropConfig):
         network = Perceptron(recipe.network, pixels, classes, drawn)
     else:
         network = make_network(recipe, pixels, classes, drawn)
-    network.load_state_dict(weights(folder, recipe.name, device))
+    network.load_state_dict(saved)
     return network.to(device)
 
 

@@ -160,6 +160,22 @@ def test_a_run_in_the_way_is_kept_without_force(trained):
     assert "--force" in done.stderr
 
 
+def test_a_run_folder_is_looked_at_before_data_is_sought(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "results/quick").mkdir(parents=True)
+    for name in ("config", "environment"):
+        copied = (ROOT / "results/supervised-mnist-0" / name).with_suffix(".json")
+        shutil.copy(copied, tmp_path / "results/quick")
+    nothing = ["--data", "nowhere"]
+    for command, said in (
+        (["train", "supervised-mnist", "--resume", "--out", "folder"], "folder is not a run folder"),
+        (["evaluate", "results/quick"], "results/quick has no checkpoint yet"),
+    ):
+        done = ffrec(*command, *nothing, cwd=tmp_path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert said in done.stderr
+
+
 def test_resume_with_other_settings_names_the_difference(trained):
     run, _ = trained
     arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3"]

@@ -5,6 +5,7 @@ import safetensors.torch
 import torch
 
 import corpora
+from ffrec import runs
 from ffrec.checkpoint import RunFolder
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, recipe_from
 from ffrec.evaluate import evaluate_images
@@ -85,7 +86,9 @@ def test_a_finished_run_is_read_back_as_it_was(kind, digits, tmp_path):
     test = finish_images(trainer, folder, digits.validation, digits.test)["test"]
     again = recipe_from(folder.config["recipe"])
     assert again == trainer.recipe
-    network = trained_network(folder, again, digits.test.images, 10, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    saved = runs.weights(folder, again.name, cpu)
+    network = trained_network(saved, again, digits.test.images, 10, cpu)
     found = evaluate_images(network, Images(digits.test.images), digits.test.labels)
     for key in ("error_softmax", "confusion"):
         assert found[key] == test[key]
