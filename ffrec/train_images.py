@@ -75,28 +75,25 @@ class ImageTrainer(Trainer):
         return silence(rows, training.dropout, self.generator) if training.dropout else rows
 
     def update(self, index: Tensor) -> Tensor:
-        """Learn from the images at `index` what the schedule wants."""
+        """Learn from the images at `index` what the schedule wants: positive data (wake), negative data
+        (sleep), or both, the same in every repeat. The softmax learns from positive data alone, and not from
+        what hybrid images look like."""
         (phase,) = next(self.schedule)
-        for _ in range(self.recipe.training.repeats):
-            measured = self.teach(index, phase)
-        return measured
-
-    def teach(self, index: Tensor, phase: Phase) -> Tensor:
-        """One weight update from positive data (wake), negative data (sleep), or both; the softmax learns
-        from positive data alone, and not from what hybrid images look like."""
-        kind, labels, network = self.recipe.training.negatives, self.labels[index], self.network
-        seen = network.look(self.rows(index, phase))
-        features, logits = network.classify(seen)
-        shown = None
-        if network.judging:
-            wrong = NEGATIVES[kind](logits, labels, self.generator) if phase != "wake" else labels
-            shown = SIDES[phase](torch.stack([labels, wrong])).T
-        softmax_loss = features.new_zeros(())
-        network.readout.zero_grad()  # None: asleep, the optimiser leaves the softmax alone
-        if phase != "sleep":
-            softmax_loss = network.readout.learn(features, logits, labels)
-        loss, right = network.learn(seen, shown, phase)
-        self.step_optimiser(phase)
+        network, training, shown = self.network, self.recipe.training, None
+        rows, labels = self.rows(index, phase), self.labels[index]
+        for _ in range(training.repeats):
+            seen = network.look(rows)
+            features, logits = network.classify(seen)
+            if network.judging and shown is None:
+                draw = NEGATIVES[training.negatives]
+                wrong = draw(logits, labels, self.generator) if phase != "wake" else labels
+                shown = SIDES[phase](torch.stack([labels, wrong])).T
+            softmax_loss = features.new_zeros(())
+            network.readout.zero_grad()  # None: asleep, the optimiser leaves the softmax alone
+            if phase != "sleep":
+                softmax_loss = network.readout.learn(features, logits, labels)
+            loss, right = network.learn(seen, shown, phase)
+            self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), right])
 
     def watch(self) -> dict[str, list[float]]:

@@ -164,14 +164,22 @@ def test_rates_by_day_follow_equation_4_or_what_they_are_told(wake_rate, expecte
     assert asleep
 
 
-def test_repeats_are_updates_one_after_another(digits):
-    once, thrice = make("supervised", digits, negatives="uniform"), make("supervised", digits, repeats=3)
+def test_repeats_are_updates_one_after_another_from_the_same_data(digits, monkeypatch):
+    once, thrice = (make("supervised", digits, repeats=n, jitter=1, negatives="uniform") for n in (1, 3))
+    shown = []
+    teach = thrice.network.learn
+    monkeypatch.setattr(thrice.network, "learn", lambda *data: (shown.append(data), teach(*data))[1])
     index = torch.arange(50)
     with torch.no_grad():
         once.update(index)
         thrice.update(index)
     state = [t.optimiser.state[t.network.layer(1).bias]["step"].item() for t in (once, thrice)]
     assert state == [1, 3]
+    assert len(shown) == 3
+    for seen, labels, _ in shown[1:]:
+        assert torch.equal(seen.image, shown[0][0].image)
+        assert not torch.equal(seen.drive, shown[0][0].drive)  # as the weights are others
+        assert torch.equal(labels, shown[0][1])
 
 
 @pytest.mark.parametrize(("cured", "low", "high"), [(True, 0, 15), (False, 25, 90)])
