@@ -135,9 +135,7 @@ def supervised_fashion() -> ImageRecipe:
         paper="–",
         data="fashion-mnist",
         network=FeedForwardConfig(objective="min", threshold=-1.0, label="append"),
-        training=TrainingConfig(
-            epochs=30, batch=100, jitter=1, dropout=0.1, weight_decay=0.3, validate_every=10
-        ),
+        training=TrainingConfig(epochs=30, batch=100, dropout=0.1, weight_decay=0.1, validate_every=5),
     )
 
 
