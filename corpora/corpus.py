@@ -37,6 +37,7 @@ class Corpus:
 
     train: Split
     validation: Split | None
+    """None once it has joined the training set."""
     test: Split
     description: Description
 

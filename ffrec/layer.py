@@ -73,14 +73,14 @@ class Layer(nn.Module):
         """δ = ∂ log p(correct) / ∂(total input), for activities h `(batch, candidates, units)`.
 
         `correct` is +1 or −1 for each candidate, and broadcasts against the goodness; `slope` is that of the
-        activation. With centring, δ of cases of one kind alone is less its mean over them: as Σ δ = 0, xᵀ δ
-        is a covariance. Peer normalisation adds peer · (mean of the units' running means − own running mean)
-        to δ of the positive cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
+        activation. With centring, δ less its mean over the cases: as Σ δ = 0, xᵀ δ is a covariance. Peer
+        normalisation adds peer · (mean of the units' running means − own running mean) to δ of the positive
+        cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
         """
         delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
         if slope is not None:
             delta *= slope
-        if self.centring and correct.numel() == 1:
+        if self.centring:
             delta -= delta.mean((0, 1))
         positive = (correct.flatten() > 0).nonzero().flatten() if self.peer else correct[:0]
         if len(positive):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ffrec.baselines import BackpropTrainer, Perceptron
 from ffrec.checkpoint import RunError, RunFolder, write_atomic
-from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe, recipe_from
+from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe
 from ffrec.evaluate import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.images import Images, LabelledImages
 from ffrec.negatives import hard_labels
@@ -45,8 +45,8 @@ def pick_device(name: str, precision: str = "fp32") -> torch.device:
     return torch.device(name)
 
 
-def plain(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as plain JSON values."""
+def plain(recipe: Any) -> dict[str, Any]:
+    """A recipe, or one of its parts, as plain JSON values."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return values
 
@@ -68,14 +68,19 @@ def settings(value: Any, name: str = "") -> dict[str, Any]:
     }
 
 
+def unsaid(recipe: Recipe) -> dict[str, Any]:
+    """What a run folder from before a setting existed does not say: the defaults, by dotted name."""
+    rooms = {"network": type(recipe.network), "training": type(recipe.training)}
+    return settings({"recipe": {room: plain(kind()) for room, kind in rooms.items()}})
+
+
 def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     """Put a trainer back to the newest checkpoint in the folder, and drop metrics beyond it.
 
     Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration; what an
     older folder does not say is the default.
     """
-    recorded = folder.config | {"recipe": plain(recipe_from(folder.config["recipe"]))}
-    held, asked = settings(recorded), settings(wanted)
+    held, asked = unsaid(trainer.recipe) | settings(folder.config), settings(wanted)
     told_otherwise = {"recipe.paper"} | ({"recipe.data"} if "text" in held else set())  # that has a checksum
     for name in sorted((held.keys() | asked.keys()) - told_otherwise):
         if held.get(name) != asked.get(name):

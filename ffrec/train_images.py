@@ -118,5 +118,8 @@ class ImageTrainer(Trainer):
             return None
         return Images(part.images, self.device, self.recipe.training.permute), part.labels
 
+    def due(self, epoch: int) -> bool:
+        return super().due(epoch) and not self.recipe.training.train_on_validation
+
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:
         return evaluate_images(self.network, *held_out, all_iterations=False)

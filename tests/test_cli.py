@@ -214,7 +214,8 @@ def test_a_run_folder_from_before_a_setting_goes_on_with_its_default(trained, tm
     assert config["recipe"]["training"].pop("train_on_validation") is False
     (tmp_path / "run/config.json").write_text(json.dumps(config))
     arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3"]
-    assert ffrec(*arguments, cwd=tmp_path).returncode == 0
+    again = ffrec(*arguments, "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["test"]["confusion"] == trained[1]["test"]["confusion"]
     refused = ffrec(*arguments, "--set", "train_on_validation=true", cwd=tmp_path)
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert "train_on_validation = False, found True" in refused.stderr

@@ -3,6 +3,7 @@
 import itertools
 import math
 import shlex
+import shutil
 import struct
 from pathlib import Path
 
@@ -238,6 +239,15 @@ def test_the_learning_curve_is_the_metrics(finished):
     assert errors.lines[1].get_ydata().tolist() == [8.0, 4.0]
     assert errors.get_yscale() == "log"
     assert [line.get_ydata()[0] for line in pairs.lines] == [80.0, 90.0]
+
+
+def test_a_learning_curve_without_validation_says_so(tmp_path, finished):
+    run = RunFolder(shutil.copytree(finished.path, tmp_path / "unvalidated"))
+    records = run.metrics()
+    run.write_metrics([{k: v for k, v in record.items() if k != "validation"} for record in records])
+    errors, pairs = pictures.learning_curve(run).axes
+    assert [text.get_text() for text in errors.texts] == ["not validated"]
+    assert len(pairs.lines) == 2
 
 
 def test_the_loss_curves_are_the_metrics(finished):

@@ -150,6 +150,7 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
         assert (made.data, training.negatives, training.epochs) == (cell.data, cell.negatives, 7)
         if cell.phases == "together":
             assert training.awake is None
+            assert not made.network.centring
         else:
             assert f"{training.awake}:{training.asleep}" == cell.phases
         if rule == "paper":
@@ -178,6 +179,15 @@ def test_tables_hold_our_numbers_and_the_papers(tmp_path):
 
 
 SHORT = ("--set", "epochs=2", "--set", "hidden=[12,12,12]")
+
+
+def test_a_sweep_may_learn_from_the_validation_images_too(tmp_path):
+    sweep = ("sweep", "sleep", *SHORT, "--only", "digits-uniform-1-1", "--set", "train_on_validation=true")
+    assert ffrec(*sweep, cwd=tmp_path).returncode == 0
+    (result,) = tmp_path.glob("runs/sweep-sleep/*/result.json")
+    assert json.loads(result.read_text()).keys() & {"validation", "test"} == {"test"}
+    record, _ = (result.parent / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(record)["updates"] == 29  # of 50 of 1,437 images
 
 
 def test_a_sweep_on_the_command_line(tmp_path):

@@ -167,8 +167,13 @@ def test_rates_by_day_follow_equation_4_or_what_they_are_told(wake_rate, expecte
 def test_repeats_are_updates_one_after_another_from_the_same_data(digits, monkeypatch):
     once, thrice = (make("supervised", digits, repeats=n, jitter=1, negatives="uniform") for n in (1, 3))
     shown = []
-    teach = thrice.network.learn
-    monkeypatch.setattr(thrice.network, "learn", lambda *data: (shown.append(data), teach(*data))[1])
+    learn = thrice.network.learn
+
+    def watched(*data):
+        shown.append(data)
+        return learn(*data)
+
+    monkeypatch.setattr(thrice.network, "learn", watched)
     index = torch.arange(50)
     with torch.no_grad():
         once.update(index)
@@ -180,6 +185,12 @@ def test_repeats_are_updates_one_after_another_from_the_same_data(digits, monkey
         assert torch.equal(seen.image, shown[0][0].image)
         assert not torch.equal(seen.drive, shown[0][0].drive)  # as the weights are others
         assert torch.equal(labels, shown[0][1])
+
+
+def test_what_has_been_learnt_from_validates_nothing(digits):
+    trainer = make("linear", digits, epochs=1, train_on_validation=True)
+    *_, last = trainer.run(None, trainer.held_out(digits.validation))
+    assert "validation" not in last.record
 
 
 @pytest.mark.parametrize(("cured", "low", "high"), [(True, 0, 15), (False, 25, 90)])

@@ -31,9 +31,8 @@ class JudgeConfig:
     peer: NonNegativeFloat = 0.0
     """Strength of peer normalisation (note 9)."""
     centring: bool = False
-    """Whether each unit's δ is centred over a batch of positive or of negative data alone: a layer then
-    learns a covariance of δ and what it is sent, and its biases nothing, so that what all cases share cannot
-    drift."""
+    """Whether each unit's δ is centred over the batch: a layer then learns a covariance of δ and what it is
+    sent, and its biases nothing, so that what all cases share cannot drift."""
 
     @property
     def sign(self) -> float:

@@ -72,12 +72,12 @@ class TrainingConfig(PhasedConfig):
     """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images, labelled at random if
     the network has labels."""
     repeats: PositiveInt = 1
-    """Weight updates from every batch, one after another."""
+    """Weight updates from every batch, one after another: from the same shifts, hybrids and wrong labels."""
     validate_every: PositiveInt = 1
     """Epochs from one look at the validation set to the next; the last epoch always has one."""
     train_on_validation: bool = False
-    """Whether validation images are learnt from too, once they have chosen every setting; none is then left
-    to validate on."""
+    """Whether validation images are learnt from too, once they have chosen every setting: there is then no
+    validation. Whoever loads the images joins them (`Corpus.joined`)."""
     jitter: Annotated[int, Field(ge=0, le=28)] = 0
     """Largest random shift in pixels, in both directions, of every training image."""
     dropout: Share = 0.0
