@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from itertools import product
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 
 from ffrec.canvas import BAD, GOOD, NothingToDraw
 from ffrec.checkpoint import RunFolder
@@ -67,7 +66,7 @@ def phase_lengths(found: Mapping[Cell, float]) -> Figure:
             axes.plot(lengths, paper, "s--", color=colour, alpha=0.6, label=f"{NEGATIVES[negatives]}, paper")
         axes.axhline(10, color="black", lw=0.8, ls=":")
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.set_xticks(lengths, [str(length) for length in lengths])
         axes.set(
             title=data, xlabel="batches awake = batches asleep", ylabel="test accuracy, %", ylim=(0, 100)
         )

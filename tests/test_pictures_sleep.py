@@ -84,6 +84,8 @@ def test_accuracy_against_phase_length_is_ours_beside_the_papers():
     }
     figure = phase_lengths(found)
     assert [axes.get_title() for axes in figure.axes] == ["mnist", "digits"]
+    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert ticks == ["1", "2", "4", "8", "16", "32", "64", "128"]
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert list(lines["wrong label, ours"].get_xdata()) == [1, 32]
     assert list(lines["wrong label, ours"].get_ydata()) == [91.0, 20.0]
