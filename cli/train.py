@@ -52,6 +52,8 @@ def train(
     where = pick_device(device, precision)
     path = out or Path("runs") / f"{recipe}-{seed}"
     started = RunFolder.open(path) if resume and path.exists() else None
+    if not started:
+        RunFolder.check_free(path, force)
     events = event_writer() if tensorboard else None
     trainer: Trainer
     if isinstance(chosen, ffrec.TextRecipe):

@@ -163,17 +163,31 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], force: bool = False) -> "RunFolder":
         """A new run; raises RunError if something is in the way (`force` replaces a run, nothing else)."""
+        cls.check_free(path, force)
         folder = cls(path)
-        if (path.is_dir() and any(path.iterdir())) or path.is_file():
-            if not force:
-                raise RunError(
-                    f"{path} exists: --resume goes on with it, --force replaces it, --out goes elsewhere"
-                )
-            folder.clear()
+        folder.clear()
         path.mkdir(parents=True, exist_ok=True)
         folder.write_json("environment.json", environment())
         folder.write_json("config.json", config)
         return folder
+
+    @classmethod
+    def check_free(cls, path: Path, force: bool = False) -> None:
+        """Raise RunError if something is in the way of a new run: anything, or with `force`, which replaces a
+        run, what is no run or holds something that is not ours."""
+        entries = list(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+        if entries and not force:
+            raise RunError(
+                f"{path} exists: --resume goes on with it, --force replaces it, --out goes elsewhere"
+            )
+        try:  # many tools write a config.json; ours has our environment.json beside it
+            known = {"ffrec", "torch", "command"} <= cls.open(path).environment.keys()
+        except RunError:
+            known = False
+        for entry in entries:
+            if not known or not any(entry.match(pattern) for pattern in OURS):
+                found = f"{entry} is not part of a run" if known else f"{path} is not a run folder"
+                raise RunError(f"{found}, so --force leaves it alone: choose another --out")
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -185,20 +199,8 @@ class RunFolder:
         return cls(path)
 
     def clear(self) -> None:
-        """Remove a run but for its identity, which `create` then replaces: a crash leaves a run folder.
-
-        Raises RunError, with nothing removed, if the folder is no run or holds anything that is not ours.
-        """
-        try:  # many tools write a config.json; ours has our environment.json beside it
-            known = {"ffrec", "torch", "command"} <= RunFolder.open(self.path).environment.keys()
-        except RunError:
-            known = False
-        entries = list(self.path.iterdir()) if known else [self.path]
-        for entry in entries:
-            if not known or not any(entry.match(pattern) for pattern in OURS):
-                what = "part of a run" if known else "a run folder"
-                raise RunError(f"{entry} is not {what}, so --force leaves it alone: choose another --out")
-        for entry in entries:
+        """Remove a run but for its identity, which `create` then replaces: a crash leaves a run folder."""
+        for entry in self.path.glob("*"):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             elif entry.name not in IDENTITY:

@@ -51,6 +51,23 @@ def test_local_update_equals_autograd(small, strings, hidden, objective, sign, l
     torch.testing.assert_close(local, gradients(network))
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_centred_learning_is_a_covariance(small, strings, sign):
+    network, plain = small(centring=True), small()
+    plain.load_state_dict(network.state_dict())
+    passages = windows_of(strings, network.passage).flatten(0, 1)
+    for each in (network, plain):
+        each.clear()
+        each.learn(each.look(passages), sign)
+    code = one_hot(passages, SYMBOLS).flatten(1) * SYMBOLS**0.5
+    for index, x in enumerate((code.double(), plain.look(passages).sources[0])):
+        layer, other = network.layer(index), plain.layer(index)  # the bias learns minus the mean of δ
+        expected = other.weights[str(index)].grad - x.mean(0).outer(other.bias.grad)
+        torch.testing.assert_close(layer.weights[str(index)].grad, expected)
+        torch.testing.assert_close(layer.bias.grad, torch.zeros_like(layer.bias))
+        assert other.bias.grad.abs().max() > 1e-4
+
+
 def test_passages_on_the_right_side_of_the_threshold_are_counted(small, strings):
     network = small(threshold=0.5)
     seen = network.look(windows_of(strings, 4).flatten(0, 1))

@@ -169,6 +169,7 @@ def test_a_run_folder_is_looked_at_before_data_is_sought(tmp_path):
     nothing = ["--data", "nowhere"]
     for command, said in (
         (["train", "supervised-mnist", "--resume", "--out", "folder"], "folder is not a run folder"),
+        (["train", "supervised-mnist", "--out", "results"], "results exists"),
         (["evaluate", "results/quick"], "results/quick has no checkpoint yet"),
     ):
         done = ffrec(*command, *nothing, cwd=tmp_path)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 import corpora
 from ffrec.baselines import autograd_learn
@@ -50,6 +51,22 @@ def test_day_and_night_add_up_to_both(tiny, cases, hidden):
     day, night, both = parts
     for name, gradient in both.items():
         torch.testing.assert_close((day[name] + night[name]) / 2, gradient)
+
+
+@pytest.mark.parametrize("last", [1, 4])
+def test_centred_learning_is_a_covariance(tiny, cases, last):
+    images, labels = cases
+    network, plain = (tiny(loss=(last, last), centring=centring) for centring in (True, False))
+    plain.load_state_dict(network.state_dict())
+    for each in (network, plain):
+        each.learn(each.look(images), labels)
+    x, code = normalise(images), one_hot(labels.flatten(), 4) * 4**0.5
+    for level, source, mean in ((1, "0", x.mean(0)), (2, "3", code.double().mean(0))):
+        layer, other = network.layer(level), plain.layer(level)  # the bias learns minus the mean of δ
+        expected = other.weights[source].grad - mean.outer(other.bias.grad)
+        torch.testing.assert_close(layer.weights[source].grad, expected)
+        torch.testing.assert_close(layer.bias.grad, torch.zeros_like(layer.bias))
+        assert other.bias.grad.abs().max() > 1e-4
 
 
 def test_local_update_with_skip_connections_equals_autograd(tiny, cases):
