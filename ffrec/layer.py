@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from ffrec.config import JudgeConfig
 from ffrec.goodness import Goodness, Logistic, Squares
+from ffrec.midpoint import Midpoint
 from ffrec.phases import Phase
 from ffrec.wiring import Wiring
 
@@ -34,12 +36,12 @@ class Layer(nn.Module):
         wiring: Mapping[str, Wiring],
         goodness: Goodness,
         logistic: Logistic,
-        peer: float,
+        config: JudgeConfig,
         generator: torch.Generator,
-        centring: bool = False,
     ) -> None:
         super().__init__()
-        self.goodness, self.logistic, self.peer, self.centring = goodness, logistic, peer, centring
+        self.goodness, self.logistic = goodness, logistic
+        self.peer, self.centring, self.scaling = config.peer, config.centring, config.scaling
         self.wiring = nn.ModuleDict(dict(wiring))
         drawn = {s: wires.draw(generator) for s, wires in wiring.items()}
         self.weights = nn.ParameterDict(
@@ -49,6 +51,9 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
         self.register_buffer("running_mean", torch.full((units,), 0.5))
         self.running_mean: Tensor
+        midpoints = {source: Midpoint(wires.source) for source, wires in wiring.items()}
+        self.sent = nn.ModuleDict(midpoints if config.centring else {})
+        self.level = Midpoint() if config.scaling else None
 
     def wires(self, source: str) -> Wiring:
         """How a source is connected."""
@@ -73,15 +78,14 @@ class Layer(nn.Module):
         """δ = ∂ log p(correct) / ∂(total input), for activities h `(batch, candidates, units)`.
 
         `correct` is +1 or −1 for each candidate, and broadcasts against the goodness; `slope` is that of the
-        activation. With centring, δ less its mean over the cases: as Σ δ = 0, xᵀ δ is a covariance. Peer
-        normalisation adds peer · (mean of the units' running means − own running mean) to δ of the positive
-        cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
+        activation. Peer normalisation adds peer · (mean of the units' running means − own running mean) to δ
+        of the positive cases, rectifier on or off, so that dead units revive (Hinton 2022, note 9).
         """
         delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
         if slope is not None:
             delta *= slope
-        if self.centring:
-            delta -= delta.mean((0, 1))
+        if self.level:
+            self.level(goodness.mean(), correct.mean())
         positive = (correct.flatten() > 0).nonzero().flatten() if self.peer else correct[:0]
         if len(positive):
             self.running_mean.lerp_(h[:, positive].mean((0, 1)), 0.1)
@@ -114,16 +118,34 @@ class Layer(nn.Module):
                 parameter.grad = torch.zeros_like(parameter)
             parameter.grad.zero_()
 
-    def accumulate(self, source: str, x: Tensor, delta: Tensor, scale: float) -> None:
-        """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`."""
+    def accumulate(self, source: str, x: Tensor, delta: Tensor, correct: Tensor, scale: float) -> None:
+        """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`.
+
+        With centring x counts from the midpoint between positive and negative data, so that what all cases
+        share teaches nothing: over cases of both kinds xᵀ δ is a covariance.
+        """
         gradient = self.weights[source].grad
         assert gradient is not None
+        if self.centring:
+            x = x - self.sent[source](x.mean(0), correct.mean())
         self.wires(source).accumulate(gradient, x, delta, -scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
-        """Add −scale · Σ δ to the gradient of the bias."""
+        """Add −scale · Σ δ to the gradient of the bias; with centring biases do not learn."""
         assert self.bias.grad is not None
-        self.bias.grad.sub_(delta.sum(0), alpha=scale)
+        if not self.centring:
+            self.bias.grad.sub_(delta.sum(0), alpha=scale)
+
+    def rescale(self) -> None:
+        """Synaptic scaling: W ← W (midpoint / θ)^(−scaling / 2), with the midpoint of the last goodness.
+
+        It keeps the threshold halfway between positive and negative data however far a day or a night moves
+        the goodness of both, and changes nothing of what units stand for.
+        """
+        if self.level:
+            ratio = (self.level.now / self.logistic.threshold).clamp(0.5, 2.0)
+            for parameter in self.parameters():
+                parameter.mul_(ratio ** (-self.scaling / 2))
 
 
 class Readout(nn.Module):

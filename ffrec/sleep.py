@@ -63,8 +63,8 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
     values: dict[str, Any] = {"negatives": cell.negatives}
     if cell.phases == "together":
         values |= {"awake": None, "asleep": 1, "wake_rate": None, "baseline": 0.0}
-        if rule == "cure":  # a low rate and centring are for what is apart
-            values |= {"rate": 1e-3, "centring": False}
+        if rule == "cure":  # a low rate, centring and scaling are for what is apart
+            values |= {"rate": 1e-3, "centring": False, "scaling": 0.0}
     else:
         awake, asleep = cell.phases.split(":")
         values |= {"awake": number(awake), "asleep": number(asleep)}

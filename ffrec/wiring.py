@@ -13,9 +13,9 @@ from ffrec.config import ConfigError
 class Wiring(nn.Module, ABC):
     """One connection's pattern. Its weights are the layer's; their shape and their two products are here."""
 
-    def __init__(self, fan_in: int, units: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, source: int, fan_in: int, units: int, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.fan_in, self.units, self.shape = fan_in, units, shape
+        self.source, self.fan_in, self.units, self.shape = source, fan_in, units, shape
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Weights from N(0, 1 / fan-in)."""
@@ -35,7 +35,7 @@ class Full(Wiring):
     """Every unit of the source reaches every unit: weights `(source units, units)`."""
 
     def __init__(self, source: int, units: int) -> None:
-        super().__init__(source, units, (source, units))
+        super().__init__(source, source, units, (source, units))
 
     def product(self, x: Tensor, weight: Tensor) -> Tensor:
         rows = x.reshape(-1, len(weight)) @ weight  # one product: torch may make many of three axes
@@ -57,7 +57,7 @@ class Masked(Wiring):
 
     def __init__(self, mask: Tensor) -> None:
         source, units = mask.shape
-        super().__init__(int(mask.sum(0).max()), units, (source, units))
+        super().__init__(source, int(mask.sum(0).max()), units, (source, units))
         self.register_buffer("mask", mask.float(), persistent=False)
         self.mask: Tensor
 
@@ -81,7 +81,7 @@ class Local(Wiring):
 
     def __init__(self, fields: Tensor, channels: int) -> None:
         locations, field = fields.shape
-        super().__init__(field, locations * channels, (locations, field, channels))
+        super().__init__(int(fields.max()) + 1, field, locations * channels, (locations, field, channels))
         self.register_buffer("fields", fields, persistent=False)
         self.fields: Tensor
 

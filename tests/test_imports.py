@@ -28,6 +28,7 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "opposite": {"phases"},
     "sampling": set(),
     "memory": set(),
+    "midpoint": set(),
     "ngram": set(),
     "config": {"config", "phases"},
     "negatives": {"sampling"},

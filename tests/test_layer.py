@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ffrec.config import JudgeConfig
 from ffrec.goodness import Logistic, Squares
 from ffrec.layer import Layer, Readout, normalise
 from ffrec.wiring import Full
@@ -11,7 +12,7 @@ from ffrec.wiring import Full
 def make_layer(generator, peer=0.0):
     logistic = Logistic(threshold=1.0, sharpness=3.0)
     wiring = {"0": Full(4, 6), "2": Full(3, 6)}
-    return Layer(wiring, Squares(), logistic, peer, generator).double()
+    return Layer(wiring, Squares(), logistic, JudgeConfig(peer=peer), generator).double()
 
 
 def test_normalised_activity_has_unit_mean_square(generator):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ffrec.config import ConfigError
+from ffrec.config import ConfigError, JudgeConfig
 from ffrec.goodness import Logistic, Squares
 from ffrec.layer import Layer
 from ffrec.wiring import Full, Local, Masked, square_fields
@@ -69,13 +69,13 @@ def test_full_connections_accumulate_the_product(autocast, generator):
 
 def test_masked_weights_stay_where_they_are(generator):
     mask = torch.rand(8, 5, generator=generator) < 0.5
-    layer = Layer({"0": Masked(mask)}, Squares(), Logistic(1.0, 3.0), 0.0, generator)
+    layer = Layer({"0": Masked(mask)}, Squares(), Logistic(1.0, 3.0), JudgeConfig(), generator)
     assert torch.equal(layer.weights["0"] != 0, mask)
     optimiser = torch.optim.AdamW(layer.weights.parameters(), lr=0.1, weight_decay=0.1)
     for _ in range(3):
         x = torch.rand(6, 8, generator=generator)
         layer.clear()
-        layer.accumulate("0", x, torch.randn(6, 5, generator=generator), 1.0)
+        layer.accumulate("0", x, torch.randn(6, 5, generator=generator), torch.ones(1), 1.0)
         optimiser.step()
     assert torch.equal(layer.weights["0"] != 0, mask)
 

@@ -1,7 +1,13 @@
 """Configuration: frozen dataclasses that refuse wrong values, of networks, training and whole recipes."""
 
 from ffrec.config.base import ConfigError
-from ffrec.config.networks import BackpropConfig, CharacterConfig, FeedForwardConfig, RecurrentConfig
+from ffrec.config.networks import (
+    BackpropConfig,
+    CharacterConfig,
+    FeedForwardConfig,
+    JudgeConfig,
+    RecurrentConfig,
+)
 from ffrec.config.recipe import ImageRecipe, Recipe, TextRecipe, recipe_from
 from ffrec.config.training import OptimiserConfig, TextTraining, TrainingConfig
 
@@ -11,6 +17,7 @@ __all__ = [
     "ConfigError",
     "FeedForwardConfig",
     "ImageRecipe",
+    "JudgeConfig",
     "OptimiserConfig",
     "Recipe",
     "RecurrentConfig",

@@ -31,8 +31,11 @@ class JudgeConfig:
     peer: NonNegativeFloat = 0.0
     """Strength of peer normalisation (note 9)."""
     centring: bool = False
-    """Whether each unit's δ is centred over the batch: a layer then learns a covariance of δ and what it is
-    sent, and its biases nothing, so that what all cases share cannot drift."""
+    """Whether what a layer is sent counts from the midpoint between positive and negative data: a layer then
+    learns a covariance, and its biases nothing, so that what all cases share cannot drift."""
+    scaling: Share = 0.0
+    """Synaptic scaling: how fast the midpoint between the goodness of positive and of negative data is
+    brought back to the threshold, by scaling all of a layer's weights after every update."""
 
     @property
     def sign(self) -> float:
@@ -60,6 +63,10 @@ class JudgeConfig:
             raise ValueError("threshold has the sign of the goodness: positive for max, negative for min")
         if min(self.sharpnesses) <= 0:
             raise ValueError("sharpness must be above 0")
+        if self.centring and self.peer:
+            raise ValueError("peer pulls all cases alike, which centring takes away: choose one of them")
+        if self.scaling and 0 in self.thresholds:
+            raise ValueError("scaling brings goodness to the threshold: expected one other than 0")
         return self
 
 

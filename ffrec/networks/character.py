@@ -54,9 +54,7 @@ class Character(nn.Module):
         self.layers = nn.ModuleList()
         for level, (fan_in, units) in enumerate(pairwise((self.passage * symbols, *config.hidden))):
             wiring = {str(level): Full(fan_in, units)}
-            self.layers.append(
-                Layer(wiring, self.goodness, judges[level], config.peer, generator, config.centring)
-            )
+            self.layers.append(Layer(wiring, self.goodness, judges[level], config, generator))
         self.reads = [level - 1 for level in config.reads] or list(range(len(config.hidden)))
         self.readout = Readout(sum(config.hidden[i] for i in self.reads), symbols)
         self.stack = Stack()
@@ -156,9 +154,9 @@ class Character(nn.Module):
             delta = layer.delta(h.unsqueeze(1), goodness, correct, out).squeeze(1)
             if index == 0:
                 code = h.new_zeros(len(h), self.passage * self.symbols).scatter_(1, seen.rows, 1.0)
-                layer.accumulate("0", code, delta, scale * self.symbols**0.5)
+                layer.accumulate("0", code, delta, correct, scale * self.symbols**0.5)
             else:
-                layer.accumulate(str(index), seen.sources[index - 1], delta, scale)
+                layer.accumulate(str(index), seen.sources[index - 1], delta, correct, scale)
             layer.accumulate_bias(delta, scale)
             right = sign * (goodness - layer.logistic.threshold) > 0
             loss = -layer.logistic.log_p_correct(goodness, correct).mean()

@@ -85,7 +85,7 @@ class FeedForward(nn.Module):
             sources = {str(level - 1): wires}
             if level == 1 and self.labelled:
                 sources["label"] = Full(classes, wires.units)
-            self.layers.append(Layer(sources, goodness, judge, config.peer, generator, config.centring))
+            self.layers.append(Layer(sources, goodness, judge, config, generator))
         if self.labelled:
             self.layer(1).weights["label"].mul_(config.label_size)
         self.readout = Readout(sum(config.hidden[level - 1] for level in config.read), classes)
@@ -181,14 +181,14 @@ class FeedForward(nn.Module):
             scale = 1 / goodness.numel()
             if level > 1:
                 sent = passed.sources[level - 1]
-                layer.accumulate(str(level - 1), sent.flatten(0, 1), delta.flatten(0, 1), scale)
+                layer.accumulate(str(level - 1), sent.flatten(0, 1), delta.flatten(0, 1), correct, scale)
             elif seen.image.shape[1] == 1:  # shared by all candidates
-                layer.accumulate("0", seen.image.squeeze(1), delta.sum(1), scale)
+                layer.accumulate("0", seen.image.squeeze(1), delta.sum(1), correct, scale)
             else:
-                layer.accumulate("0", seen.image.flatten(0, 1), delta.flatten(0, 1), scale)
+                layer.accumulate("0", seen.image.flatten(0, 1), delta.flatten(0, 1), correct, scale)
             if level == 1 and labels is not None:
                 code = one_hot(labels.flatten(), self.classes).to(delta.dtype) * self.classes**0.5
-                layer.accumulate("label", code, delta.flatten(0, 1), scale)
+                layer.accumulate("label", code, delta.flatten(0, 1), correct, scale)
             layer.accumulate_bias(delta.flatten(0, 1), scale)
             measured.append(layer.measure(goodness, correct))
         loss, right = torch.stack(measured, dim=1)

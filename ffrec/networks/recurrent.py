@@ -64,9 +64,7 @@ class Recurrent(nn.Module):
                 str(s): Full(units[s], units[level]) for s, target in config.connections if target == level
             }
             logistic = Logistic(theta, sharpness)
-            self.layers.append(
-                Layer(wiring, self.goodness, logistic, config.peer, generator, config.centring)
-            )
+            self.layers.append(Layer(wiring, self.goodness, logistic, config, generator))
         self.readout = Readout(sum(config.hidden), classes)
         self.stack = Stack()
         self.register_buffer("correct", torch.tensor([1.0, -1.0]), persistent=False)
@@ -172,7 +170,8 @@ class Recurrent(nn.Module):
                 frames = seen.image
                 if frames.shape[1] > 1:
                     frames = frames[:, iteration.number - index - 1 : iteration.number]
-                self.accumulate(index + 1, frames, labels, 1 / (labels.numel() * (last - first + 1)))
+                scale = 1 / (labels.numel() * (last - first + 1))
+                self.accumulate(index + 1, frames, labels, correct, scale)
         loss, right = measured / (last - first + 1)
         return loss, right
 
@@ -189,7 +188,7 @@ class Recurrent(nn.Module):
             self.stack.slot(f"source {level}", index, depth, x).copy_(x)
         return torch.stack(columns, dim=1)
 
-    def accumulate(self, count: int, frames: Tensor, labels: Tensor, scale: float) -> None:
+    def accumulate(self, count: int, frames: Tensor, labels: Tensor, correct: Tensor, scale: float) -> None:
         """Turn `count` stacked iterations into gradients: one product per connection.
 
         What an iteration or a label does not change (a static image) meets deltas summed over it.
@@ -201,13 +200,13 @@ class Recurrent(nn.Module):
             summed = delta.sum(0)  # first over iterations alone: a sum over t and k at once is far slower
             for s in self.sources(level):
                 if s == self.top:
-                    layer.accumulate(str(s), code, summed.flatten(0, 1), scale)
+                    layer.accumulate(str(s), code, summed.flatten(0, 1), correct, scale)
                 elif s > 0:
                     x = self.stack.filled(f"source {s}", count)
-                    layer.accumulate(str(s), x.flatten(0, 2), delta.flatten(0, 2), scale)
+                    layer.accumulate(str(s), x.flatten(0, 2), delta.flatten(0, 2), correct, scale)
                 elif frames.shape[1] == 1:
-                    layer.accumulate("0", frames.squeeze(1), summed.sum(1), scale)
+                    layer.accumulate("0", frames.squeeze(1), summed.sum(1), correct, scale)
                 else:
                     per_frame = reduce(delta, "t b k n -> (b t) n", "sum")
-                    layer.accumulate("0", frames.flatten(0, 1), per_frame, scale)
+                    layer.accumulate("0", frames.flatten(0, 1), per_frame, correct, scale)
             layer.accumulate_bias(summed.flatten(0, 1), scale)

@@ -1,0 +1,46 @@
+"""The midpoint between positive and negative data, where only one kind is seen at a time."""
+
+import torch
+from torch import Tensor, nn
+
+PACE = 0.2  # of the running mean within a phase
+TRUST, TWILIGHT = 0.1, 8  # share of what a batch says about the gap, and how many batches of a phase say it
+
+
+class Midpoint(nn.Module):
+    """(E⁺[q] + E⁻[q]) / 2 of a quantity q of a network that learns from E⁺ by day and from E⁻ by night.
+
+    By day only E⁺[q] is seen, and last night's E⁻[q] is that of other weights. What the two differ in changes
+    more slowly than what they share, and at dusk and at dawn both are seen with nearly the same weights. So,
+    with q the mean over a batch, and q̂ its running mean at the end of the phase before,
+
+        gap ← gap + 0.1 (± (q − q̂) − gap)    in the first 8 batches of a phase,    midpoint = q ∓ gap / 2,
+
+    the upper signs by day and the lower ones by night. With both kinds in every batch it is their mean.
+    """
+
+    gap: Tensor
+    recent: Tensor
+    before: Tensor
+    now: Tensor
+    sign: Tensor
+    batches: Tensor
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        for name in ("gap", "recent", "before", "now"):
+            self.register_buffer(name, torch.zeros(shape))
+        for name in ("sign", "batches"):
+            self.register_buffer(name, torch.zeros(()))
+
+    def forward(self, mean: Tensor, sign: Tensor) -> Tensor:
+        """The midpoint, given the mean over a batch and the sign of its data: 1, −1, or 0 for both kinds."""
+        turned = sign != self.sign  # conditions are tensors: nothing here waits for a GPU
+        first = TWILIGHT * (self.sign == 0)  # nothing came before: there is nothing to compare with
+        self.before.copy_(torch.where(turned, self.recent, self.before))
+        self.recent.copy_(torch.where(turned, mean, self.recent.lerp(mean, PACE)))
+        self.batches.copy_(torch.where(turned, first, self.batches) + 1)
+        self.sign.copy_(sign)
+        asked = sign.abs() * (self.batches <= TWILIGHT)
+        self.gap.lerp_(sign * (mean - self.before), TRUST * asked)
+        return self.now.copy_(mean - sign / 2 * self.gap)
