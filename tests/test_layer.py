@@ -9,10 +9,57 @@ from ffrec.layer import Layer, Readout, normalise
 from ffrec.wiring import Full
 
 
-def make_layer(generator, peer=0.0):
-    logistic = Logistic(threshold=1.0, sharpness=3.0)
+def make_layer(generator, **fields):
+    config = JudgeConfig(hidden=(6,), sharpness=3.0, **fields)
     wiring = {"0": Full(4, 6), "2": Full(3, 6)}
-    return Layer(wiring, Squares(), logistic, JudgeConfig(peer=peer), generator).double()
+    logistic = Logistic(*config.thresholds, *config.sharpnesses)
+    return Layer(wiring, Squares(config.sign), logistic, config, generator).double()
+
+
+@pytest.mark.parametrize("fields", [{"threshold": 1.5}, {"objective": "min", "threshold": -3.0}])
+def test_scaling_brings_the_mean_goodness_back_to_the_threshold(generator, fields):
+    layer = make_layer(generator, scaling=1.0, **fields)
+    layer.bias.normal_(0, 0.3, generator=generator)
+    x = torch.randn(50, 2, 4, generator=generator, dtype=torch.float64)
+
+    def mean_goodness():
+        h = layer.send("0", x, layer.bias).relu()
+        goodness = layer.goodness.value(h)
+        layer.delta(h, goodness, torch.tensor([1.0, -1.0]))  # which looks at the goodness
+        return goodness.mean()
+
+    before, heading = mean_goodness(), normalise(layer.weights["2"])
+    for _ in range(5):  # a factor of two a time at most
+        layer.rescale()
+        after = mean_goodness()
+    assert before != pytest.approx(fields["threshold"], rel=0.2)
+    assert after == pytest.approx(fields["threshold"])
+    torch.testing.assert_close(normalise(layer.weights["2"]), heading)
+
+
+def test_one_scaling_is_a_share_of_the_way(generator):
+    layer = make_layer(generator, scaling=0.1)
+    layer.level.now.fill_(1.5)
+    before = layer.weights["0"].clone()
+    layer.rescale()
+    torch.testing.assert_close(layer.weights["0"], before * 1.5**-0.05)
+    layer.level.now.fill_(100.0)
+    layer.rescale()
+    torch.testing.assert_close(layer.weights["0"], before * 3.0**-0.05)
+
+
+def test_centred_inputs_count_from_the_midpoint(generator):
+    layer = make_layer(generator, centring=True)
+    x = torch.randn(7, 4, generator=generator, dtype=torch.float64)
+    delta = torch.randn(7, 6, generator=generator, dtype=torch.float64)
+    layer.clear()
+    for correct in (torch.ones(1), -torch.ones(1)):  # by night, all inputs are one smaller
+        layer.clear()
+        layer.accumulate("0", x + correct.clamp_max(0), delta, correct, 0.5)
+    gap = 0.1  # of the one, by the first batch of the first night
+    torch.testing.assert_close(layer.weights["0"].grad, -0.5 * (x - x.mean(0) - gap / 2).T @ delta)
+    layer.accumulate_bias(delta, 0.5)
+    assert not layer.bias.grad.any()
 
 
 def test_normalised_activity_has_unit_mean_square(generator):

@@ -98,7 +98,11 @@ def test_a_finished_run_is_read_back_as_it_was(kind, digits, tmp_path):
     assert torch.equal(matrix.sum(1), torch.bincount(digits.test.labels))
 
 
-APART = {"awake": 3, "asleep": 2, "wake_rate": 1e-3, "baseline": 0.5, "centring": True, "epochs": 2}
+APART = {"awake": 3, "asleep": 2, "wake_rate": 1e-3, "baseline": 0.5, "epochs": 2} | {
+    "centring": True,
+    "scaling": 0.1,
+    "peer": 0.0,
+}
 
 
 @pytest.mark.parametrize("kind", ["supervised", "unsupervised", "local"])
@@ -199,7 +203,7 @@ def test_nights_far_from_days_need_a_cure(cured, low, high, digits):
     baseline keeps."""
     far = {"awake": 24, "asleep": 24, "epochs": 20, "schedule": "constant", "negatives": "uniform"}
     judge = {"objective": "max", "threshold": 1.0, "sharpness": 10.0, "reads": [1, 2]}
-    rule = {"centring": True, "baseline": 0.5} if cured else {"label_size": 0.11}
+    rule = {"centring": True, "scaling": 0.1, "baseline": 0.5} if cured else {"label_size": 0.11}
     trainer = make("supervised", digits, **QUICK | far | judge | rule | {"rate": 1e-3, "wake_rate": 1e-3})
     assert trainer.steps == 24
     *_, last = trainer.run(None, trainer.held_out(digits.validation))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT, Share
+from ffrec.config.base import STRICT, Share, Share1
 
 Span = tuple[PositiveInt, PositiveInt]
 PerLayer = float | tuple[float, ...]
@@ -33,7 +33,7 @@ class JudgeConfig:
     centring: bool = False
     """Whether what a layer is sent counts from the midpoint between positive and negative data: a layer then
     learns a covariance, and its biases nothing, so that what all cases share cannot drift."""
-    scaling: Share = 0.0
+    scaling: Share1 = 0.0
     """Synaptic scaling: how fast the midpoint between the goodness of positive and of negative data is
     brought back to the threshold, by scaling all of a layer's weights after every update."""
 
