@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 PACE = 0.2  # of the running mean within a phase
-TRUST, TWILIGHT = 0.1, 8  # share of what a batch says about the gap, and how many batches of a phase say it
+TRUST, TWILIGHT = 0.2, 4  # share of what a batch says about the gap, and how many batches of a phase say it
 
 
 class Midpoint(nn.Module):
@@ -14,7 +14,7 @@ class Midpoint(nn.Module):
     more slowly than what they share, and at dusk and at dawn both are seen with nearly the same weights. So,
     with q the mean over a batch, and q̂ its running mean at the end of the phase before,
 
-        gap ← gap + 0.1 (± (q − q̂) − gap)    in the first 8 batches of a phase,    midpoint = q ∓ gap / 2,
+        gap ← gap + 0.2 (± (q − q̂) − gap)    in the first 4 batches of a phase,    midpoint = q ∓ gap / 2,
 
     the upper signs by day and the lower ones by night. With both kinds in every batch it is their mean.
     """

@@ -255,22 +255,25 @@ def sleep(name: str, data: str, paper: str) -> ImageRecipe:
 
 
 def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
-    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: layers learn from
-    covariances, remember what the last phase of the other kind taught on average, and see a strong label."""
+    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: all counts from the
+    midpoint between them, layers remember what the last phase of the other kind taught on average, and see a
+    strong label."""
     return ImageRecipe(
         name=name,
         paper=f"{paper} accuracy (Lică and Dinucu-Jianu 2023, table 1)",
         data=data,
-        network=FeedForwardConfig(hidden=(500, 500, 500), sharpness=20.0, centring=True, reads=(1, 2, 3)),
+        network=FeedForwardConfig(
+            hidden=(500, 500, 500), sharpness=20.0, centring=True, scaling=0.1, reads=(1, 2, 3)
+        ),
         training=TrainingConfig(
             epochs=50,
             batch=512,
             negatives="uniform",
-            rate=1.5e-4,
+            rate=3.5e-4,
             awake=128,
             asleep=128,
-            wake_rate=1.5e-4,
-            baseline=0.5,
+            wake_rate=3.5e-4,
+            baseline=0.75,
             validate_every=5,
         ),
     )

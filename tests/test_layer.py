@@ -56,7 +56,7 @@ def test_centred_inputs_count_from_the_midpoint(generator):
     for correct in (torch.ones(1), -torch.ones(1)):  # by night, all inputs are one smaller
         layer.clear()
         layer.accumulate("0", x + correct.clamp_max(0), delta, correct, 0.5)
-    gap = 0.1  # of the one, by the first batch of the first night
+    gap = 0.2  # of the one, by the first batch of the first night
     torch.testing.assert_close(layer.weights["0"].grad, -0.5 * (x - x.mean(0) - gap / 2).T @ delta)
     layer.accumulate_bias(delta, 0.5)
     assert not layer.bias.grad.any()
