@@ -41,6 +41,5 @@ class Midpoint(nn.Module):
         self.recent.copy_(torch.where(turned, mean, self.recent.lerp(mean, PACE)))
         self.batches.copy_(torch.where(turned, first, self.batches) + 1)
         self.sign.copy_(sign)
-        asked = sign.abs() * (self.batches <= TWILIGHT)
-        self.gap.lerp_(sign * (mean - self.before), TRUST * asked)
+        self.gap.lerp_(sign * (mean - self.before), TRUST * (self.batches <= TWILIGHT))
         return self.now.copy_(mean - sign / 2 * self.gap)

@@ -21,7 +21,7 @@ CHARACTER, MEMORY, SAMPLING = "ffrec/networks/character.py", "ffrec/memory.py", 
 NGRAM, EVALUATE_TEXT, TRAIN_TEXT = "ffrec/ngram.py", "ffrec/evaluate_text.py", "ffrec/train_text.py"
 TEXT, WIRING, FEEDFORWARD = "corpora/text.py", "ffrec/wiring.py", "ffrec/networks/feedforward.py"
 BASELINES, PICTURES, TRAIN_IMAGES = "ffrec/baselines.py", "ffrec/pictures.py", "ffrec/train_images.py"
-SWEEP, SLEEP = "ffrec/sweep.py", "ffrec/sleep.py"
+SWEEP, SLEEP, MIDPOINT = "ffrec/sweep.py", "ffrec/sleep.py", "ffrec/midpoint.py"
 IDX, IMAGES, NEGATIVES, REPORT = "corpora/idx.py", "ffrec/images.py", "ffrec/negatives.py", "ffrec/report.py"
 
 MUTANTS = [
@@ -74,7 +74,16 @@ MUTANTS = [
         "images = Images(part.images, device)",
         "train_images",
     ),
-    (LAYER, "delta -= delta.mean((0, 1))", "pass", "feedforward"),
+    (LAYER, "x = x - self.sent[source](x.mean(0), correct.mean())", "pass", "feedforward"),
+    (LAYER, "if not self.centring:", "if True:", "layer"),
+    (LAYER, "self.level(goodness.mean(), correct.mean())", "pass", "layer"),
+    (LAYER, "-self.scaling / 2", "-self.scaling", "layer"),
+    (LAYER, ".clamp(0.5, 2.0)", "", "layer"),
+    (MIDPOINT, "sign / 2 * self.gap", "sign * self.gap", "midpoint"),
+    (MIDPOINT, "self.recent.lerp(mean, PACE)", "mean", "midpoint"),
+    (MIDPOINT, "TWILIGHT * (self.sign == 0)", "0 * self.sign", "midpoint"),
+    (MIDPOINT, "TRUST * (self.batches <= TWILIGHT)", "TRUST", "midpoint"),
+    (TRAIN, "layer.rescale()", "pass", "train_images"),
     (
         LAYER,
         '"sleep": lambda candidates: candidates[1:]',

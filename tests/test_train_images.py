@@ -191,6 +191,16 @@ def test_repeats_are_updates_one_after_another_from_the_same_data(digits, monkey
         assert torch.equal(labels, shown[0][1])
 
 
+def test_every_update_ends_with_synaptic_scaling(digits):
+    fields = {"objective": "max", "threshold": 2.0, "scaling": 1.0, "optimiser": "SGD", "rate": 1e-9}
+    trainer = make("supervised", digits, **fields)
+    with torch.no_grad():
+        for _ in range(4):  # of weights that learn next to nothing
+            trainer.update(torch.arange(50))
+    for level in trainer.network.levels:
+        assert trainer.network.layer(level).level.now == pytest.approx(2.0, rel=0.1)
+
+
 def test_what_has_been_learnt_from_validates_nothing(digits):
     trainer = make("linear", digits, epochs=1, train_on_validation=True)
     *_, last = trainer.run(None, trainer.held_out(digits.validation))
