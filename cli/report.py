@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +25,9 @@ def report(
     from ffrec.checkpoint import RunFolder, write_atomic
     from ffrec.pictures import draw
     from ffrec.recipes import RECIPES
-    from ffrec.runs import plain
+    from ffrec.runs import completed, plain
 
-    found = write.summaries(runs)
+    found = [replace(run, config=completed(run.config)) for run in write.summaries(runs)]
     defaults = {name: plain(make()) for name, make in RECIPES.items()}
     if not (results or into or expected):
         for run in found:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import safetensors.torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from ffrec.baselines import BackpropTrainer, Perceptron
 from ffrec.checkpoint import RunError, RunFolder, write_atomic
-from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe
+from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe, recipe_from
 from ffrec.evaluate import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.images import Images, LabelledImages
 from ffrec.negatives import hard_labels
@@ -68,10 +69,13 @@ def settings(value: Any, name: str = "") -> dict[str, Any]:
     }
 
 
-def unsaid(recipe: Recipe) -> dict[str, Any]:
-    """What a run folder from before a setting existed does not say: the defaults, by dotted name."""
-    rooms = {"network": type(recipe.network), "training": type(recipe.training)}
-    return settings({"recipe": {room: plain(kind()) for room, kind in rooms.items()}})
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run folder's configuration, with the defaults of settings that are younger than it; as it stands, if
+    it has a setting that is gone."""
+    try:
+        return {**config, "recipe": plain(recipe_from(config["recipe"]))}
+    except ConfigError:
+        return dict(config)
 
 
 def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
@@ -80,7 +84,7 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration; what an
     older folder does not say is the default.
     """
-    held, asked = unsaid(trainer.recipe) | settings(folder.config), settings(wanted)
+    held, asked = settings(completed(folder.config)), settings(wanted)
     told_otherwise = {"recipe.paper"} | ({"recipe.data"} if "text" in held else set())  # that has a checksum
     for name in sorted((held.keys() | asked.keys()) - told_otherwise):
         if held.get(name) != asked.get(name):

@@ -35,7 +35,7 @@ MUTANTS = [
     (GOODNESS, "length.square() / h.shape[-1]", "length.square()", "goodness layer"),
     (LAYER, "delta *= slope", "pass", "feedforward"),
     ("corpora/corpus.py", "(self.train, self.validation)", "(self.train, self.train)", "corpora"),
-    ("ffrec/runs.py", "unsaid(trainer.recipe) | ", "", "cli"),
+    ("ffrec/runs.py", "settings(completed(folder.config))", "settings(folder.config)", "cli"),
     (TRAIN_IMAGES, "network.judging and shown is None", "network.judging", "train_images"),
     (
         TRAIN_IMAGES,

@@ -222,6 +222,13 @@ def test_a_run_folder_from_before_a_setting_goes_on_with_its_default(trained, tm
     assert "train_on_validation = False, found True" in refused.stderr
 
 
+def test_the_command_of_a_run_from_before_a_setting_gives_its_default(tmp_path):
+    shutil.copytree(ROOT / "results/sleep-mnist-centred-0", tmp_path / "runs/old")
+    recipe = json.loads((tmp_path / "runs/old/config.json").read_text())["recipe"]
+    assert "scaling" not in recipe["network"]  # which the recipe of today sets
+    assert "--set scaling=0.0" in ffrec("report", "--results", cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_writes_a_checkpoint_and_resume_ends_bitwise_equal(tmp_path, number, code):
     long = ["train", "recurrent-digits", "--set", "hidden=[12,10]", "--set", "epochs=12"]
