@@ -165,7 +165,11 @@ class RunFolder:
         """A new run; raises RunError if something is in the way (`force` replaces a run, nothing else)."""
         cls.check_free(path, force)
         folder = cls(path)
-        folder.clear()
+        for entry in path.glob("*"):  # all but its identity, which is replaced: a crash leaves a run folder
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name not in IDENTITY:
+                entry.unlink()
         path.mkdir(parents=True, exist_ok=True)
         folder.write_json("environment.json", environment())
         folder.write_json("config.json", config)
@@ -197,14 +201,6 @@ class RunFolder:
                 f"{path} is not a run folder: expected one that `ffrec train` made; `ffrec ls` lists them"
             )
         return cls(path)
-
-    def clear(self) -> None:
-        """Remove a run but for its identity, which `create` then replaces: a crash leaves a run folder."""
-        for entry in self.path.glob("*"):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name not in IDENTITY:
-                entry.unlink()
 
     @property
     def config(self) -> dict[str, Any]:

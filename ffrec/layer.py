@@ -51,9 +51,9 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
         self.register_buffer("running_mean", torch.full((units,), 0.5))
         self.running_mean: Tensor
-        midpoints = {source: Midpoint(wires.source) for source, wires in wiring.items()}
-        self.sent = nn.ModuleDict(midpoints if config.centring else {})
-        self.level = Midpoint() if config.scaling else None
+        midpoints = {source: Midpoint(wires.source_units) for source, wires in wiring.items()}
+        self.source_midpoints = nn.ModuleDict(midpoints if config.centring else {})
+        self.goodness_midpoint = Midpoint() if config.scaling else None
 
     def wires(self, source: str) -> Wiring:
         """How a source is connected."""
@@ -84,8 +84,6 @@ class Layer(nn.Module):
         delta = self.goodness.slope(h, self.logistic.slope(goodness, correct), out)
         if slope is not None:
             delta *= slope
-        if self.level:
-            self.level(goodness.mean(), correct.mean())
         positive = (correct.flatten() > 0).nonzero().flatten() if self.peer else correct[:0]
         if len(positive):
             self.running_mean.lerp_(h[:, positive].mean((0, 1)), 0.1)
@@ -122,12 +120,12 @@ class Layer(nn.Module):
         """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`.
 
         With centring x counts from the midpoint between positive and negative data, so that what all cases
-        share teaches nothing: over cases of both kinds xᵀ δ is a covariance.
+        share teaches nothing: over cases of both kinds xᵀ δ is a covariance. That midpoint takes note of x.
         """
         gradient = self.weights[source].grad
         assert gradient is not None
         if self.centring:
-            x = x - self.sent[source](x.mean(0), correct.mean())
+            x = x - self.source_midpoints[source](x.mean(0), correct.mean())
         self.wires(source).accumulate(gradient, x, delta, -scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
@@ -136,14 +134,21 @@ class Layer(nn.Module):
         if not self.centring:
             self.bias.grad.sub_(delta.sum(0), alpha=scale)
 
-    def rescale(self) -> None:
-        """Synaptic scaling: W ← W (midpoint / θ)^(−scaling / 2), with the midpoint of the last goodness.
+    def note(self, goodness: Tensor, correct: Tensor) -> None:
+        """Take note of an update's mean goodness `()`, for `rescale`."""
+        if self.goodness_midpoint:
+            self.goodness_midpoint(goodness, correct.mean())
 
-        It keeps the threshold halfway between positive and negative data however far a day or a night moves
-        the goodness of both, and changes nothing of what units stand for.
+    def rescale(self) -> None:
+        """Synaptic scaling of weights and bias: W ← W (midpoint / θ)^(−scaling / 2), by √2 at most, with the
+        midpoint of the goodness that was last noted; a silent layer is left alone.
+
+        Goodness that is quadratic in W goes that share of the way back to where the threshold is halfway
+        between positive and negative data. Each unit of a rectified layer keeps the direction of its weights.
         """
-        if self.level:
-            ratio = (self.level.now / self.logistic.threshold).clamp(0.5, 2.0)
+        if self.goodness_midpoint:
+            midpoint = self.goodness_midpoint.now
+            ratio = torch.where(midpoint == 0, 1.0, (midpoint / self.logistic.threshold).clamp(0.5, 2.0))
             for parameter in self.parameters():
                 parameter.mul_(ratio ** (-self.scaling / 2))
 

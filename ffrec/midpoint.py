@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-PACE = 0.2  # of the running mean within a phase
-TRUST, TWILIGHT = 0.2, 4  # share of what a batch says about the gap, and how many batches of a phase say it
+MEAN_PACE, GAP_PACE = 0.2, 0.2  # how fast the running mean of a phase and the gap follow what is seen
+FIRST = 4  # updates of a phase that tell of the gap
 
 
 class Midpoint(nn.Module):
@@ -14,7 +14,7 @@ class Midpoint(nn.Module):
     more slowly than what they share, and at dusk and at dawn both are seen with nearly the same weights. So,
     with q the mean over a batch, and q̂ its running mean at the end of the phase before,
 
-        gap ← gap + 0.2 (± (q − q̂) − gap)    in the first 4 batches of a phase,    midpoint = q ∓ gap / 2,
+        gap ← gap + 0.2 (± (q − q̂) − gap)    in the first 4 updates of a phase,    midpoint = q ∓ gap / 2,
 
     the upper signs by day and the lower ones by night. With both kinds in every batch it is their mean.
     """
@@ -24,22 +24,22 @@ class Midpoint(nn.Module):
     before: Tensor
     now: Tensor
     sign: Tensor
-    batches: Tensor
+    updates: Tensor
 
     def __init__(self, *shape: int) -> None:
         super().__init__()
         for name in ("gap", "recent", "before", "now"):
             self.register_buffer(name, torch.zeros(shape))
-        for name in ("sign", "batches"):
+        for name in ("sign", "updates"):
             self.register_buffer(name, torch.zeros(()))
 
     def forward(self, mean: Tensor, sign: Tensor) -> Tensor:
         """The midpoint, given the mean over a batch and the sign of its data: 1, −1, or 0 for both kinds."""
         turned = sign != self.sign  # conditions are tensors: nothing here waits for a GPU
-        first = TWILIGHT * (self.sign == 0)  # nothing came before: there is nothing to compare with
+        first = FIRST * (self.sign == 0)  # nothing came before: there is nothing to compare with
         self.before.copy_(torch.where(turned, self.recent, self.before))
-        self.recent.copy_(torch.where(turned, mean, self.recent.lerp(mean, PACE)))
-        self.batches.copy_(torch.where(turned, first, self.batches) + 1)
+        self.recent.copy_(torch.where(turned, mean, self.recent.lerp(mean, MEAN_PACE)))
+        self.updates.copy_(torch.where(turned, first, self.updates) + 1)
         self.sign.copy_(sign)
-        self.gap.lerp_(sign * (mean - self.before), TRUST * (self.batches <= TWILIGHT))
+        self.gap.lerp_(sign * (mean - self.before), GAP_PACE * (self.updates <= FIRST))
         return self.now.copy_(mean - sign / 2 * self.gap)

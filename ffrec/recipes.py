@@ -255,9 +255,9 @@ def sleep(name: str, data: str, paper: str) -> ImageRecipe:
 
 
 def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
-    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: all counts from the
-    midpoint between them, layers remember what the last phase of the other kind taught on average, and see a
-    strong label."""
+    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: inputs count from the
+    midpoint between them, synaptic scaling keeps goodness near the threshold, layers remember what the last
+    phase of the other kind taught on average, and see a strong label."""
     return ImageRecipe(
         name=name,
         paper=f"{paper} accuracy (Lică and Dinucu-Jianu 2023, table 1)",

@@ -1,8 +1,9 @@
 """A run from its first update to its result: a recipe, a seed and a data set meet in a run folder."""
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import safetensors.torch
@@ -94,7 +95,8 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
             )
     saved = folder.load(trainer.device)
     if saved:
-        trainer.restore(saved[1], saved[2])
+        with fitting(str(folder.path)):
+            trainer.restore(saved[1], saved[2])
     folder.keep_metrics(trainer.epoch)
 
 
@@ -122,8 +124,20 @@ def trained_network(
         network = Perceptron(recipe.network, pixels, classes, drawn)
     else:
         network = make_network(recipe, pixels, classes, drawn)
-    network.load_state_dict(saved)
+    with fitting(recipe.name):
+        network.load_state_dict(saved)
     return network.to(device)
+
+
+@contextlib.contextmanager
+def fitting(name: str) -> Iterator[None]:
+    """Turn what torch says of weights that do not fit into a RunError that names the run."""
+    try:
+        yield
+    except RuntimeError:
+        raise RunError(
+            f"{name}: expected weights of today's network, found those of another version: train it again"
+        ) from None
 
 
 def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
     else:
         awake, asleep = cell.phases.split(":")
         values |= {"awake": number(awake), "asleep": number(asleep)}
-        if rule == "cure" and cell.negatives == "hybrid":  # faster, layers learn what hybrids look like
+        slow = rule == "cure" and cell.negatives == "hybrid" and cell.data != "digits"
+        if slow:  # faster, layers learn what hybrids look like
             values |= {"rate": 1.5e-4, "wake_rate": 1.5e-4}
     return made.override(values | dict(settings))
 

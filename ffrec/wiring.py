@@ -13,9 +13,9 @@ from ffrec.config import ConfigError
 class Wiring(nn.Module, ABC):
     """One connection's pattern. Its weights are the layer's; their shape and their two products are here."""
 
-    def __init__(self, source: int, fan_in: int, units: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, source_units: int, fan_in: int, units: int, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.source, self.fan_in, self.units, self.shape = source, fan_in, units, shape
+        self.source_units, self.fan_in, self.units, self.shape = source_units, fan_in, units, shape
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Weights from N(0, 1 / fan-in)."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ffrec.config import RecurrentConfig
+from ffrec.midpoint import Midpoint
 from ffrec.networks.recurrent import Recurrent
 
 torch.set_num_threads(1)  # the networks of the tests are too small for more
@@ -34,3 +35,17 @@ def cases(generator: torch.Generator):
     images = torch.rand(5, 12, generator=generator, dtype=torch.float64)
     true = torch.randint(4, (5,), generator=generator)
     return images, torch.stack([true, (true + 1) % 4], dim=1)
+
+
+@pytest.fixture
+def knowing():
+    """A function that gives a network's midpoints random gaps, in the middle of a phase."""
+
+    def make(network, sign: float, generator: torch.Generator) -> None:
+        for module in network.modules():
+            if isinstance(module, Midpoint):
+                module.gap.normal_(generator=generator)
+                module.sign.fill_(sign)
+                module.updates.fill_(100)
+
+    return make

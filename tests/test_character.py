@@ -52,20 +52,24 @@ def test_local_update_equals_autograd(small, strings, hidden, objective, sign, l
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_centred_learning_is_a_covariance(small, strings, sign):
-    network, plain = small(centring=True), small()
+def test_centred_inputs_count_from_the_midpoint(small, strings, knowing, generator, sign):
+    network, plain = small(centring=True, scaling=0.1), small()
     network.load_state_dict(plain.state_dict(), strict=False)
+    knowing(network, sign, generator)
     passages = windows_of(strings, network.passage).flatten(0, 1)
     for each in (network, plain):
         each.clear()
-        each.learn(each.look(passages), sign)
-    code = one_hot(passages, SYMBOLS).flatten(1) * SYMBOLS**0.5
-    for index, x in enumerate((code.double(), plain.look(passages).sources[0])):
-        layer, other = network.layer(index), plain.layer(index)  # the bias learns minus the mean of δ
-        expected = other.weights[str(index)].grad - x.mean(0).outer(other.bias.grad)
+        each.learn(seen := each.look(passages), sign)
+    code = one_hot(passages, SYMBOLS).flatten(1).double()
+    for index, (x, unit) in enumerate(((code, SYMBOLS**0.5), (seen.sources[0], 1.0))):
+        layer, other = network.layer(index), plain.layer(index)
+        midpoint = x.mean(0) - sign / 2 * layer.source_midpoints[str(index)].gap
+        expected = other.weights[str(index)].grad - unit * midpoint.outer(other.bias.grad)
         torch.testing.assert_close(layer.weights[str(index)].grad, expected)
         torch.testing.assert_close(layer.bias.grad, torch.zeros_like(layer.bias))
         assert other.bias.grad.abs().max() > 1e-4
+        noted = seen.activities[index].square().mean() - sign / 2 * layer.goodness_midpoint.gap
+        torch.testing.assert_close(layer.goodness_midpoint.now, noted)
 
 
 def test_passages_on_the_right_side_of_the_threshold_are_counted(small, strings):

@@ -160,6 +160,17 @@ def test_a_run_in_the_way_is_kept_without_force(trained):
     assert "--force" in done.stderr
 
 
+def test_force_replaces_a_run_and_nothing_else(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "run")
+    again = ["train", "recurrent-digits", *QUICK, "--out", "run", "--force", "--seed", "4"]
+    assert ffrec(*again, cwd=tmp_path).returncode == 0
+    assert json.loads((tmp_path / "run/config.json").read_text())["seed"] == 4
+    (tmp_path / "run/notes.txt").touch()
+    done = ffrec(*again, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "notes.txt is not part of a run, so --force leaves it alone" in done.stderr
+
+
 def test_a_run_folder_is_looked_at_before_data_is_sought(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "results/quick").mkdir(parents=True)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from ffrec import one_shot
 from ffrec.activation import ACTIVATIONS
@@ -11,7 +12,7 @@ from ffrec.baselines import autograd_learn_feedforward
 from ffrec.config import ConfigError, FeedForwardConfig
 from ffrec.evaluate import label_goodness
 from ffrec.goodness import GOODNESS
-from ffrec.layer import normalise
+from ffrec.layer import SIDES, normalise
 from ffrec.networks.feedforward import FeedForward
 
 LOCAL = {"hidden": (4 * 3, 5), "local": ((2, 2, 3), (2, 1, 5)), "label": "none"}
@@ -112,22 +113,32 @@ def test_the_share_judged_rightly_asleep_is_below_the_threshold(make, rows):
             assert share == (sign * (goodness - 0.7) > 0).double().mean()
 
 
-@pytest.mark.parametrize("phase", ["wake", "both"])
-def test_centred_learning_is_a_covariance(make, twins, phase):
-    network, plain = make(label="none", centring=True), make(label="none")
+@pytest.mark.parametrize("phase", ["both", "wake", "sleep"])
+@pytest.mark.parametrize("label", ["append", "none"])
+def test_centred_inputs_count_from_the_midpoint(make, rows, twins, knowing, generator, label, phase):
+    network, plain = make(label=label, centring=True, scaling=0.1), make(label=label)
     network.load_state_dict(plain.state_dict(), strict=False)
-    shown = twins[:, :1] if phase == "wake" else twins
-    network.learn(network.look(shown), None, phase)
-    passed = plain.look(shown).bottom_up
+    sign = {"both": 0.0, "wake": 1.0, "sleep": -1.0}[phase]
+    knowing(network, sign, generator)
+    shown = SIDES[phase](LABELS.T).T if label == "append" else None
+    seen = plain.look(rows if label == "append" else SIDES[phase](twins.transpose(0, 1)).transpose(0, 1))
+    for each in (network, plain):
+        each.learn(seen, shown, phase)
+    passed = seen.bottom_up if shown is None else next(plain.iterate(seen, shown))
+    inputs = {"0": seen.image} | {str(level): x for level, x in passed.sources.items()}
+    if shown is not None:
+        inputs["label"] = one_hot(shown, plain.classes) * plain.classes**0.5
     for level in network.levels:
-        layer, h = network.layer(level), passed.activities[level]
-        x = plain.look(shown).image if level == 1 else passed.sources[level - 1]
-        goodness, correct = layer.goodness.value(h), network.correct[: shown.shape[1]]
-        delta = plain.layer(level).delta(h, goodness, correct).flatten(0, 1)
-        x = x.flatten(0, 1)
-        expected = -((x - x.mean(0)).T @ (delta - delta.mean(0))) / len(x)
-        torch.testing.assert_close(layer.weights[str(level - 1)].grad, expected)
-        torch.testing.assert_close(layer.bias.grad, torch.zeros_like(layer.bias.grad))
+        layer, other = network.layer(level), plain.layer(level)
+        for source in other.weights:
+            mean = inputs[source].flatten(0, 1).double().mean(0)
+            midpoint = mean - sign / 2 * layer.source_midpoints[source].gap
+            expected = other.weights[source].grad - midpoint.outer(other.bias.grad)  # which is −Σ δ / n
+            torch.testing.assert_close(layer.weights[source].grad, expected)
+        torch.testing.assert_close(layer.bias.grad, torch.zeros_like(layer.bias))
+        assert other.bias.grad.abs().max() > 1e-5
+        noted = passed.activities[level].square().mean() - sign / 2 * layer.goodness_midpoint.gap
+        torch.testing.assert_close(layer.goodness_midpoint.now, noted)
 
 
 def test_the_label_starts_as_large_as_it_is_told(make):

@@ -25,7 +25,7 @@ def test_scaling_brings_the_mean_goodness_back_to_the_threshold(generator, field
     def mean_goodness():
         h = layer.send("0", x, layer.bias).relu()
         goodness = layer.goodness.value(h)
-        layer.delta(h, goodness, torch.tensor([1.0, -1.0]))  # which looks at the goodness
+        layer.note(goodness.mean(), torch.tensor([1.0, -1.0]))
         return goodness.mean()
 
     before, heading = mean_goodness(), normalise(layer.weights["2"])
@@ -39,11 +39,14 @@ def test_scaling_brings_the_mean_goodness_back_to_the_threshold(generator, field
 
 def test_one_scaling_is_a_share_of_the_way(generator):
     layer = make_layer(generator, scaling=0.1)
-    layer.level.now.fill_(1.5)
+    layer.goodness_midpoint.now.fill_(1.5)
     before = layer.weights["0"].clone()
     layer.rescale()
     torch.testing.assert_close(layer.weights["0"], before * 1.5**-0.05)
-    layer.level.now.fill_(100.0)
+    layer.goodness_midpoint.now.fill_(100.0)
+    layer.rescale()
+    torch.testing.assert_close(layer.weights["0"], before * 3.0**-0.05)
+    layer.goodness_midpoint.now.fill_(0.0)  # all units are off: larger weights would wake none
     layer.rescale()
     torch.testing.assert_close(layer.weights["0"], before * 3.0**-0.05)
 

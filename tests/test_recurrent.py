@@ -8,7 +8,7 @@ import corpora
 from ffrec.baselines import autograd_learn
 from ffrec.config import RecurrentConfig
 from ffrec.evaluate import label_goodness
-from ffrec.layer import normalise
+from ffrec.layer import SIDES, normalise
 from ffrec.networks.recurrent import Recurrent
 
 THRESHOLD = {"max": 1.0, "min": -1.0}
@@ -53,20 +53,45 @@ def test_day_and_night_add_up_to_both(tiny, cases, hidden):
         torch.testing.assert_close((day[name] + night[name]) / 2, gradient)
 
 
+@pytest.mark.parametrize("phase", ["both", "wake", "sleep"])
 @pytest.mark.parametrize("last", [1, 4])
-def test_centred_learning_is_a_covariance(tiny, cases, last):
+def test_centred_inputs_count_from_the_midpoint(tiny, cases, knowing, generator, last, phase):
     images, labels = cases
     network, plain = (tiny(loss=(last, last), centring=centring) for centring in (True, False))
     network.load_state_dict(plain.state_dict(), strict=False)
+    sign = {"both": 0.0, "wake": 1.0, "sleep": -1.0}[phase]
+    knowing(network, sign, generator)
+    shown = SIDES[phase](labels.T).T
     for each in (network, plain):
-        each.learn(each.look(images), labels)
-    x, code = normalise(images), one_hot(labels.flatten(), 4) * 4**0.5
-    for level, source, mean in ((1, "0", x.mean(0)), (2, "3", code.double().mean(0))):
-        layer, other = network.layer(level), plain.layer(level)  # the bias learns minus the mean of δ
-        expected = other.weights[source].grad - mean.outer(other.bias.grad)
-        torch.testing.assert_close(layer.weights[source].grad, expected)
+        each.learn(each.look(images), shown, phase)
+    *_, passed = plain.iterate(plain.look(images), shown, last)
+    means = {"0": normalise(images).mean(0), "3": one_hot(shown.flatten(), 4).double().mean(0) * 2}
+    means |= {
+        str(s): x.expand(-1, shown.shape[1], -1).flatten(0, 1).mean(0) for s, x in passed.sources.items()
+    }
+    for level in network.levels:
+        layer, other = network.layer(level), plain.layer(level)
+        for source, mean in means.items():
+            if source in other.weights:
+                midpoint = mean - sign / 2 * layer.source_midpoints[source].gap
+                expected = other.weights[source].grad - midpoint.outer(other.bias.grad)  # which is −Σ δ / n
+                torch.testing.assert_close(layer.weights[source].grad, expected)
         torch.testing.assert_close(layer.bias.grad, torch.zeros_like(layer.bias))
         assert other.bias.grad.abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("phase", ["wake", "sleep"])
+def test_goodness_is_noted_once_an_update_over_its_iterations(tiny, cases, phase):
+    images, labels = cases
+    network = tiny(loss=(2, 4), scaling=0.1)
+    shown = SIDES[phase](labels.T).T
+    network.learn(seen := network.look(images), shown, phase)
+    passed = [it for it in network.iterate(seen, shown, 4) if it.number >= 2]
+    for level in network.levels:
+        midpoint = network.layer(level).goodness_midpoint
+        mean = torch.stack([it.activities[level].square().mean() for it in passed]).mean()
+        torch.testing.assert_close(midpoint.recent, mean)
+        assert midpoint.sign == (1 if phase == "wake" else -1)
 
 
 def test_local_update_with_skip_connections_equals_autograd(tiny, cases):

@@ -150,9 +150,14 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
         assert (made.data, training.negatives, training.epochs) == (cell.data, cell.negatives, 7)
         if cell.phases == "together":
             assert training.awake is None
-            assert not made.network.centring
+            assert made.network.centring + made.network.scaling + training.baseline == 0
         else:
             assert f"{training.awake}:{training.asleep}" == cell.phases
+            assert rule == "paper" or made.network.centring
+            rates = {"mnist": 3.5e-4, "fashion-mnist": 3.5e-4, "digits": 1e-3}
+            slower = cell.negatives == "hybrid" and cell.data != "digits"
+            cured = 1.5e-4 if slower else rates[cell.data]
+            assert rule == "paper" or (training.rate, training.wake_share) == (cured, 1)
         if rule == "paper":
             assert training.wake_share == 1 / (training.awake or 1)  # equation 4
             assert made.network.thresholds == (1.5, 1.5, 1.5)

@@ -6,7 +6,7 @@ import torch
 
 import corpora
 from ffrec import runs
-from ffrec.checkpoint import RunFolder
+from ffrec.checkpoint import RunError, RunFolder
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, recipe_from
 from ffrec.evaluate import evaluate_images
 from ffrec.images import Images
@@ -121,6 +121,17 @@ def test_a_run_resumed_by_day_or_night_ends_bitwise_equal(kind, stop_after, digi
     assert [record["goodness"] for record in folder.metrics()] == [e.record["goodness"] for e in epochs]
 
 
+def test_weights_of_another_version_are_one_clear_line(digits, tmp_path):
+    before, now = (make("supervised", digits, **APART | {"centring": c}) for c in (False, True))
+    folder = RunFolder.create(tmp_path / "run", configuration(now.recipe, 0, "fp32"))
+    list(before.run(folder, stop=lambda: before.updates == 1))
+    with pytest.raises(RunError, match=r"run: expected weights of today's network.*train it again"):
+        resume(now, folder, folder.config)
+    saved = runs.weights(folder, now.recipe.name, torch.device("cpu"))
+    with pytest.raises(RunError, match=f"{now.recipe.name}: expected weights of today's network"):
+        trained_network(saved, now.recipe, digits.train.images, 10, torch.device("cpu"))
+
+
 @pytest.mark.parametrize("kind", ["supervised", "hybrids", "unsupervised"])
 def test_by_day_nothing_negative_is_seen_and_by_night_nothing_positive(kind, digits, monkeypatch):
     trainer = make(kind, digits, **APART | {"batch": 100, "dropout": 0.0})
@@ -198,7 +209,7 @@ def test_every_update_ends_with_synaptic_scaling(digits):
         for _ in range(4):  # of weights that learn next to nothing
             trainer.update(torch.arange(50))
     for level in trainer.network.levels:
-        assert trainer.network.layer(level).level.now == pytest.approx(2.0, rel=0.1)
+        assert trainer.network.layer(level).goodness_midpoint.now == pytest.approx(2.0, rel=0.1)
 
 
 def test_what_has_been_learnt_from_validates_nothing(digits):
@@ -209,8 +220,8 @@ def test_what_has_been_learnt_from_validates_nothing(digits):
 
 @pytest.mark.parametrize(("cured", "low", "high"), [(True, 0, 15), (False, 25, 90)])
 def test_nights_far_from_days_need_a_cure(cured, low, high, digits):
-    """A whole epoch awake, then one asleep: the paper's rule forgets by night what a covariance rule with a
-    baseline keeps."""
+    """A whole epoch awake, then one asleep: the paper's rule forgets by night what the cure as a whole keeps;
+    what each of its parts does is tested where it is."""
     far = {"awake": 24, "asleep": 24, "epochs": 20, "schedule": "constant", "negatives": "uniform"}
     judge = {"objective": "max", "threshold": 1.0, "sharpness": 10.0, "reads": [1, 2]}
     rule = {"centring": True, "scaling": 0.1, "baseline": 0.5} if cured else {"label_size": 0.11}
@@ -354,6 +365,11 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("backprop-mnist", {"hidden_dropout": 1.0}, "hidden_dropout.*less than 1"),
         ("supervised-mnist", {"awake": "epoch"}, "wake_rate: expected one"),
         ("supervised-mnist", {"baseline": 0.5}, "give awake as well"),
+        ("local-mnist", {"centring": True}, "give peer=0 or no centring"),
+        ("threshold-0", {"scaling": 0.1}, "cannot bring goodness to a threshold of 0"),
+        ("recurrent-mnist", {"centring": True, "chunk": 2}, "give chunk=0"),
+        ("aesop-together", {"centring": True}, "are for days and nights apart: give awake"),
+        ("aesop-together", {"scaling": 0.1}, "are for days and nights apart: give awake"),
         ("aesop-sleep", {"awake": 3}, "need regime together, found sleep"),
         ("backprop-mnist", {"sharpness": 1.0}, "unknown key 'sharpness'"),
         ("backprop-mnist", {"awake": 2}, "awake: backpropagation has no negative data"),

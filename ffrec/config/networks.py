@@ -64,9 +64,11 @@ class JudgeConfig:
         if min(self.sharpnesses) <= 0:
             raise ValueError("sharpness must be above 0")
         if self.centring and self.peer:
-            raise ValueError("peer pulls all cases alike, which centring takes away: choose one of them")
+            raise ValueError(
+                "peer pulls all cases alike, which centring takes away: give peer=0 or no centring"
+            )
         if self.scaling and 0 in self.thresholds:
-            raise ValueError("scaling brings goodness to the threshold: expected one other than 0")
+            raise ValueError("scaling cannot bring goodness to a threshold of 0: give another, or scaling=0")
         return self
 
 
@@ -114,6 +116,8 @@ class RecurrentConfig(JudgeConfig):
                 raise ValueError(
                     f"{name} must run from a first to a later iteration, found {first} to {last}"
                 )
+        if self.centring and self.chunk:
+            raise ValueError("chunk: centring needs the deltas of all iterations at once: give chunk=0")
         if self.loss[1] > self.iterations:
             raise ValueError(f"loss ends at iteration {self.loss[1]} but there are {self.iterations}")
         return self

@@ -89,6 +89,12 @@ class TextRecipe(Settings):
     network: CharacterConfig
     training: TextTraining
 
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        if (self.network.centring or self.network.scaling) and not self.training.awake:
+            raise ValueError("centring and scaling of characters are for days and nights apart: give awake")
+        return self
+
 
 Recipe = ImageRecipe | TextRecipe
 

@@ -158,6 +158,7 @@ class Character(nn.Module):
             else:
                 layer.accumulate(str(index), seen.sources[index - 1], delta, correct, scale)
             layer.accumulate_bias(delta, scale)
+            layer.note(goodness.mean(), correct)
             right = sign * (goodness - layer.logistic.threshold) > 0
             loss = -layer.logistic.log_p_correct(goodness, correct).mean()
             measured.append(torch.stack([loss, right.mean(dtype=loss.dtype)]))

@@ -190,6 +190,7 @@ class FeedForward(nn.Module):
                 code = one_hot(labels.flatten(), self.classes).to(delta.dtype) * self.classes**0.5
                 layer.accumulate("label", code, delta.flatten(0, 1), correct, scale)
             layer.accumulate_bias(delta.flatten(0, 1), scale)
+            layer.note(goodness.mean(), correct)
             measured.append(layer.measure(goodness, correct))
         loss, right = torch.stack(measured, dim=1)
         return loss, right

@@ -158,7 +158,7 @@ class Recurrent(nn.Module):
         correct = SIDES[phase](self.correct)
         first, last = self.config.loss
         depth = min(self.config.chunk or last, last - first + 1)
-        measured = seen.image.new_zeros(2, len(self.levels))
+        measured = seen.image.new_zeros(3, len(self.levels))
         for level in self.levels:
             self.layer(level).clear()
         for iteration in self.iterate(seen, labels, last):
@@ -172,17 +172,20 @@ class Recurrent(nn.Module):
                     frames = frames[:, iteration.number - index - 1 : iteration.number]
                 scale = 1 / (labels.numel() * (last - first + 1))
                 self.accumulate(index + 1, frames, labels, correct, scale)
-        loss, right = measured / (last - first + 1)
+        loss, right, goodness = measured / (last - first + 1)
+        for level, mean in zip(self.levels, goodness, strict=True):
+            self.layer(level).note(mean, correct)
         return loss, right
 
     def judge(self, iteration: Iteration, index: int, depth: int, correct: Tensor) -> Tensor:
-        """Stack one iteration's deltas and sources at `index`; return loss and share right `(2, layers)`."""
+        """Stack one iteration's deltas and sources at `index`; return loss, share right and mean goodness,
+        `(3, layers)`."""
         columns = []
         for level in self.levels:
             layer, h = self.layer(level), iteration.activities[level].expand(-1, len(correct), -1)
             goodness = self.goodness.value(h)
             layer.delta(h, goodness, correct, self.stack.slot(f"delta {level}", index, depth, h))
-            columns.append(layer.measure(goodness, correct))
+            columns.append(torch.stack([*layer.measure(goodness, correct), goodness.mean()]))
         for level, x in iteration.sources.items():
             x = x.expand(-1, len(correct), -1)
             self.stack.slot(f"source {level}", index, depth, x).copy_(x)
