@@ -48,6 +48,11 @@ def load_images(recipe: "ImageRecipe", folder: Path | None) -> "Corpus":
     return corpus.joined() if recipe.training.train_on_validation else corpus
 
 
+def needs_extra(name: str) -> str:
+    """What to say where an extra of that name is not installed."""
+    return f"{name} needs the extra of that name: pip install -c constraints.txt '.[{name}]' in the clone"
+
+
 def print_result(result: dict[str, Any], as_json: bool) -> None:
     """A result as one JSON object, or as a few lines for people."""
     if as_json:

@@ -76,7 +76,7 @@ def sleep(
     try:
         from ffrec.sweep import Sweep
     except ImportError:
-        raise typer.BadParameter("sweep needs the extra of that name: pip install 'ffrec[sweep]'") from None
+        raise typer.BadParameter(options.needs_extra("sweep")) from None
     rule: Rule = "cure" if cure else "paper"
     settings = options.parse_settings(set_ or [])
     wanted = cells(only or [], rule)

@@ -138,9 +138,7 @@ def event_writer() -> Callable[[str], Any]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise typer.BadParameter(
-            "--tensorboard needs the extra of that name: pip install 'ffrec[tensorboard]'"
-        ) from None
+        raise typer.BadParameter(options.needs_extra("tensorboard")) from None
     writer: Callable[[str], Any] = SummaryWriter
     return writer
 

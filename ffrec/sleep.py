@@ -42,8 +42,11 @@ def cells(patterns: Sequence[str], rule: Rule) -> list[Cell]:
     """The cells whose names match any of the patterns, `*` standing for anything; without patterns those of
     the paper. Whole epochs belong to the cure alone. Raises ConfigError for a pattern that matches none."""
     there = [cell for cell in GRID if rule == "cure" or cell.phases != "epoch:epoch"]
+    patterns = [pattern.replace(":", "-") for pattern in patterns]
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in there):
+            if any(fnmatchcase(cell.name, pattern) for cell in GRID):
+                raise ConfigError(f"{pattern!r} is not of the paper: whole epochs need --cure")
             groups = [f"{data}-{negatives}-*" for data, negatives in product(DATA, NEGATIVES)]
             near = difflib.get_close_matches(pattern, groups + [cell.name for cell in there], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(groups)}"

@@ -136,6 +136,9 @@ def test_the_grid_has_the_papers_cells_and_every_name_once():
     ]
     with pytest.raises(ConfigError, match=r"no cell matches 'cifar-\*': choose from mnist-uniform-\*, "):
         cells(["mnist-*", "cifar-*"], "paper")
+    assert cells(["digits-uniform-2:1"], "paper") == [Cell("digits", "uniform", "2:1")]
+    with pytest.raises(ConfigError, match="whole epochs need --cure"):
+        cells(["mnist-uniform-epoch:epoch"], "paper")
     with pytest.raises(ConfigError, match="did you mean 'fashion-mnist-hybrid-8-8'"):
         cells(["fashion-mnist-hybird-8-8"], "paper")
 

@@ -365,6 +365,11 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("backprop-mnist", {"hidden_dropout": 1.0}, "hidden_dropout.*less than 1"),
         ("supervised-mnist", {"awake": "epoch"}, "wake_rate: expected one"),
         ("supervised-mnist", {"baseline": 0.5}, "give awake as well"),
+        (
+            "sleep-mnist",
+            {"awake": "night"},
+            "training.awake: .* a valid integer, or: .* 'epoch', found 'night'",
+        ),
         ("local-mnist", {"centring": True}, "give peer=0 or no centring"),
         ("threshold-0", {"scaling": 0.1}, "cannot bring goodness to a threshold of 0"),
         ("recurrent-mnist", {"centring": True, "chunk": 2}, "give chunk=0"),

@@ -111,8 +111,10 @@ def validated(kind: type[R], values: Mapping[str, Any]) -> R:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"] if not str(part).endswith("Config"))
+        fault, *others = error.errors()
+        room, *place = [str(part) for part in fault["loc"] if not str(part).endswith("Config")] or [""]
+        where = ".".join([room, *place[:1]])
         found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
-        said = fault["msg"].removeprefix("Value error, ")
+        also = [other["msg"] for other in others if other["loc"][:-1] == fault["loc"][:-1]]  # of a union
+        said = ", or: ".join([fault["msg"].removeprefix("Value error, "), *also])
         raise ConfigError(f"{where}: {said}{found}".removeprefix(": ")) from None
