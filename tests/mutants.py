@@ -88,12 +88,6 @@ MUTANTS = [
         "layer.accumulate(str(level - 1), sent.flatten(0, 1), delta.flatten(0, 1), -correct",
         "feedforward",
     ),
-    (
-        FEEDFORWARD,
-        '"0", seen.image.flatten(0, 1), delta.flatten(0, 1), correct',
-        '"0", seen.image.flatten(0, 1), delta.flatten(0, 1), self.correct',
-        "feedforward",
-    ),
     (FEEDFORWARD, "code, delta.flatten(0, 1), correct", "code, delta.flatten(0, 1), -correct", "feedforward"),
     (
         RECURRENT,
