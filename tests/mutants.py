@@ -158,7 +158,7 @@ MUTANTS = [
     (WIRING, "c y x -> (down right) (y x c)", "c y x -> (down right) (x y c)", "wiring"),
     (FEEDFORWARD, "self.code_rows().mean(0)", "self.code_rows().sum(0)", "feedforward"),
     (FEEDFORWARD, "[..., self.covered :]", "", "feedforward"),
-    (FEEDFORWARD, "delta.sum(1), scale)", "delta[:, 0], scale)", "feedforward"),
+    (FEEDFORWARD, "delta.sum(1), correct, scale)", "delta[:, 0], correct, scale)", "feedforward"),
     (FEEDFORWARD, ".to(delta.dtype) * self.classes**0.5", ".to(delta.dtype)", "feedforward"),
     (FEEDFORWARD, "not sent.isfinite().all()", "False", "feedforward"),
     (FEEDFORWARD, "goodness.normalise(sent)", "goodness.normalise(x)", "feedforward"),
