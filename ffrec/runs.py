@@ -1,9 +1,8 @@
 """A run from its first update to its result: a recipe, a seed and a data set meet in a run folder."""
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import safetensors.torch
@@ -95,8 +94,8 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
             )
     saved = folder.load(trainer.device)
     if saved:
-        with fitting(str(folder.path)):
-            trainer.restore(saved[1], saved[2])
+        check_fit(trainer.network, saved[1], str(folder.path))
+        trainer.restore(saved[1], saved[2])
     folder.keep_metrics(trainer.epoch)
 
 
@@ -124,20 +123,17 @@ def trained_network(
         network = Perceptron(recipe.network, pixels, classes, drawn)
     else:
         network = make_network(recipe, pixels, classes, drawn)
-    with fitting(recipe.name):
-        network.load_state_dict(saved)
+    check_fit(network, saved, recipe.name)
+    network.load_state_dict(saved)
     return network.to(device)
 
 
-@contextlib.contextmanager
-def fitting(name: str) -> Iterator[None]:
-    """Turn what torch says of weights that do not fit into a RunError that names the run."""
-    try:
-        yield
-    except RuntimeError:
+def check_fit(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
+    """Raise RunError, naming the run, if saved weights have other names or shapes than the network's."""
+    if {n: w.shape for n, w in saved.items()} != {n: w.shape for n, w in network.state_dict().items()}:
         raise RunError(
             f"{name}: expected weights of today's network, found those of another version: train it again"
-        ) from None
+        )
 
 
 def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ffrec.checkpoint import RunFolder
-from ffrec.layer import Layer
 from ffrec.opposite import Opposite
 from ffrec.optimise import make_optimiser, make_scheduler
 from ffrec.phases import Phase, Schedule, apart
@@ -166,8 +165,7 @@ class Trainer(ABC):
             group["lr"] = rate * awake if group["learns"] == "FF" else rate
         optimiser.step()
         for layer in self.network.layers:
-            if isinstance(layer, Layer):
-                layer.rescale()
+            layer.rescale()
         for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
             group["lr"] = rate
 
