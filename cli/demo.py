@@ -41,7 +41,7 @@ def digits() -> None:
     trainer = ffrec.ImageTrainer(recipe, corpus.train.images, corpus.train.labels, classes)
     folder = RunFolder.create(DIGITS, configuration(recipe, 0, "fp32"), force=True)
     follow(trainer, folder, trainer.held_out(corpus.validation))
-    test = finish_images(trainer, folder, corpus.validation, corpus.test)["test"]
+    test = finish_images(trainer, folder, corpus.test)["test"]
     heat_map, *_ = draw(folder)
     print(
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "

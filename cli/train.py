@@ -92,7 +92,7 @@ def train(
     else:
         assert isinstance(trainer, ffrec.ImageTrainer)
         follow(trainer, folder, trainer.held_out(corpus.validation), events)
-        options.print_result(finish_images(trainer, folder, corpus.validation, corpus.test), json)
+        options.print_result(finish_images(trainer, folder, corpus.test), json)
 
 
 def diary(file: Path) -> Callable[["Tensor"], None]:

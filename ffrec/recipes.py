@@ -254,7 +254,7 @@ def sleep(name: str, data: str, paper: str) -> ImageRecipe:
             schedule="constant",
             awake=1,
             asleep=1,
-            validate_every=10,
+            validate_every=25,
         ),
     )
 
@@ -279,7 +279,7 @@ def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
             asleep=128,
             wake_rate=3.5e-4,
             baseline=0.75,
-            validate_every=5,
+            validate_every=25,
         ),
     )
 

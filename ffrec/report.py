@@ -48,6 +48,9 @@ def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {**recipe["network"], **recipe["training"]}
 
 
+UNLEARNT = ("validate_every",)  # settings that change nothing of what a network learns
+
+
 def toml(value: Any) -> str:
     """A JSON value in the TOML that `--set` reads."""
     if isinstance(value, dict):
@@ -60,7 +63,7 @@ def toml(value: Any) -> str:
 
 
 def options(run: Summary, default: Mapping[str, Any] | None) -> str:
-    """What turns `ffrec train RECIPE` into this run, but for its seed; "" if nothing does.
+    """What turns `ffrec train RECIPE` into a run with this one's numbers, but for its seed; "" if nothing.
 
     A recipe that has no default any more is told by all of its settings.
     """
@@ -68,7 +71,7 @@ def options(run: Summary, default: Mapping[str, Any] | None) -> str:
     changed = {
         key: value
         for key, value in flat(run.config["recipe"]).items()
-        if key not in base or base[key] != value
+        if key not in UNLEARNT and (key not in base or base[key] != value)
     }
     words = [f" --set {shlex.quote(f'{key}={toml(value)}')}" for key, value in changed.items()]
     if default and run.config["recipe"]["data"] != default["data"]:

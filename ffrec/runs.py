@@ -85,7 +85,8 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     older folder does not say is the default.
     """
     held, asked = settings(completed(folder.config)), settings(wanted)
-    told_otherwise = {"recipe.paper"} | ({"recipe.data"} if "text" in held else set())  # that has a checksum
+    told_otherwise = {"recipe.paper", "recipe.training.validate_every"}  # nothing is learnt from these
+    told_otherwise |= {"recipe.data"} if "text" in held else set()  # that has a checksum
     for name in sorted((held.keys() | asked.keys()) - told_otherwise):
         if held.get(name) != asked.get(name):
             raise RunError(
@@ -149,20 +150,18 @@ def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
     }
 
 
-def finish_images(
-    trainer: ImageTrainer, folder: RunFolder, validation: LabelledImages | None, test: LabelledImages
-) -> dict[str, Any]:
+def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages) -> dict[str, Any]:
     """Read the test set, once, and write `result.json` and the examples that pictures are made from.
 
-    The result has no validation part if there are no images to validate on.
+    The result has no validation part if the last epoch ended without a validation.
     """
     network, device = trainer.network, trainer.device
     result = describe(folder, device)
-    for name, part in {"validation": validation, "test": test}.items():
-        if part is None:
-            continue
-        images = Images(part.images, device, trainer.recipe.training.permute)
-        result[name] = evaluate_images(network, images, part.labels)
+    last = folder.metrics()[-1]
+    if "validation" in last:
+        result["validation"] = last["validation"]
+    images = Images(test.images, device, trainer.recipe.training.permute)
+    result["test"] = evaluate_images(network, images, test.labels)
     chosen = torch.Generator(device).manual_seed(trainer.seed)
     shown: dict[str, Tensor] = {}
     if network.judging:

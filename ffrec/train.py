@@ -19,6 +19,7 @@ from ffrec.phases import Phase, Schedule, apart
 
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
 WATCH = 8  # times an epoch, or a few more, that goodness is watched where day and night are apart
+SPARING = 100  # times what a checkpoint takes to write, that pass before the next one is written
 
 
 class Diverged(Exception):
@@ -86,6 +87,8 @@ class Trainer(ABC):
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.watched: list[dict[str, Any]] = []
         """This epoch's goodness, so far."""
+        self.save_due = 0.0
+        """When the next checkpoint may be written, by `time.perf_counter`."""
 
     def prepare(self) -> None:
         """Make optimiser, schedule and history, once all the above is settled."""
@@ -237,8 +240,9 @@ class Trainer(ABC):
         """Train to the last epoch, validating and saving on the way; yields what happens.
 
         `stop` is asked after every update and epoch; when it says yes, a checkpoint is written and the run
-        ends with Interrupted. Before a validation, which may take long, one is written too. Raises Diverged
-        before weights from a loss that is not finite are saved.
+        ends with Interrupted. One is written at the end, too, and after epochs and before validations, but
+        there no more often than that it takes a hundredth of the time. Raises Diverged before weights from a
+        loss that is not finite are saved.
         """
         training = self.recipe.training
         while self.epoch < training.epochs:
@@ -251,15 +255,16 @@ class Trainer(ABC):
                     yield Interrupted(self.updates)
                     return
             if due:
-                self.save(folder)
+                self.save(folder, sparing=True)
             record = self.end_epoch()
             if due:
                 record["validation"] = self.validate(validation)
             if folder:
                 folder.append_metrics(record)
-            self.save(folder)
+            self.save(folder, sparing=self.epoch < training.epochs)
             yield Epoch(record)
             if stop():
+                self.save(folder)
                 yield Interrupted(self.updates)
                 return
 
@@ -268,7 +273,10 @@ class Trainer(ABC):
         training = self.recipe.training
         return bool(epoch % training.validate_every == 0 or epoch == training.epochs)
 
-    def save(self, folder: RunFolder | None) -> None:
-        """Write a checkpoint, if there is a folder to write it to."""
-        if folder:
+    def save(self, folder: RunFolder | None, sparing: bool = False) -> None:
+        """Write a checkpoint, if there is a folder to write it to; when `sparing`, only if one is due."""
+        start = time.perf_counter()
+        if folder and (start >= self.save_due or not sparing):
             folder.save(self.updates, dict(self.network.state_dict()), self.state())
+            now = time.perf_counter()
+            self.save_due = now + SPARING * (now - start)

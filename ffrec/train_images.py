@@ -122,4 +122,5 @@ class ImageTrainer(Trainer):
         return super().due(epoch) and not self.recipe.training.train_on_validation
 
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:
-        return evaluate_images(self.network, *held_out, all_iterations=False)
+        last = self.epoch == self.recipe.training.epochs
+        return evaluate_images(self.network, *held_out, all_iterations=last)

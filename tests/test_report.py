@@ -115,6 +115,14 @@ def test_the_command_of_a_row_makes_its_configuration(tmp_path, values):
     assert plain(recipe("recurrent-digits").override(told)) == asked["recipe"]
 
 
+def test_how_often_a_run_was_validated_is_no_part_of_its_command(tmp_path):
+    asked = configuration(recipe("recurrent-digits").override({"validate_every": 7}), 0, "fp32")
+    result(RunFolder.create(tmp_path / "run", asked), 1.0, 1.0)
+    assert "`ffrec train recurrent-digits --seed S`" in report.results_table(
+        report.summaries(tmp_path), DEFAULTS
+    )
+
+
 def put_into(runs, file):
     report_command(runs, results=False, into=file, expected=None)
 

@@ -102,6 +102,25 @@ def test_a_validation_that_is_cut_short_costs_no_training(tmp_path):
     assert 0 <= event.record["validation"]["error_goodness"] <= 100
 
 
+@pytest.mark.parametrize(("sparing", "steps"), [(0, [10, 20, 30]), (1e9, [10, 30])])
+def test_checkpoints_take_a_bounded_share_of_the_time(tmp_path, monkeypatch, sparing, steps):
+    monkeypatch.setattr("ffrec.train.SPARING", sparing)
+    folder, written = RunFolder.create(tmp_path / "run", {}), []
+    monkeypatch.setattr(folder, "save", lambda step, *_: written.append(step))
+    list(make().run(folder))
+    assert written == steps
+
+
+def test_a_stop_after_an_epoch_is_saved_even_where_no_checkpoint_is_due(tmp_path, monkeypatch):
+    monkeypatch.setattr("ffrec.train.SPARING", 1e9)
+    folder, trainer = RunFolder.create(tmp_path / "run", {}), make()
+    *_, last = trainer.run(folder, stop=lambda: trainer.epoch == 2)
+    assert last == Interrupted(20)
+    saved = folder.load()
+    assert saved is not None
+    assert saved[0] == 20
+
+
 def test_stopping_is_possible_after_the_last_validation():
     trainer = make(epochs=1)
     trainer.validate = Mock(side_effect=lambda _: {})

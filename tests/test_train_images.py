@@ -83,7 +83,11 @@ def test_a_finished_run_is_read_back_as_it_was(kind, digits, tmp_path):
     trainer = make(kind, digits, epochs=1)
     folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
     list(trainer.run(folder, trainer.held_out(digits.validation)))
-    test = finish_images(trainer, folder, digits.validation, digits.test)["test"]
+    result = finish_images(trainer, folder, digits.test)
+    test = result["test"]
+    assert result["validation"] == folder.metrics()[-1]["validation"]
+    for key in test.keys() - {"images", "seconds"}:
+        assert len(str(test[key]).split(",")) == len(str(result["validation"][key]).split(","))
     again = recipe_from(folder.config["recipe"])
     assert again == trainer.recipe
     cpu = torch.device("cpu")
@@ -290,7 +294,7 @@ def test_a_permuted_run_is_tested_on_permuted_images(digits, tmp_path):
     trainer = make("supervised", digits, permute=3, epochs=8)
     folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
     list(trainer.run(folder, trainer.held_out(digits.validation)))
-    test = finish_images(trainer, folder, digits.validation, digits.test)["test"]
+    test = finish_images(trainer, folder, digits.test)["test"]
     assert test["error_softmax"] < 15
     unpermuted = evaluate_images(trainer.network, Images(digits.test.images), digits.test.labels)
     assert unpermuted["error_softmax"] > 50
@@ -300,7 +304,7 @@ def test_a_finished_unsupervised_run_keeps_hybrids_for_its_pictures(digits, tmp_
     trainer = make("unsupervised", digits, epochs=4)
     folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
     list(trainer.run(folder, trainer.held_out(digits.validation)))
-    finish_images(trainer, folder, digits.validation, digits.test)
+    finish_images(trainer, folder, digits.test)
     kept = safetensors.torch.load((folder.path / "examples.safetensors").read_bytes())
     assert torch.equal(kept["images"], digits.test.images[:8])
     mask = kept["masks"]
