@@ -29,7 +29,7 @@ def digits() -> None:
     from cli.train import follow
     from ffrec.checkpoint import RunFolder
     from ffrec.pictures import draw
-    from ffrec.recipes import recurrent_digits
+    from ffrec.recipes.recurrent import recurrent_digits
     from ffrec.runs import configuration, finish_images
 
     recipe, corpus = recurrent_digits(), corpora.load("digits")
@@ -58,12 +58,12 @@ def fables() -> None:
     import corpora
     import ffrec
     from cli.train import follow
-    from ffrec import recipes
     from ffrec.checkpoint import RunFolder
+    from ffrec.recipes import text
     from ffrec.runs import configuration
     from ffrec.runs_text import finish_text
 
-    recipe, corpus = recipes.fables(), corpora.load_text("fables")
+    recipe, corpus = text.fables(), corpora.load_text("fables")
     print(
         f"{len(corpus.train)} strings of {corpus.train.shape[1]} characters from fables, hidden layers "
         f"of {wide(recipe)} units; asleep, they learn from strings the network has dreamt itself"

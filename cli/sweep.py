@@ -200,9 +200,7 @@ def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
             if isinstance(event, Interrupted):
                 print(f"{claim.cell.name}: stopped after update {event.step}", file=sys.stderr)
                 return
-    claim.value = (
-        100 - finish_images(trainer, folder, corpus.test)["test"]["error_goodness"]
-    )
+    claim.value = 100 - finish_images(trainer, folder, corpus.test)["test"]["error_goodness"]
     print(f"{claim.cell.name}: {claim.value:.1f} % right, {time.perf_counter() - start:.0f} s", flush=True)
 
 

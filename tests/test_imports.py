@@ -41,7 +41,7 @@ APART = {  # rooms beside the chain, and all that they may import of ffrec
     "canvas": {"checkpoint"},
     "pictures": {"checkpoint", "canvas", "pictures_sleep"},
     "pictures_sleep": {"checkpoint", "canvas", "sleep"},
-    "recipes": {"config", "phases"},
+    "recipes": {"recipes", "config", "phases"},
     "optimise": {"config"},
 }
 FILES = sorted((ROOT / "ffrec").rglob("*.py")) + sorted((ROOT / "corpora").rglob("*.py"))

@@ -1,0 +1,103 @@
+"""Character networks, on fables."""
+
+from collections.abc import Callable
+from functools import partial
+
+from ffrec.config import CharacterConfig, TextRecipe, TextTraining
+from ffrec.phases import PHASES, Regime
+
+FIGURE_5 = "a curve without numbers (Hinton 2022, figure 5, 2000 units a layer)"
+
+
+def figure_5(regime: Regime, small: bool) -> TextRecipe:
+    """One curve of figure 5, or its neighbour: the paper's window, layers and full batches."""
+    name = "teacher" if regime == "teacher-forced" else regime
+    return TextRecipe(
+        name=f"aesop-{name}-small" if small else f"aesop-{name}",
+        paper=FIGURE_5 if regime in ("random", "together", "sleep") else "–",
+        data="aesop",
+        network=CharacterConfig(hidden=(500, 500, 500)) if small else CharacterConfig(),
+        training=TextTraining(regime=regime, night=10, softmax_rate=3e-3),
+    )
+
+
+def sparse(*hidden: int, memory: float) -> CharacterConfig:
+    """What was chosen on validation strings: recent characters count more, fewer units are active, hidden
+    layers judge a window with the character after it, and a fast-weight memory recalls what followed."""
+    return CharacterConfig(
+        hidden=hidden,
+        lookahead=True,
+        recency=0.75,
+        bias=-0.5,
+        memory=memory,
+        threshold=0.5,
+        sharpness=60.0,
+    )
+
+
+def aesop_recall() -> TextRecipe:
+    """The best on the paper's 248 strings."""
+    return TextRecipe(
+        name="aesop-recall",
+        paper="–",
+        data="aesop",
+        network=sparse(2000, memory=20.0),
+        training=TextTraining(
+            regime="teacher-forced",
+            epochs=3,
+            passes=5,
+            batch=25,
+            rate=5e-4,
+            softmax_rate=3e-3,
+            softmax_weight_decay=1.0,
+        ),
+    )
+
+
+def aesop_full() -> TextRecipe:
+    """All strings that are not held out."""
+    return TextRecipe(
+        name="aesop-full",
+        paper="–",
+        data="aesop",
+        network=sparse(2000, memory=26.0),
+        training=TextTraining(
+            strings=None,
+            regime="teacher-forced",
+            epochs=4,
+            passes=5,
+            batch=25,
+            validate_every=4,
+            softmax_rate=3e-3,
+            softmax_weight_decay=0.3,
+        ),
+    )
+
+
+def fables() -> TextRecipe:
+    """The demo: our own retelling of Aesop, under a minute on two cores."""
+    return TextRecipe(
+        name="fables",
+        paper="–",
+        data="fables",
+        network=sparse(500, memory=20.0),
+        training=TextTraining(
+            strings=None,
+            regime="sleep",
+            epochs=2,
+            passes=3,
+            batch=25,
+            validate_every=2,
+            rate=5e-4,
+            softmax_rate=3e-3,
+            softmax_weight_decay=1.0,
+        ),
+    )
+
+
+MAKERS: tuple[Callable[[], TextRecipe], ...] = (
+    *(partial(figure_5, regime, small) for small in (False, True) for regime in PHASES),
+    aesop_recall,
+    aesop_full,
+    fables,
+)
