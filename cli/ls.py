@@ -1,18 +1,23 @@
 """`ffrec ls`: recipes and runs."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
+if TYPE_CHECKING:
+    from ffrec.report import Summary
+
 
 def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs")) -> None:
-    """List the recipes, with their paper, size and expected result, and the runs, with theirs."""
+    """List the recipes, with the paper's result and ours to expect, and the runs, with theirs."""
     from ffrec.recipes import RECIPES
     from ffrec.report import summaries
 
@@ -25,19 +30,21 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
         "layers",
         "epochs",
         "paper",
-        "test result to expect",
+        "to expect",
         title="Recipes",
+        caption="sources, seeds and devices of these test results: README",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     for make in RECIPES.values():
         recipe = make()
-        size = " × ".join(str(units) for units in recipe.network.hidden) or "–"
         table.add_row(
             recipe.name,
             recipe.data,
-            size,
+            size(recipe.network.hidden),
             str(recipe.training.epochs),
-            recipe.paper,
-            reached.get(recipe.name, "–"),
+            brief(recipe.paper),
+            brief(reached.get(recipe.name, "–")),
         )
     console.print(table)
     found = summaries(runs)
@@ -49,9 +56,9 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
         "recipe",
         "data",
         "seed",
-        "epochs",
         "test result",
         title="Runs",
+        box=box.SIMPLE_HEAD,
     )
     for run in found:
         table.add_row(
@@ -59,22 +66,32 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
             run.config["recipe"]["name"],
             Path(run.config["recipe"]["data"]).name,
             str(run.config["seed"]),
-            str(len(run.metrics)),
-            reached_by(run.result),
+            reached_by(run),
         )
     console.print(table)
 
 
-def reached_by(result: dict[str, Any] | None) -> str:
+def size(hidden: Sequence[int]) -> str:
+    """Hidden layers as the papers write them: 3 × 500, or one by one where they differ."""
+    if len(set(hidden)) == 1:
+        return f"{len(hidden)} × {hidden[0]}"
+    return ", ".join(str(units) for units in hidden) or "–"
+
+
+def brief(result: str) -> str:
+    """A result without what stands in brackets."""
+    return re.sub(r" \([^)]*\)", "", result)
+
+
+def reached_by(run: "Summary") -> str:
     """What a run reached on the test set, in a few words."""
-    if result is None:
+    from ffrec.report import judged_by
+
+    if run.result is None:
         return "–"
-    test = result["test"]
-    if "perplexity" in test:
-        alone = test.get("softmax_perplexity")
-        return f"perplexity {test['perplexity']:.2f}" + (f", {alone:.2f} by softmax" if alone else "")
-    by_goodness = f"{test['error_goodness']:.2f} % by goodness, " if "error_goodness" in test else ""
-    return f"{by_goodness}{test['error_softmax']:.2f} % by softmax"
+    judged = judged_by(run)
+    reached = f"{run.result['test'][judged]:.2f}"
+    return f"perplexity {reached}" if judged == "perplexity" else f"{reached} %"
 
 
 def whole(title: str, names: Iterable[str]) -> Column:
