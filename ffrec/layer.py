@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from ffrec.config import JudgeConfig
 from ffrec.goodness import Goodness, Logistic, Squares
@@ -51,7 +52,9 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
         self.register_buffer("running_mean", torch.full((units,), 0.5))
         self.running_mean: Tensor
-        midpoints = {source: Midpoint(wires.source_units) for source, wires in wiring.items()}
+        labels = (wiring["label"].source_units,) if "label" in wiring else ()
+        midpoints = {source: Midpoint(*labels, wires.source_units) for source, wires in wiring.items()}
+        midpoints |= {"label": Midpoint(*labels)} if labels else {}
         self.source_midpoints = nn.ModuleDict(midpoints if config.centring else {})
         self.goodness_midpoint = Midpoint() if config.scaling else None
 
@@ -116,16 +119,30 @@ class Layer(nn.Module):
                 parameter.grad = torch.zeros_like(parameter)
             parameter.grad.zero_()
 
-    def accumulate(self, source: str, x: Tensor, delta: Tensor, correct: Tensor, scale: float) -> None:
+    def accumulate(
+        self,
+        source: str,
+        x: Tensor,
+        delta: Tensor,
+        correct: Tensor,
+        scale: float,
+        labels: Tensor | None = None,
+    ) -> None:
         """Add −scale · xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`.
 
         With centring x counts from the midpoint between positive and negative data, so that what all cases
         share teaches nothing: over cases of both kinds xᵀ δ is a covariance. That midpoint takes note of x.
+        A layer that sees labels `(rows,)` has one for each: what all cases with that label share.
         """
         gradient = self.weights[source].grad
         assert gradient is not None
         if self.centring:
-            x = x - self.source_midpoints[source](x.mean(0), correct.mean())
+            midpoint, sign = self.source_midpoints[source], correct.mean()
+            assert isinstance(midpoint, Midpoint)
+            if labels is None:
+                x = x - midpoint(x.mean(0), sign)
+            else:
+                x = x - midpoint(label_means(x, labels, midpoint.recent), sign)[labels]
         self.wires(source).accumulate(gradient, x, delta, -scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
@@ -151,6 +168,14 @@ class Layer(nn.Module):
             ratio = torch.where(midpoint == 0, 1.0, (midpoint / self.logistic.threshold).clamp(0.5, 2.0))
             for parameter in self.parameters():
                 parameter.mul_(ratio ** (-self.scaling / 2))
+
+
+def label_means(x: Tensor, labels: Tensor, unseen: Tensor) -> Tensor:
+    """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`; `unseen`, of that shape, for
+    labels that no row has."""
+    count = one_hot(labels, len(unseen)).sum(0).unsqueeze(1)
+    total = torch.zeros_like(unseen).index_add_(0, labels, x)  # autocast would round a product
+    return torch.where(count > 0, total / count.clamp(min=1), unseen)
 
 
 class Readout(nn.Module):

@@ -131,9 +131,15 @@ def test_centred_inputs_count_from_the_midpoint(make, rows, twins, knowing, gene
     for level in network.levels:
         layer, other = network.layer(level), plain.layer(level)
         for source in other.weights:
-            mean = inputs[source].flatten(0, 1).double().mean(0)
-            midpoint = mean - sign / 2 * layer.source_midpoints[source].gap
-            expected = other.weights[source].grad - midpoint.outer(other.bias.grad)  # which is −Σ δ / n
+            gap = layer.source_midpoints[source].gap
+            if (level, source) == (1, "0") and shown is not None:  # a midpoint for every label
+                x = seen.image.expand(*shown.shape, -1)
+                means = [x[shown == k].mean(0).nan_to_num(0) for k in range(plain.classes)]
+                taught = other.weights["label"].grad / plain.classes**0.5  # −Σ δ / n of each label's cases
+                expected = other.weights[source].grad - (torch.stack(means) - sign / 2 * gap).T @ taught
+            else:
+                midpoint = inputs[source].flatten(0, 1).double().mean(0) - sign / 2 * gap
+                expected = other.weights[source].grad - midpoint.outer(other.bias.grad)  # −Σ δ / n
             torch.testing.assert_close(layer.weights[source].grad, expected)
         torch.testing.assert_close(layer.bias.grad, torch.zeros_like(layer.bias))
         assert other.bias.grad.abs().max() > 1e-5

@@ -5,7 +5,7 @@ import torch
 
 from ffrec.config import JudgeConfig
 from ffrec.goodness import Logistic, Squares
-from ffrec.layer import Layer, Readout, normalise
+from ffrec.layer import Layer, Readout, label_means, normalise
 from ffrec.wiring import Full
 
 
@@ -63,6 +63,12 @@ def test_centred_inputs_count_from_the_midpoint(generator):
     torch.testing.assert_close(layer.weights["0"].grad, -0.5 * (x - x.mean(0) - gap / 2).T @ delta)
     layer.accumulate_bias(delta, 0.5)
     assert not layer.bias.grad.any()
+
+
+def test_the_mean_of_a_label_that_no_case_has_is_the_one_that_is_known():
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    found = label_means(x, torch.tensor([2, 0, 2]), torch.full((3, 2), 9.0))
+    assert found.tolist() == [[3, 4], [9, 9], [3, 4]]
 
 
 def test_normalised_activity_has_unit_mean_square(generator):

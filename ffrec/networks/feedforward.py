@@ -182,6 +182,9 @@ class FeedForward(nn.Module):
             if level > 1:
                 sent = passed.sources[level - 1]
                 layer.accumulate(str(level - 1), sent.flatten(0, 1), delta.flatten(0, 1), correct, scale)
+            elif layer.centring and labels is not None:
+                image = seen.image.expand(*labels.shape, -1).flatten(0, 1)
+                layer.accumulate("0", image, delta.flatten(0, 1), correct, scale, labels.flatten())
             elif seen.image.shape[1] == 1:  # shared by all candidates
                 layer.accumulate("0", seen.image.squeeze(1), delta.sum(1), correct, scale)
             else:

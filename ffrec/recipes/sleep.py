@@ -42,7 +42,7 @@ def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
         paper=paper_of_sleep(paper, "128 : 128"),
         data=data,
         network=FeedForwardConfig(
-            hidden=(500, 500, 500), sharpness=20.0, centring=True, scaling=0.1, reads=(1, 2, 3)
+            hidden=(500, 500, 500), sharpness=20.0, centring=True, scaling=0.03, reads=(1, 2, 3)
         ),
         training=TrainingConfig(
             epochs=50,
