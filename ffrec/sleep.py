@@ -110,9 +110,12 @@ def reached(sweep: Path) -> dict[Cell, float]:
 
 
 def tables(found: Mapping[Cell, float]) -> str:
-    """The paper's three tables in Markdown: our test accuracy in percent, the paper's in brackets."""
+    """The paper's tables in Markdown, where a cell has been run: our test accuracy in percent, the paper's in
+    brackets."""
     parts = []
     for title, columns in TABLES.items():
+        if not any(cell.phases in columns for cell in found):
+            continue
         phases = [p for p in columns if p != "epoch:epoch" or any(cell.phases == p for cell in found)]
         lines = [
             title,

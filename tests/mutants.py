@@ -134,6 +134,7 @@ MUTANTS = [
         "self.network.centring and",
         "train_images",
     ),
+    (SLEEP, "if not any(cell.phases in columns for cell in found):", "if False:", "sweep"),
     (SLEEP, ', "centring": False, "scaling": 0.0}', "}", "sweep"),
     (SLEEP, ' and cell.data != "digits"', "", "sweep"),
     ("cli/train.py", "RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),

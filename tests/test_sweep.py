@@ -184,6 +184,8 @@ def test_tables_hold_our_numbers_and_the_papers(tmp_path):
     cured = tables({Cell("mnist", "hybrid", "epoch:epoch"): 91.0})
     assert "| masks | – (88) |" in cured
     assert "| 91.0 |" in cured
+    assert "Table 1" in cured
+    assert "Table 2" not in cured  # of which nothing has been run
 
 
 SHORT = ("--set", "epochs=2", "--set", "hidden=[12,12,12]")
