@@ -91,7 +91,9 @@ def reached_by(run: "Summary") -> str:
         return "–"
     judged = judged_by(run)
     reached = f"{run.result['test'][judged]:.2f}"
-    return f"perplexity {reached}" if judged == "perplexity" else f"{reached} %"
+    return {"perplexity": f"perplexity {reached}", "error_softmax": f"{reached} % by softmax"}.get(
+        judged, f"{reached} %"
+    )
 
 
 def whole(title: str, names: Iterable[str]) -> Column:

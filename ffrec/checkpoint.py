@@ -25,6 +25,7 @@ from torch import Tensor
 KEPT = 2  # checkpoints
 STEP, ASIDE, UNFINISHED = "step-", ".old-", ".tmp-"
 PARTS = ("weights.safetensors", "state.pt")  # of a checkpoint, beside its manifest
+UNLEARNT = ("validate_every",)  # settings in a configuration that change nothing of what is learnt
 IDENTITY = ("environment.json", "config.json")  # what makes a folder a run folder
 # All that this toolkit puts in a run folder; --force leaves a folder alone that holds anything else.
 FOLDERS = ("checkpoints", "pictures", "tensorboard")

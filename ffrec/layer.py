@@ -52,10 +52,10 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(units), requires_grad=False)
         self.register_buffer("running_mean", torch.full((units,), 0.5))
         self.running_mean: Tensor
-        labels = (wiring["label"].source_units,) if "label" in wiring else ()
-        midpoints = {source: Midpoint(*labels, wires.source_units) for source, wires in wiring.items()}
-        midpoints |= {"label": Midpoint(*labels)} if labels else {}
-        self.source_midpoints = nn.ModuleDict(midpoints if config.centring else {})
+        self.source_midpoints = nn.ModuleDict()
+        for source, wires in wiring.items() if config.centring else ():
+            labels = [wiring["label"].source_units] if "label" in wiring and source != "label" else []
+            self.source_midpoints[source] = Midpoint(*labels, wires.source_units)
         self.goodness_midpoint = Midpoint() if config.scaling else None
 
     def wires(self, source: str) -> Wiring:
@@ -132,17 +132,20 @@ class Layer(nn.Module):
 
         With centring x counts from the midpoint between positive and negative data, so that what all cases
         share teaches nothing: over cases of both kinds xᵀ δ is a covariance. That midpoint takes note of x.
-        A layer that sees labels `(rows,)` has one for each: what all cases with that label share.
+        A layer with a source called label has one for each of these: rows with `labels` `(rows,)` count from
+        what all cases with the same label share.
         """
         gradient = self.weights[source].grad
         assert gradient is not None
         if self.centring:
             midpoint, sign = self.source_midpoints[source], correct.mean()
             assert isinstance(midpoint, Midpoint)
+            assert (labels is None) == (midpoint.gap.ndim == 1), f"{source}: labels, or none, are missing"
             if labels is None:
                 x = x - midpoint(x.mean(0), sign)
             else:
-                x = x - midpoint(label_means(x, labels, midpoint.recent), sign)[labels]
+                means, seen = label_means(x, labels, midpoint.recent)
+                x = x - midpoint(means, sign, seen)[labels]
         self.wires(source).accumulate(gradient, x, delta, -scale)
 
     def accumulate_bias(self, delta: Tensor, scale: float) -> None:
@@ -170,12 +173,12 @@ class Layer(nn.Module):
                 parameter.mul_(ratio ** (-self.scaling / 2))
 
 
-def label_means(x: Tensor, labels: Tensor, unseen: Tensor) -> Tensor:
-    """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`; `unseen`, of that shape, for
-    labels that no row has."""
-    count = one_hot(labels, len(unseen)).sum(0).unsqueeze(1)
-    total = torch.zeros_like(unseen).index_add_(0, labels, x)  # autocast would round a product
-    return torch.where(count > 0, total / count.clamp(min=1), unseen)
+def label_means(x: Tensor, labels: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`, or what is `known` of it if
+    there are none; and 1 for labels that there are, else 0, `(classes, 1)`."""
+    count = one_hot(labels, len(known)).sum(0).unsqueeze(1)
+    total = torch.zeros_like(known).index_add_(0, labels, x)  # autocast would round a product
+    return torch.where(count > 0, total / count.clamp(min=1), known), (count > 0).to(x.dtype)
 
 
 class Readout(nn.Module):

@@ -33,13 +33,16 @@ class Midpoint(nn.Module):
         for name in ("sign", "updates"):
             self.register_buffer(name, torch.zeros(()))
 
-    def forward(self, mean: Tensor, sign: Tensor) -> Tensor:
-        """The midpoint, given the mean over a batch and the sign of its data: 1, −1, or 0 for both kinds."""
+    def forward(self, mean: Tensor, sign: Tensor, seen: Tensor | float = 1.0) -> Tensor:
+        """The midpoint, given the mean over a batch and the sign of its data: 1, −1, or 0 for both kinds.
+
+        Where `seen` is 0, not 1, there was none, and the gap stays what it was.
+        """
         turned = sign != self.sign  # conditions are tensors: nothing here waits for a GPU
         first = FIRST * (self.sign == 0)  # nothing came before: there is nothing to compare with
         self.before.copy_(torch.where(turned, self.recent, self.before))
         self.recent.copy_(torch.where(turned, mean, self.recent.lerp(mean, MEAN_PACE)))
         self.updates.copy_(torch.where(turned, first, self.updates) + 1)
         self.sign.copy_(sign)
-        self.gap.lerp_(sign * (mean - self.before), GAP_PACE * (self.updates <= FIRST))
+        self.gap.lerp_(sign * (mean - self.before), GAP_PACE * (self.updates <= FIRST) * seen)
         return self.now.copy_(mean - sign / 2 * self.gap)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ffrec.checkpoint import RunFolder, write_atomic
+from ffrec.checkpoint import UNLEARNT, RunFolder, write_atomic
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,6 @@ def summaries(runs: Path) -> list[Summary]:
 def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a recipe's network and training that `--set` can change."""
     return {**recipe["network"], **recipe["training"]}
-
-
-UNLEARNT = ("validate_every",)  # settings that change nothing of what a network learns
 
 
 def toml(value: Any) -> str:

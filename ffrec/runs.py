@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ffrec.baselines import BackpropTrainer, Perceptron
-from ffrec.checkpoint import RunError, RunFolder, write_atomic
+from ffrec.checkpoint import UNLEARNT, RunError, RunFolder, write_atomic
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe, recipe_from
 from ffrec.evaluate import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.images import Images, LabelledImages
@@ -85,7 +85,7 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
     older folder does not say is the default.
     """
     held, asked = settings(completed(folder.config)), settings(wanted)
-    told_otherwise = {"recipe.paper", "recipe.training.validate_every"}  # nothing is learnt from these
+    told_otherwise = {"recipe.paper"} | {f"recipe.training.{name}" for name in UNLEARNT}
     told_otherwise |= {"recipe.data"} if "text" in held else set()  # that has a checksum
     for name in sorted((held.keys() | asked.keys()) - told_otherwise):
         if held.get(name) != asked.get(name):
@@ -157,7 +157,7 @@ def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages
     """
     network, device = trainer.network, trainer.device
     result = describe(folder, device)
-    last = folder.metrics()[-1]
+    last = (folder.metrics() or [{}])[-1]
     if "validation" in last:
         result["validation"] = last["validation"]
     images = Images(test.images, device, trainer.recipe.training.permute)

@@ -203,6 +203,16 @@ def test_resuming_a_finished_run_says_the_same_again(trained):
     assert again["test"]["confusion"] == said["test"]["confusion"]
 
 
+def test_a_finished_run_without_its_metrics_is_tested_again(trained, tmp_path):
+    run, said = trained
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/metrics.jsonl").unlink()
+    arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3", "--json"]
+    again = json.loads(ffrec(*arguments, cwd=tmp_path).stdout)
+    assert again["test"]["confusion"] == said["test"]["confusion"]
+    assert "validation" not in again
+
+
 def test_a_run_may_learn_from_the_validation_images_too(tmp_path):
     longer = [*QUICK, "--set", "train_on_validation=true", "--out", "run"]
     done = ffrec("train", "recurrent-digits", *longer, cwd=tmp_path)

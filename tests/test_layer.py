@@ -9,9 +9,9 @@ from ffrec.layer import Layer, Readout, label_means, normalise
 from ffrec.wiring import Full
 
 
-def make_layer(generator, **fields):
+def make_layer(generator, labels=0, **fields):
     config = JudgeConfig(hidden=(6,), sharpness=3.0, **fields)
-    wiring = {"0": Full(4, 6), "2": Full(3, 6)}
+    wiring = {"0": Full(4, 6), "2": Full(3, 6)} | ({"label": Full(labels, 6)} if labels else {})
     logistic = Logistic(*config.thresholds, *config.sharpnesses)
     return Layer(wiring, Squares(config.sign), logistic, config, generator).double()
 
@@ -67,8 +67,27 @@ def test_centred_inputs_count_from_the_midpoint(generator):
 
 def test_the_mean_of_a_label_that_no_case_has_is_the_one_that_is_known():
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    found = label_means(x, torch.tensor([2, 0, 2]), torch.full((3, 2), 9.0))
+    found, seen = label_means(x, torch.tensor([2, 0, 2]), torch.full((3, 2), 9.0))
     assert found.tolist() == [[3, 4], [9, 9], [3, 4]]
+    assert seen.flatten().tolist() == [True, False, True]
+
+
+def test_a_label_that_is_not_seen_keeps_its_midpoint(generator):
+    layer = make_layer(generator, centring=True, labels=2)
+    midpoint = layer.source_midpoints["0"]
+    for correct in (torch.ones(1), -torch.ones(1)):  # a night without the second label
+        x, labels = torch.ones(3, 4, dtype=torch.float64), torch.tensor([0, 0, 1])
+        rows = x + labels[:, None]
+        if correct < 0:
+            rows, labels = x - 1, torch.zeros(3, dtype=torch.long)
+        delta = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+        layer.clear()
+        layer.accumulate("0", rows, delta, correct, 1.0, labels)
+    assert midpoint.recent[1].tolist() == [2] * 4
+    assert midpoint.gap[1].tolist() == [0] * 4
+    assert midpoint.gap[0].tolist() != [0] * 4
+    with pytest.raises(AssertionError, match="labels"):
+        layer.accumulate("0", rows, delta, correct, 1.0)
 
 
 def test_normalised_activity_has_unit_mean_square(generator):

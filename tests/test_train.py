@@ -89,7 +89,7 @@ def test_a_resumed_run_ends_bitwise_equal(tmp_path, stop_after, optimiser):
     assert [record["epoch"] for record in folder.metrics()] == [1, 2, 3]
 
 
-def test_a_validation_that_is_cut_short_costs_no_training(tmp_path):
+def test_a_first_validation_that_is_cut_short_costs_no_training(tmp_path):
     folder = RunFolder.create(tmp_path / "run", wanted := configuration(make().recipe, 0, "fp32"))
     first, held_out = make(), (Images(blobs(20)[0]), blobs(20)[1])
     first.validate = Mock(side_effect=KeyboardInterrupt)
@@ -102,19 +102,35 @@ def test_a_validation_that_is_cut_short_costs_no_training(tmp_path):
     assert 0 <= event.record["validation"]["error_goodness"] <= 100
 
 
-@pytest.mark.parametrize(("sparing", "steps"), [(0, [10, 20, 30]), (1e9, [10, 30])])
-def test_checkpoints_take_a_bounded_share_of_the_time(tmp_path, monkeypatch, sparing, steps):
-    monkeypatch.setattr("ffrec.train.SPARING", sparing)
-    folder, written = RunFolder.create(tmp_path / "run", {}), []
-    monkeypatch.setattr(folder, "save", lambda step, *_: written.append(step))
-    list(make().run(folder))
-    assert written == steps
+@pytest.mark.parametrize(("cost", "steps"), [(0.0, [10, 10, 20, 20, 30, 30]), (0.15, [10, 30, 30])])
+def test_checkpoints_take_a_hundredth_of_the_time(tmp_path, monkeypatch, cost, steps):
+    """By a clock on which an update takes a second, and a checkpoint what it costs."""
+    now = [0.0]
+    monkeypatch.setattr("ffrec.train.time.perf_counter", lambda: now[0])
+    folder, trainer, written = RunFolder.create(tmp_path / "run", {}), make(epochs=3), []
+
+    def save(step, *_):
+        written.append(step)
+        now[0] += cost
+
+    monkeypatch.setattr(folder, "save", save)
+    trainer.validate = Mock(side_effect=lambda _: {})
+    for event in trainer.run(folder, "held out"):
+        now[0] += isinstance(event, Update)
+    assert written == steps  # before a validation, after it, and at the end in any case
+
+
+def test_the_last_validation_judges_by_all_iterations():
+    trainer, held_out = make(iterations=8, loss=(3, 4), window=(3, 4)), (Images(blobs(20)[0]), blobs(20)[1])
+    found = [e.record["validation"] for e in trainer.run(None, held_out) if isinstance(e, Epoch)]
+    assert [len(one["error_by_iteration"]) for one in found] == [4, 4, 8]
 
 
 def test_a_stop_after_an_epoch_is_saved_even_where_no_checkpoint_is_due(tmp_path, monkeypatch):
     monkeypatch.setattr("ffrec.train.SPARING", 1e9)
     folder, trainer = RunFolder.create(tmp_path / "run", {}), make()
     *_, last = trainer.run(folder, stop=lambda: trainer.epoch == 2)
+    assert trainer.step == 0
     assert last == Interrupted(20)
     saved = folder.load()
     assert saved is not None

@@ -86,8 +86,6 @@ def test_a_finished_run_is_read_back_as_it_was(kind, digits, tmp_path):
     result = finish_images(trainer, folder, digits.test)
     test = result["test"]
     assert result["validation"] == folder.metrics()[-1]["validation"]
-    for key in test.keys() - {"images", "seconds"}:
-        assert len(str(test[key]).split(",")) == len(str(result["validation"][key]).split(","))
     again = recipe_from(folder.config["recipe"])
     assert again == trainer.recipe
     cpu = torch.device("cpu")

@@ -31,8 +31,9 @@ class JudgeConfig:
     peer: NonNegativeFloat = 0.0
     """Strength of peer normalisation (note 9)."""
     centring: bool = False
-    """Whether what a layer is sent counts from the midpoint between positive and negative data; in a layer
-    that sees a label, from that label's. It then learns a covariance, and its biases nothing."""
+    """Whether what a layer is sent counts from the midpoint between positive and negative data; in a layer of
+    a feed-forward network that sees a label, from that label's. It then learns a covariance, and its biases
+    nothing, so that what all cases share cannot drift."""
     scaling: Share1 = 0.0
     """Synaptic scaling: how fast the midpoint between the goodness of positive and of negative data is
     brought back to the threshold, by scaling all of a layer's weights after every update."""

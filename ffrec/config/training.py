@@ -92,7 +92,7 @@ class TextTraining(PhasedConfig):
 
     epochs: PositiveInt = 20
     passes: PositiveInt = 10
-    """Passes over the strings that make an epoch, at whose end there are metrics and a checkpoint."""
+    """Passes over the strings that make an epoch, at whose end there are metrics."""
     validate_every: PositiveInt = 1
     """Epochs from one look at the validation set to the next; the last epoch always has one."""
     strings: PositiveInt | None = 248
