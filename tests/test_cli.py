@@ -244,9 +244,11 @@ def test_a_run_folder_from_before_a_setting_goes_on_with_its_default(trained, tm
 
 
 def test_the_command_of_a_run_from_before_a_setting_gives_its_default(tmp_path):
-    shutil.copytree(ROOT / "results/sleep-mnist-centred-0", tmp_path / "runs/old")
-    recipe = json.loads((tmp_path / "runs/old/config.json").read_text())["recipe"]
-    assert "scaling" not in recipe["network"]  # which the recipe of today sets
+    shutil.copytree(ROOT / "results/sleep-mnist-cure-0", tmp_path / "runs/old")
+    file = tmp_path / "runs/old/config.json"
+    config = json.loads(file.read_text())
+    del config["recipe"]["network"]["scaling"]  # which the recipe of today sets
+    file.write_text(json.dumps(config))
     assert "--set scaling=0.0" in ffrec("report", "--results", cwd=tmp_path).stdout
 
 
