@@ -56,7 +56,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
         "recipe",
         "data",
         "seed",
-        "test result",
+        whole("test result", map(reached_by, found)),
         title="Runs",
         box=box.SIMPLE_HEAD,
     )
@@ -85,17 +85,14 @@ def brief(result: str) -> str:
 
 def reached_by(run: "Summary") -> str:
     """What a run reached on the test set, in a few words."""
-    from ffrec.report import judged_by
+    from ffrec.report import judged_by, of_test, told
 
     if run.result is None:
         return "–"
     judged = judged_by(run)
-    reached = f"{run.result['test'][judged]:.2f}"
-    return {"perplexity": f"perplexity {reached}", "error_softmax": f"{reached} % by softmax"}.get(
-        judged, f"{reached} %"
-    )
+    return told(judged, of_test([run], judged)) + " by softmax" * (judged == "error_softmax")
 
 
 def whole(title: str, names: Iterable[str]) -> Column:
-    """A column that is wide enough to copy its names from, however narrow the terminal is."""
+    """A column that is wide enough for all that it holds, however narrow the terminal is."""
     return Column(title, no_wrap=True, min_width=max(map(len, names)))

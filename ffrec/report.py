@@ -109,6 +109,11 @@ def judged_by(run: Summary) -> str:
     return next(name for name in ("perplexity", "error_goodness", "error_softmax") if name in test)
 
 
+def told(judged: str, found: str) -> str:
+    """The number that a run is judged by, by its name, as it is written in a sentence."""
+    return f"perplexity {found}" if judged == "perplexity" else f"{found} %"
+
+
 def of_test(runs: list[Summary], key: str) -> str:
     """Mean ± standard deviation of one number measured on the test set."""
     return spread([run.result["test"][key] for run in runs if run.result])
@@ -121,8 +126,7 @@ def expected(runs: list[Summary], defaults: Mapping[str, Mapping[str, Any]]) -> 
         precision = members[0].config["precision"]
         if changed in ("", f" --precision {precision}"):
             judged = judged_by(members[0])
-            found = of_test(members, judged)
-            found = f"perplexity {found}" if judged == "perplexity" else f"{found} %"
+            found = told(judged, of_test(members, judged))
             arithmetic = "" if precision == "fp32" else f", {precision}"
             reached[name].append(f"{found} (n = {len(members)}; {where}{arithmetic})")
     return {name: "; ".join(found) for name, found in reached.items()}
