@@ -86,6 +86,7 @@ def sleep(
     path = folder_of(out, cure)
     order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs)
     sweep = Sweep(path, rule, seed, settings, precision)
+    sweep.check_finished(wanted)
     before = set(sweep.done())
     spawn = multiprocessing.get_context("spawn")
     left = spawn.Value("i", len(wanted) if limit is None else limit)

@@ -78,12 +78,9 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
         return dict(config)
 
 
-def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
-    """Put a trainer back to the newest checkpoint in the folder, and drop metrics beyond it.
-
-    Raises RunError, naming the first difference, unless the folder holds the `wanted` configuration; what an
-    older folder does not say is the default.
-    """
+def check_same(folder: RunFolder, wanted: dict[str, Any]) -> None:
+    """Raise RunError, naming the first difference, unless the folder holds the `wanted` configuration; what
+    an older folder does not say is the default."""
     held, asked = settings(completed(folder.config)), settings(wanted)
     told_otherwise = {"recipe.paper"} | {f"recipe.training.{name}" for name in UNLEARNT}
     told_otherwise |= {"recipe.data"} if "text" in held else set()  # that has a checksum
@@ -91,8 +88,16 @@ def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
         if held.get(name) != asked.get(name):
             raise RunError(
                 f"{folder.path} was started with {name} = {held.get(name)}, found {asked.get(name)}: "
-                "give --resume the same recipe, --set, --seed, --precision, --text, or choose another --out"
+                "give the same recipe, --set, --seed, --precision, --text, or choose another --out"
             )
+
+
+def resume(trainer: Trainer, folder: RunFolder, wanted: dict[str, Any]) -> None:
+    """Put a trainer back to the newest checkpoint in the folder, and drop metrics beyond it.
+
+    Raises RunError unless the folder holds the `wanted` configuration.
+    """
+    check_same(folder, wanted)
     saved = folder.load(trainer.device)
     if saved:
         check_fit(trainer.network, saved[1], str(folder.path))

@@ -21,8 +21,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ffrec.checkpoint import RunError
-from ffrec.sleep import Cell, Rule
+from ffrec.checkpoint import RunError, RunFolder
+from ffrec.runs import check_same, configuration
+from ffrec.sleep import Cell, Rule, recipe_of
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -101,6 +102,15 @@ class Sweep:
     def done(self) -> dict[str, float]:
         """What the finished cells reached, by name."""
         return {name: trial.values[0] for name, trial in self.trials(TrialState.COMPLETE).items()}
+
+    def check_finished(self, wanted: Sequence[Cell]) -> None:
+        """Raise RunError if a wanted cell was finished by another recipe than today's: tables would mix."""
+        done, attributes = self.done(), self.study.user_attrs
+        for cell in wanted:
+            if cell.name in done and self.path(cell).exists():
+                recipe = recipe_of(cell, attributes["rule"], attributes["settings"])
+                made = configuration(recipe, self.seed, attributes["precision"])
+                check_same(RunFolder.open(self.path(cell)), made)
 
     def diverged(self, cell: Cell) -> bool:
         """Whether a cell diverged: it would again, so it is left alone unless its folder is removed."""

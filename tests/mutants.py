@@ -299,6 +299,7 @@ MUTANTS = [
         "__import__('collections').defaultdict(int, made.vocab.stoi)",
         "text",
     ),
+    (SWEEP, "if cell.name in done and self.path(cell).exists():", "if False:", "sweep"),
     (SWEEP, "if cell.name in done or", "if", "sweep"),
     (SWEEP, "self.study.tell(left.number, state=TrialState.FAIL)", "pass", "sweep"),
     (SWEEP, "or self.diverged(cell)", "", "sweep"),

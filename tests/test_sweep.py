@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,6 +190,20 @@ def test_tables_hold_our_numbers_and_the_papers(tmp_path):
 
 
 SHORT = ("--set", "epochs=2", "--set", "hidden=[12,12,12]")
+
+
+def test_a_sweep_does_not_go_on_with_another_recipe_than_it_began_with(tmp_path):
+    sweep = ("sweep", "sleep", *SHORT, "--only", "digits-uniform-1-1")
+    assert ffrec(*sweep, cwd=tmp_path).returncode == 0
+    file = tmp_path / "runs/sweep-sleep/digits-uniform-1-1-0/config.json"
+    config = json.loads(file.read_text())
+    config["recipe"]["network"]["sharpness"] = 7.0  # as if the recipe had been changed since
+    file.write_text(json.dumps(config))
+    again = ffrec(*sweep, cwd=tmp_path)
+    assert (again.returncode, len(again.stderr.splitlines())) == (2, 1)
+    assert "sharpness = 7.0, found 1.0" in again.stderr
+    shutil.rmtree(file.parent)  # whoever keeps the result alone may go on
+    assert ffrec(*sweep, cwd=tmp_path).returncode == 0
 
 
 def test_a_sweep_may_learn_from_the_validation_images_too(tmp_path):
