@@ -65,8 +65,8 @@ def hybrid_images(images: Tensor, others: Tensor, generator: torch.Generator) ->
     return hybrid(images, others, masks(batch, height, width, generator))
 
 
-NEGATIVES: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
+NEGATIVE_LABELS: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
     "hard": hard_labels,
     "uniform": uniform_labels,
-    "hybrid": shuffled_labels,
+    "shuffled": shuffled_labels,
 }

@@ -56,7 +56,9 @@ def cells(patterns: Sequence[str], rule: Rule) -> list[Cell]:
 
 
 def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecipe:
-    """The recipe of a cell; `settings` go on top. Raises ConfigError for those that a cell decides itself."""
+    """The recipe of a cell, validated at its end; `settings` go on top.
+
+    Raises ConfigError for those that a cell decides itself."""
     fixed = sorted(settings.keys() & {"negatives", "awake", "asleep", "label"})
     if fixed:
         raise ConfigError(f"--set {fixed[0]}: every cell of a sweep has its own: use --only to choose cells")
@@ -74,7 +76,10 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
         if rule == "cure" and cell.negatives == "hybrid" and cell.data != "digits":
             # faster, layers learn what hybrids look like; on the few digits the recipe's rate is better
             values |= {"rate": 1.5e-4, "wake_rate": 1.5e-4}
-    return made.override(values | dict(settings))
+    made = made.override(values | dict(settings))
+    if "validate_every" in settings:
+        return made
+    return made.override({"validate_every": made.training.epochs})  # tables need the end alone
 
 
 def number(count: str) -> int | str:

@@ -9,7 +9,7 @@ from ffrec.config import FeedForwardConfig, ImageRecipe, RecurrentConfig
 from ffrec.evaluate import evaluate_images
 from ffrec.images import Images, LabelledImages, silence
 from ffrec.layer import SIDES
-from ffrec.negatives import NEGATIVES, hybrid_images
+from ffrec.negatives import NEGATIVE_LABELS, hybrid_images
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
 from ffrec.phases import Phase, Schedule, undreamt
@@ -85,7 +85,8 @@ class ImageTrainer(Trainer):
             seen = network.look(rows)
             features, logits = network.classify(seen)
             if network.judging and shown is None:
-                draw = NEGATIVES[training.negatives]
+                hybrid = training.negatives == "hybrid"
+                draw = NEGATIVE_LABELS[training.hybrid_labels if hybrid else training.negatives]
                 wrong = draw(logits, labels, self.generator) if phase != "wake" else labels
                 shown = SIDES[phase](torch.stack([labels, wrong])).T
             softmax_loss = features.new_zeros(())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from ffrec.negatives import NEGATIVES, hard_labels, hybrid, hybrid_images, masks, uniform_labels
+from ffrec.negatives import NEGATIVE_LABELS, hard_labels, hybrid, hybrid_images, masks, uniform_labels
 
 DRAWS = 100_000
 
@@ -16,7 +16,7 @@ def test_a_negative_is_never_the_true_label(name, generator):
     labels = torch.randint(10, (DRAWS,), generator=generator)
     logits = 20 * torch.randn(DRAWS, 10, generator=generator)
     logits[torch.arange(DRAWS), labels] += 50  # the true class is all but certain
-    assert not (NEGATIVES[name](logits, labels, generator) == labels).any()
+    assert not (NEGATIVE_LABELS[name](logits, labels, generator) == labels).any()
 
 
 def test_hard_negatives_follow_the_softmax(generator):

@@ -152,6 +152,7 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
         made = recipe_of(cell, rule, {"epochs": 7})
         training = made.training
         assert (made.data, training.negatives, training.epochs) == (cell.data, cell.negatives, 7)
+        assert training.validate_every == 7
         if cell.phases == "together":
             assert training.awake is None
             assert made.network.centring + made.network.scaling + training.baseline == 0

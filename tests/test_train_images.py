@@ -243,20 +243,31 @@ def test_labels_do_not_touch_the_hidden_layers_of_an_unsupervised_network(digits
     assert not torch.equal(one.network.readout.weight, two.network.readout.weight)
 
 
-def test_labels_of_hybrids_are_those_of_the_batch_in_another_order(digits, monkeypatch):
-    trainer, seen = make("hybrids", digits), []
+def labels_learnt(trainer, monkeypatch):
+    """The labels that a first update on 400 images shows: what the network's `learn` gets."""
+    seen = []
     learn = trainer.network.learn
     monkeypatch.setattr(
         trainer.network,
         "learn",
         lambda look, labels, phase: seen.append(labels) or learn(look, labels, phase),
     )
-    index = torch.arange(400)
-    trainer.update(index)
+    trainer.update(torch.arange(400))
     (labels,) = seen
-    assert torch.equal(labels[:, 0], trainer.labels[index])
-    assert torch.equal(labels[:, 1].sort().values, trainer.labels[index].sort().values)
-    assert 0.04 < (labels[:, 0] == labels[:, 1]).float().mean() < 0.2  # a tenth by chance
+    assert torch.equal(labels[:, 0], trainer.labels[:400])
+    return labels.T
+
+
+def test_labels_of_hybrids_are_those_of_the_batch_in_another_order(digits, monkeypatch):
+    right, shown = labels_learnt(make("hybrids", digits), monkeypatch)
+    assert torch.equal(shown.sort().values, right.sort().values)
+    assert 0.04 < (shown == right).float().mean() < 0.2  # a tenth by chance
+
+
+def test_labels_of_hybrids_may_all_be_wrong_for_the_first_image(digits, monkeypatch):
+    right, shown = labels_learnt(make("hybrids", digits, hybrid_labels="uniform"), monkeypatch)
+    assert not (shown == right).any()
+    assert len(((shown - right) % 10).unique()) == 9
 
 
 def test_twins_share_their_shift_and_silence_hits_pixels_alone(digits):
@@ -361,6 +372,8 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("supervised-mnist", {"masked": True}, "give local as well"),
         ("supervised-mnist", {"permute": 1}, "use label append"),
         ("recurrent-digits", {"negatives": "hybrid"}, "^negatives: hybrid images need a feed-forward"),
+        ("sleep-mnist", {"hybrid_labels": "uniform"}, "^hybrid_labels are for hybrid images"),
+        ("unsupervised-mnist", {"hybrid_labels": "uniform"}, "^hybrid_labels are for hybrid images and networks"),
         ("supervised-mnist", {"jitter": 1000}, "jitter.*less than or equal to 28"),
         ("supervised-mnist", {"permute": 10**30}, "permute"),
         ("backprop-mnist", {"reads": [5]}, "reads names level 5"),

@@ -67,8 +67,11 @@ class ImageRecipe(Settings):
         hybrid = self.training.negatives == "hybrid"
         if isinstance(self.network, RecurrentConfig) and hybrid:
             raise ValueError("negatives: hybrid images need a feed-forward network, found a recurrent one")
-        if getattr(self.network, "label", "") == "none" and not hybrid:
+        unlabelled = getattr(self.network, "label", "") == "none"
+        if unlabelled and not hybrid:
             raise ValueError("negatives: label none leaves no label to be wrong: use negatives hybrid")
+        if (unlabelled or not hybrid) and self.training.hybrid_labels != "shuffled":
+            raise ValueError("hybrid_labels are for hybrid images and networks with labels: leave them out")
         if isinstance(self.network, BackpropConfig):
             for name in ("awake", "asleep", "negatives", "repeats"):
                 if getattr(self.training, name) != getattr(TrainingConfig(), name):

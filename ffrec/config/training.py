@@ -69,8 +69,10 @@ class TrainingConfig(PhasedConfig):
     epochs: PositiveInt = 60
     batch: PositiveInt = 200
     negatives: Literal["hard", "uniform", "hybrid"] = "hard"
-    """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images, labelled at random if
-    the network has labels."""
+    """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images."""
+    hybrid_labels: Literal["uniform", "shuffled"] = "shuffled"
+    """Labels of hybrid images, if the network has labels: wrong for the first of their two images, each as
+    likely as any other; or those of the batch in another order."""
     repeats: PositiveInt = 1
     """Weight updates from every batch, one after another: from the same shifts, hybrids and wrong labels."""
     validate_every: PositiveInt = 1
