@@ -73,9 +73,11 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
     else:
         awake, asleep = cell.phases.split(":")
         values |= {"awake": number(awake), "asleep": number(asleep)}
-        if rule == "cure" and cell.negatives == "hybrid" and cell.data != "digits":
-            # faster, layers learn what hybrids look like; on the few digits the recipe's rate is better
-            values |= {"rate": 1.5e-4, "wake_rate": 1.5e-4}
+        if rule == "cure" and cell.negatives == "hybrid":
+            values |= {"hybrid_labels": "uniform"}
+            if cell.data != "digits":
+                # faster, layers learn what hybrids look like; on the few digits the recipe's rate is better
+                values |= {"rate": 2e-4, "wake_rate": 2e-4}
     made = made.override(values | dict(settings))
     if "validate_every" in settings:
         return made

@@ -373,7 +373,7 @@ def test_a_recipe_is_told_by_its_settings(name):
         ("supervised-mnist", {"permute": 1}, "use label append"),
         ("recurrent-digits", {"negatives": "hybrid"}, "^negatives: hybrid images need a feed-forward"),
         ("sleep-mnist", {"hybrid_labels": "uniform"}, "^hybrid_labels are for hybrid images"),
-        ("unsupervised-mnist", {"hybrid_labels": "uniform"}, "^hybrid_labels are for hybrid images and networks"),
+        ("unsupervised-mnist", {"hybrid_labels": "uniform"}, "images and networks with labels"),
         ("supervised-mnist", {"jitter": 1000}, "jitter.*less than or equal to 28"),
         ("supervised-mnist", {"permute": 10**30}, "permute"),
         ("backprop-mnist", {"reads": [5]}, "reads names level 5"),
