@@ -86,7 +86,7 @@ def sleep(
     path = folder_of(out, cure)
     order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs)
     sweep = Sweep(path, rule, seed, settings, precision)
-    sweep.check_finished(wanted)
+    sweep.check(wanted)
     before = set(sweep.done())
     spawn = multiprocessing.get_context("spawn")
     left = spawn.Value("i", len(wanted) if limit is None else limit)
@@ -110,7 +110,7 @@ def sleep(
             raise typer.Exit(signals.exit_code)
     done = {cell.name for cell in wanted} & sweep.done().keys()
     print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")
-    diverged = [cell.name for cell in wanted if sweep.diverged(cell)]
+    diverged = [cell.name for cell in wanted if cell.name in sweep.diverged()]
     if diverged:
         print(f"diverged: {', '.join(diverged)}; remove a cell's folder to try it again", file=sys.stderr)
     if code := max([*codes, int(bool(diverged))]):

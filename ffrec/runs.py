@@ -19,6 +19,8 @@ from ffrec.networks.feedforward import FeedForward
 from ffrec.train import Trainer
 from ffrec.train_images import ImageTrainer, make_network
 
+SAME_AGAIN = "give the same recipe, --set, --seed, --precision, --text, or choose another --out"
+
 
 class Text(Protocol):
     """Strings of codes `(n, length)` in three parts, and a checksum of them all."""
@@ -78,17 +80,16 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
         return dict(config)
 
 
-def check_same(folder: RunFolder, wanted: dict[str, Any]) -> None:
-    """Raise RunError, naming the first difference, unless the folder holds the `wanted` configuration; what
-    an older folder does not say is the default."""
+def check_same(folder: RunFolder, wanted: dict[str, Any], advice: str = SAME_AGAIN) -> None:
+    """Raise RunError, naming the first difference and what to do, unless the folder holds the `wanted`
+    configuration; what an older folder does not say is the default."""
     held, asked = settings(completed(folder.config)), settings(wanted)
     told_otherwise = {"recipe.paper"} | {f"recipe.training.{name}" for name in UNLEARNT}
     told_otherwise |= {"recipe.data"} if "text" in held else set()  # that has a checksum
     for name in sorted((held.keys() | asked.keys()) - told_otherwise):
         if held.get(name) != asked.get(name):
             raise RunError(
-                f"{folder.path} was started with {name} = {held.get(name)}, found {asked.get(name)}: "
-                "give the same recipe, --set, --seed, --precision, --text, or choose another --out"
+                f"{folder.path} was started with {name} = {held.get(name)}, found {asked.get(name)}: {advice}"
             )
 
 

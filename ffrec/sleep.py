@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ffrec.config import ConfigError, ImageRecipe
 from ffrec.recipes import recipe
+from ffrec.recipes.sleep import MASKS
 
 DATA = ("mnist", "fashion-mnist", "digits")
 NEGATIVES = {"uniform": "wrong label", "hybrid": "masks"}
@@ -74,10 +75,8 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
         awake, asleep = cell.phases.split(":")
         values |= {"awake": number(awake), "asleep": number(asleep)}
         if rule == "cure" and cell.negatives == "hybrid":
-            values |= {"hybrid_labels": "uniform"}
-            if cell.data != "digits":
-                # faster, layers learn what hybrids look like; on the few digits the recipe's rate is better
-                values |= {"rate": 2e-4, "wake_rate": 2e-4}
+            # on the few digits the rate that the recipe has for wrong labels is better
+            values |= {k: v for k, v in MASKS.items() if cell.data != "digits" or "rate" not in k}
     made = made.override(values | dict(settings))
     if "validate_every" in settings:
         return made

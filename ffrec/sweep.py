@@ -27,6 +27,8 @@ from ffrec.sleep import Cell, Rule, recipe_of
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
+ADVICE = "remove that folder to run the cell again, leave the cell out with --only, or choose another --out"
+
 
 @dataclass
 class Claim:
@@ -90,31 +92,36 @@ class Sweep:
         finally:
             self.lock.release()
 
-    def path(self, cell: Cell) -> Path:
-        """The run folder of a cell."""
-        return self.folder / f"{cell.name}-{self.seed}"
+    def path(self, name: str) -> Path:
+        """The run folder of the cell of that name."""
+        return self.folder / f"{name}-{self.seed}"
 
-    def trials(self, state: TrialState) -> dict[str, FrozenTrial]:
-        """The last trial in a state, of every cell that has one, by the cell's name."""
-        trials = self.study.get_trials(deepcopy=False, states=(state,))
+    def trials(self, *states: TrialState) -> dict[str, FrozenTrial]:
+        """The last trial in any of the states, of every cell that has one, by the cell's name."""
+        trials = self.study.get_trials(deepcopy=False, states=states)
         return {trial.user_attrs["cell"]: trial for trial in trials}
+
+    def ended(self) -> dict[str, FrozenTrial]:
+        """How every cell ended whose folder is still there: one that has been removed is to be run again."""
+        trials = self.trials(TrialState.COMPLETE, TrialState.PRUNED)
+        return {name: trial for name, trial in trials.items() if self.path(name).exists()}
 
     def done(self) -> dict[str, float]:
         """What the finished cells reached, by name."""
-        return {name: trial.values[0] for name, trial in self.trials(TrialState.COMPLETE).items()}
+        return {name: t.values[0] for name, t in self.ended().items() if t.state == TrialState.COMPLETE}
 
-    def check_finished(self, wanted: Sequence[Cell]) -> None:
-        """Raise RunError if a wanted cell was finished by another recipe than today's: tables would mix."""
-        done, attributes = self.done(), self.study.user_attrs
+    def diverged(self) -> set[str]:
+        """The cells, by name, that diverged: they would again, so they are left alone."""
+        return {name for name, trial in self.ended().items() if trial.state == TrialState.PRUNED}
+
+    def check(self, wanted: Sequence[Cell]) -> None:
+        """Raise RunError if a wanted cell was begun by another recipe than today's: tables would mix."""
+        attributes = self.study.user_attrs
         for cell in wanted:
-            if cell.name in done and self.path(cell).exists():
+            if (self.path(cell.name) / "config.json").exists():
                 recipe = recipe_of(cell, attributes["rule"], attributes["settings"])
                 made = configuration(recipe, self.seed, attributes["precision"])
-                check_same(RunFolder.open(self.path(cell)), made)
-
-    def diverged(self, cell: Cell) -> bool:
-        """Whether a cell diverged: it would again, so it is left alone unless its folder is removed."""
-        return cell.name in self.trials(TrialState.PRUNED) and self.path(cell).exists()
+                check_same(RunFolder.open(self.path(cell.name)), made, ADVICE)
 
     @contextmanager
     def claim(self, wanted: Sequence[Cell]) -> Iterator[Claim | None]:
@@ -137,11 +144,11 @@ class Sweep:
 
     def take(self, wanted: Sequence[Cell]) -> tuple[Claim, FileLock] | None:
         """A new trial for a cell, and the cell's lock; the study's lock has to be held."""
-        done = self.done()
+        ended = self.ended()
         for cell in wanted:
-            if cell.name in done or self.diverged(cell):
+            if cell.name in ended:
                 continue
-            lock = FileLock(f"{self.path(cell)}.lock", fallback_to_soft=False)
+            lock = FileLock(f"{self.path(cell.name)}.lock", fallback_to_soft=False)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
@@ -151,5 +158,5 @@ class Sweep:
                 self.study.tell(left.number, state=TrialState.FAIL)
             self.study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs={"cell": cell.name}))
             trial = self.trials(TrialState.RUNNING)[cell.name]
-            return Claim(self.study, trial.number, cell, self.path(cell)), lock
+            return Claim(self.study, trial.number, cell, self.path(cell.name)), lock
         return None

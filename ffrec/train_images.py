@@ -31,7 +31,7 @@ def make_network(recipe: ImageRecipe, pixels: int, classes: int, generator: torc
 class ImageTrainer(Trainer):
     """The loop for images `(n, height, width)` and labels `(n,)`.
 
-    Negative data are wrong labels or hybrid images; those are labelled at random if the network has labels.
+    Negative data are wrong labels or hybrid images; those have labels, too, if the network has.
     """
 
     counted, judged = "images", "pairwise_accuracy"

@@ -32,6 +32,7 @@ def take_all(folder, taken):
                 return
             taken.put((claim.cell, os.getpid()))
             time.sleep(0.2)
+            claim.path.mkdir()
             claim.value = 50.0
 
 
@@ -76,12 +77,14 @@ def test_a_cell_is_kept_while_its_process_lives_and_taken_up_when_it_was_killed(
     with sweep.claim(FEW) as claim:
         assert claim.cell == FEW[1]  # the first is being worked on
         assert states(sweep) == [(FEW[0].name, "RUNNING"), (FEW[1].name, "RUNNING")]
+        claim.path.mkdir()
         claim.value = 20.0
     process.kill()
     process.join()
     with sweep.claim(FEW) as claim:
         assert claim.cell == first
         assert states(sweep)[0] == (first.name, "FAIL")
+        claim.path.mkdir()
         claim.value = 30.0
     assert sweep.done() == {FEW[0].name: 30.0, FEW[1].name: 20.0}
 
@@ -105,8 +108,24 @@ def test_a_cell_that_diverged_is_left_alone_until_its_folder_is_gone(tmp_path):
     assert states(sweep) == [(FEW[0].name, "PRUNED")]
     with sweep.claim(FEW[:2]) as claim:
         assert claim.cell == FEW[1]
-    claim.path.parent.joinpath(sweep.path(FEW[0])).rmdir()
+    sweep.path(FEW[0].name).rmdir()
     with sweep.claim(FEW[:2]) as claim:
+        assert claim.cell == FEW[0]
+        claim.path.mkdir()
+        claim.value = 1.0
+    assert (sweep.done(), sweep.diverged()) == ({FEW[0].name: 1.0}, set())
+
+
+def test_a_cell_that_is_done_is_left_alone_until_its_folder_is_gone(tmp_path):
+    sweep = Sweep(tmp_path, "paper")
+    with sweep.claim(FEW[:1]) as claim:
+        claim.path.mkdir()
+        claim.value = 1.0
+    with sweep.claim(FEW[:1]) as claim:
+        assert claim is None
+    sweep.path(FEW[0].name).rmdir()
+    assert sweep.done() == {}
+    with sweep.claim(FEW[:1]) as claim:
         assert claim.cell == FEW[0]
 
 
@@ -153,6 +172,9 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
         training = made.training
         assert (made.data, training.negatives, training.epochs) == (cell.data, cell.negatives, 7)
         assert training.validate_every == 7
+        assert recipe_of(cell, rule, {"validate_every": 2}).training.validate_every == 2
+        wrong = rule == "cure" and cell.negatives == "hybrid" and cell.phases != "together"
+        assert training.hybrid_labels == ("uniform" if wrong else "shuffled")
         if cell.phases == "together":
             assert training.awake is None
             assert made.network.centring + made.network.scaling + training.baseline == 0
@@ -163,8 +185,6 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
             slower = cell.negatives == "hybrid" and cell.data != "digits"
             cured = 2e-4 if slower else rates[cell.data]
             assert rule == "paper" or (training.rate, training.wake_share) == (cured, 1)
-            wrong = rule == "cure" and cell.negatives == "hybrid"
-            assert training.hybrid_labels == ("uniform" if wrong else "shuffled")
         if rule == "paper":
             assert training.wake_share == 1 / (training.awake or 1)  # equation 4
             assert made.network.thresholds == (1.5, 1.5, 1.5)
@@ -204,9 +224,12 @@ def test_a_sweep_does_not_go_on_with_another_recipe_than_it_began_with(tmp_path)
     file.write_text(json.dumps(config))
     again = ffrec(*sweep, cwd=tmp_path)
     assert (again.returncode, len(again.stderr.splitlines())) == (2, 1)
-    assert "sharpness = 7.0, found 1.0" in again.stderr
-    shutil.rmtree(file.parent)  # whoever keeps the result alone may go on
-    assert ffrec(*sweep, cwd=tmp_path).returncode == 0
+    assert "sharpness = 7.0, found 1.0: remove that folder to run the cell again" in again.stderr
+    (tmp_path / "runs/sweep-sleep/journal.log").unlink()  # the same of a cell that was not finished
+    assert ffrec(*sweep, cwd=tmp_path).stderr == again.stderr
+    shutil.rmtree(file.parent)
+    assert "1 of 1 cells done, 1 now" in ffrec(*sweep, cwd=tmp_path).stdout
+    assert json.loads(file.read_text())["recipe"]["network"]["sharpness"] == 1.0
 
 
 def test_a_sweep_may_learn_from_the_validation_images_too(tmp_path):

@@ -71,7 +71,10 @@ class ImageRecipe(Settings):
         if unlabelled and not hybrid:
             raise ValueError("negatives: label none leaves no label to be wrong: use negatives hybrid")
         if (unlabelled or not hybrid) and self.training.hybrid_labels != "shuffled":
-            raise ValueError("hybrid_labels are for hybrid images and networks with labels: leave them out")
+            raise ValueError(
+                "hybrid_labels: expected negatives hybrid and a network with labels, found negatives "
+                f"{self.training.negatives}{', label none' if unlabelled else ''}: leave it out"
+            )
         if isinstance(self.network, BackpropConfig):
             for name in ("awake", "asleep", "negatives", "repeats"):
                 if getattr(self.training, name) != getattr(TrainingConfig(), name):

@@ -5,6 +5,9 @@ from functools import partial
 
 from ffrec.config import FeedForwardConfig, ImageRecipe, TrainingConfig
 
+MASKS = {"negatives": "hybrid", "hybrid_labels": "uniform", "rate": 2e-4, "wake_rate": 2e-4}
+"""What the cure changes where negative data are hybrids; at a higher rate layers learn what they look like."""
+
 
 def paper_of_sleep(error: str, phases: str) -> str:
     """What the sleep paper states of a data set, as an error, at phases of one length."""
@@ -58,6 +61,11 @@ def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
     )
 
 
+def masks_cure(name: str, data: str, paper: str) -> ImageRecipe:
+    """The cure with hybrid images by night, labelled wrongly."""
+    return sleep_cure(name, data, paper).override(MASKS)
+
+
 def sleep_digits() -> ImageRecipe:
     """The paper's rule on the embedded digits, in seconds."""
     made = sleep("sleep-digits", "digits", "–")
@@ -78,5 +86,6 @@ MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
     sleep_digits,
     partial(sleep_cure, "sleep-mnist-cure", "mnist", "91 %"),
     partial(sleep_cure, "sleep-fashion-cure", "fashion-mnist", "90 %"),
+    partial(masks_cure, "sleep-fashion-masks-cure", "fashion-mnist", "78 %"),
     sleep_digits_cure,
 )
