@@ -2,7 +2,7 @@
 its end (start-up, loading, validations, test sets, checkpoints, the journal) over the seconds of the updates.
 The command runs in a process of its own; the more runs, the less its start counts.
 
-    FFREC_DATA=… python benchmarks/sweep.py [--only 'mnist-uniform-[12]-1']
+    FFREC_DATA=… python benchmarks/sweep.py [--only 'mnist-uniform-[1248]-1']
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", default="mnist-uniform-[12]-1")
+    parser.add_argument("--only", default="mnist-uniform-[1248]-1")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "cli", "sweep", "sleep", "--out", folder]
