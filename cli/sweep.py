@@ -110,8 +110,8 @@ def sleep(
             raise typer.Exit(signals.exit_code)
     done = {cell.name for cell in wanted} & sweep.done().keys()
     print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")
-    diverged = [cell.name for cell in wanted if cell.name in sweep.diverged()]
-    if diverged:
+    left_alone = sweep.diverged()
+    if diverged := [cell.name for cell in wanted if cell.name in left_alone]:
         print(f"diverged: {', '.join(diverged)}; remove a cell's folder to try it again", file=sys.stderr)
     if code := max([*codes, int(bool(diverged))]):
         raise typer.Exit(code)

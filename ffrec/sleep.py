@@ -75,8 +75,9 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
         awake, asleep = cell.phases.split(":")
         values |= {"awake": number(awake), "asleep": number(asleep)}
         if rule == "cure" and cell.negatives == "hybrid":
-            # on the few digits the rate that the recipe has for wrong labels is better
-            values |= {k: v for k, v in MASKS.items() if cell.data != "digits" or "rate" not in k}
+            values |= MASKS
+            if cell.data == "digits":  # of which there are few: the rate for wrong labels is better
+                values["rate"] = values["wake_rate"] = made.training.rate
     made = made.override(values | dict(settings))
     if "validate_every" in settings:
         return made
