@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 import corpora
-from ffrec.evaluate import evaluate_images
-from ffrec.images import Images
+from ffrec.data.images import Images
+from ffrec.evaluation.images import evaluate_images
 from ffrec.networks.feedforward import BlackBox
 from ffrec.recipes import recipe
-from ffrec.train_images import ImageTrainer
+from ffrec.training.images import ImageTrainer
 
 
 def noisy_spikes(units: int, seed: int) -> BlackBox:

@@ -17,7 +17,7 @@ from timing import medians, synchronise
 from ffrec.config import CharacterConfig
 from ffrec.networks.character import Character
 from ffrec.recipes.text import figure_5
-from ffrec.train_text import TextTrainer
+from ffrec.training.text import TextTrainer
 
 SYMBOLS = 30
 

@@ -19,14 +19,14 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 from timing import medians
 
-from ffrec.baselines import autograd_learn
+from ffrec.baselines.baselines import autograd_learn
 from ffrec.config import RecurrentConfig
-from ffrec.evaluate import label_goodness
-from ffrec.images import Images
-from ffrec.negatives import hard_labels
+from ffrec.data.images import Images
+from ffrec.evaluation.images import label_goodness
+from ffrec.negatives.labels import hard_labels
 from ffrec.networks.recurrent import Recurrent
 from ffrec.recipes import recipe
-from ffrec.train_images import ImageTrainer
+from ffrec.training.images import ImageTrainer
 
 
 def own_products(network: Recurrent, batch: int) -> Callable[[], None]:

@@ -34,9 +34,9 @@ def fault(error: Exception) -> int | None:
     if hasattr(error, "format_message"):
         return BAD_INPUT
     from corpora import DataError
-    from ffrec.checkpoint import RunError
     from ffrec.config import ConfigError
-    from ffrec.train import Diverged
+    from ffrec.storage.checkpoint import RunError
+    from ffrec.training.trainer import Diverged
 
     if isinstance(error, Diverged):
         return FAILED

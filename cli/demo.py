@@ -27,10 +27,10 @@ def digits() -> None:
     import corpora
     import ffrec
     from cli.train import follow
-    from ffrec.checkpoint import RunFolder
-    from ffrec.pictures import draw
     from ffrec.recipes.recurrent import recurrent_digits
-    from ffrec.runs import configuration, finish_images
+    from ffrec.reports.pictures import draw
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.training.runs import configuration, finish_images
 
     recipe, corpus = recurrent_digits(), corpora.load("digits")
     print(
@@ -58,10 +58,10 @@ def fables() -> None:
     import corpora
     import ffrec
     from cli.train import follow
-    from ffrec.checkpoint import RunFolder
     from ffrec.recipes import text
-    from ffrec.runs import configuration
-    from ffrec.runs_text import finish_text
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.training.runs import configuration
+    from ffrec.training.runs_text import finish_text
 
     recipe, corpus = text.fables(), corpora.load_text("fables")
     print(

@@ -23,10 +23,10 @@ def dream(
     """Dream negative strings: they go on from the beginnings of real, held-out ones."""
     import corpora
     from cli.writer import load_writer
-    from ffrec.canvas import save
-    from ffrec.checkpoint import write_atomic
-    from ffrec.pictures import dreamt, told_apart
-    from ffrec.runs_text import dreamt_examples
+    from ffrec.reports.canvas import save
+    from ffrec.reports.pictures import dreamt, told_apart
+    from ffrec.storage.checkpoint import write_atomic
+    from ffrec.training.runs_text import dreamt_examples
 
     folder, _, corpus, network = load_writer(run, data, device)
     held_out = corpus.validation.to(network.offsets.device)

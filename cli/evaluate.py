@@ -18,9 +18,9 @@ def evaluate(
 ) -> None:
     """Evaluate a trained run: by goodness, by one-pass softmax, per iteration; with a confusion matrix."""
     import ffrec
-    from ffrec.checkpoint import RunFolder
     from ffrec.config import TextRecipe, recipe_from
-    from ffrec.runs import describe, pick_device, trained_network, weights
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.training.runs import describe, pick_device, trained_network, weights
 
     folder, where = RunFolder.open(run), pick_device(device)
     recipe = recipe_from(folder.config["recipe"])

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from ffrec.report import Summary
+    from ffrec.reports.tables import Summary
 
 
 def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs")) -> None:
     """List the recipes, with the paper's result and ours to expect, and the runs, with theirs."""
     from ffrec.recipes import RECIPES
-    from ffrec.report import summaries
+    from ffrec.reports.tables import summaries
 
     console = Console()
     file = files("ffrec") / "expected.json"
@@ -85,7 +85,7 @@ def brief(result: str) -> str:
 
 def reached_by(run: "Summary") -> str:
     """What a run reached on the test set, in a few words."""
-    from ffrec.report import judged_by, of_test, told
+    from ffrec.reports.tables import judged_by, of_test, told
 
     if run.result is None:
         return "–"

@@ -30,9 +30,9 @@ def perplexity(
     from cli.progress import note
     from cli.writer import load_writer
     from corpora.text import cut, read_file
-    from ffrec.evaluate_text import evaluate_text
-    from ffrec.runs import describe
-    from ffrec.runs_text import counted_baselines, evaluate_parts, network_baselines
+    from ffrec.evaluation.text import evaluate_text
+    from ffrec.training.runs import describe
+    from ffrec.training.runs_text import counted_baselines, evaluate_parts, network_baselines
 
     folder, recipe, corpus, network = load_writer(run, data, device)
     where = network.offsets.device

@@ -19,12 +19,12 @@ def plot(
 
     A sweep's folder makes one of accuracy against the length of phases.
     """
-    from ffrec.canvas import save
-    from ffrec.checkpoint import RunFolder
-    from ffrec.pictures import draw, figure_5
-    from ffrec.pictures_sleep import phase_lengths
-    from ffrec.report import page
-    from ffrec.sleep import reached
+    from ffrec.reports.canvas import save
+    from ffrec.reports.pictures import draw, figure_5
+    from ffrec.reports.pictures_sleep import phase_lengths
+    from ffrec.reports.tables import page
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.studies.sleep import reached
 
     if len(runs) == 1 and any(runs[0].glob("*/config.json")):  # a folder of run folders
         print(save(phase_lengths(reached(runs[0])), out or runs[0] / "phase_lengths.png"))

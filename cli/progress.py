@@ -7,7 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ffrec.train import Epoch, Interrupted, Trainer, Update
+from ffrec.training.trainer import Epoch, Interrupted, Trainer, Update
 
 
 def note(text: str) -> None:

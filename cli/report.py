@@ -21,11 +21,11 @@ def report(
     ] = None,
 ) -> None:
     """Write a page with pictures for every run that has finished an epoch, or the table of results."""
-    from ffrec import report as write
-    from ffrec.checkpoint import RunFolder, write_atomic
-    from ffrec.pictures import draw
     from ffrec.recipes import RECIPES
-    from ffrec.runs import completed, plain
+    from ffrec.reports import tables as write
+    from ffrec.reports.pictures import draw
+    from ffrec.storage.checkpoint import RunFolder, write_atomic
+    from ffrec.training.runs import completed, plain
 
     found = [replace(run, config=completed(run.config)) for run in write.summaries(runs)]
     defaults = {name: plain(make()) for name, make in RECIPES.items()}
@@ -47,8 +47,8 @@ def put_between(file: Path, name: str, table: str) -> None:
 
     Raises ConfigError without them.
     """
-    from ffrec.checkpoint import write_atomic
     from ffrec.config import ConfigError
+    from ffrec.storage.checkpoint import write_atomic
 
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines

@@ -17,8 +17,8 @@ from cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ffrec.sleep import Cell, Rule
-    from ffrec.sweep import Claim
+    from ffrec.studies.sleep import Cell, Rule
+    from ffrec.studies.sweep import Claim
 
 app = typer.Typer(no_args_is_help=True)
 Cure = Annotated[bool, typer.Option("--cure", help="Days and nights that are not forgotten.")]
@@ -70,11 +70,11 @@ def sleep(
     folder, work on one sweep together.
     """
     from cli.signals import Signals
-    from ffrec.runs import pick_device
-    from ffrec.sleep import cells, recipe_of
+    from ffrec.studies.sleep import cells, recipe_of
+    from ffrec.training.runs import pick_device
 
     try:
-        from ffrec.sweep import Sweep
+        from ffrec.studies.sweep import Sweep
     except ImportError:
         raise typer.BadParameter(options.needs_extra("sweep")) from None
     rule: Rule = "cure" if cure else "paper"
@@ -140,8 +140,8 @@ def worker(order: Order, left: Any, halt: Any) -> None:
 
 def work(order: Order, left: Any, stop: "Callable[[], bool]") -> None:
     """Take one cell after another until none is left, `left` is used up, or `stop` says so."""
-    from ffrec.sweep import Sweep
-    from ffrec.train import Diverged
+    from ffrec.studies.sweep import Sweep
+    from ffrec.training.trainer import Diverged
 
     sweep = Sweep(order.out, order.rule, order.seed, order.settings, order.precision)
     while not stop():
@@ -168,10 +168,10 @@ def work(order: Order, left: Any, stop: "Callable[[], bool]") -> None:
 def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
     """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
     from cli.progress import TrainingBar
-    from ffrec.checkpoint import RunFolder
-    from ffrec.runs import configuration, finish_images, new_trainer, pick_device, resume
-    from ffrec.sleep import recipe_of
-    from ffrec.train import Interrupted
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.studies.sleep import recipe_of
+    from ffrec.training.runs import configuration, finish_images, new_trainer, pick_device, resume
+    from ffrec.training.trainer import Interrupted
 
     start = time.perf_counter()
     chosen = recipe_of(claim.cell, order.rule, order.settings)
@@ -220,8 +220,8 @@ def show(
 ) -> None:
     """Print the paper's tables with our test accuracy, and the paper's in brackets, from the run folders."""
     from cli.report import put_between
-    from ffrec.checkpoint import RunError
-    from ffrec.sleep import reached, tables
+    from ffrec.storage.checkpoint import RunError
+    from ffrec.studies.sleep import reached, tables
 
     path = folder_of(folder, cure)
     found = reached(path)

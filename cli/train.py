@@ -13,8 +13,8 @@ from cli import options
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ffrec.checkpoint import RunFolder
-    from ffrec.train import Trainer
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.training.trainer import Trainer
 
 
 def train(
@@ -42,11 +42,11 @@ def train(
     import corpora
     import ffrec
     from cli.progress import note
-    from ffrec.checkpoint import RunFolder
-    from ffrec.runs import configuration, finish_images, new_trainer, pick_device
-    from ffrec.runs import resume as go_back
-    from ffrec.runs_text import finish_text
-    from ffrec.train import Trainer
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.training.runs import configuration, finish_images, new_trainer, pick_device
+    from ffrec.training.runs import resume as go_back
+    from ffrec.training.runs_text import finish_text
+    from ffrec.training.trainer import Trainer
 
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device, precision)
@@ -114,7 +114,7 @@ def follow(
     """Train to the end and show how it goes; a signal ends the program once a checkpoint is written."""
     from cli.progress import TrainingBar
     from cli.signals import Signals
-    from ffrec.train import Epoch, Interrupted
+    from ffrec.training.trainer import Epoch, Interrupted
 
     writer = events(str(folder.path / "tensorboard")) if events else None
     with Signals() as signals, TrainingBar(trainer) as bar:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from corpora import TextCorpus
     from ffrec import Character, TextRecipe
-    from ffrec.checkpoint import RunFolder
+    from ffrec.storage.checkpoint import RunFolder
 
 
 def load_writer(
@@ -14,10 +14,10 @@ def load_writer(
 ) -> "tuple[RunFolder, TextRecipe, TextCorpus, Character]":
     """A run folder, its recipe, its text and its trained network; raises RunError, ConfigError, DataError."""
     import corpora
-    from ffrec.checkpoint import RunError, RunFolder
     from ffrec.config import TextRecipe, recipe_from
-    from ffrec.runs import pick_device
-    from ffrec.runs_text import trained_writer
+    from ffrec.storage.checkpoint import RunError, RunFolder
+    from ffrec.training.runs import pick_device
+    from ffrec.training.runs_text import trained_writer
 
     folder = RunFolder.open(run)
     recipe = recipe_from(folder.config["recipe"])

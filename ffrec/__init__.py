@@ -12,16 +12,16 @@ from ffrec.config import (
     TextTraining,
     TrainingConfig,
 )
-from ffrec.evaluate import evaluate_images
-from ffrec.evaluate_text import evaluate_text
-from ffrec.images import Images
+from ffrec.data.images import Images
+from ffrec.evaluation.images import evaluate_images
+from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.character import Character
 from ffrec.networks.feedforward import FeedForward
+from ffrec.networks.one_shot import one_shot
 from ffrec.networks.recurrent import Recurrent
-from ffrec.one_shot import one_shot
 from ffrec.recipes import RECIPES, recipe
-from ffrec.train_images import ImageTrainer
-from ffrec.train_text import TextTrainer
+from ffrec.training.images import ImageTrainer
+from ffrec.training.text import TextTrainer
 
 __version__ = "0.1.0"
 __all__ = [

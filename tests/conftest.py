@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ffrec.config import RecurrentConfig
-from ffrec.midpoint import Midpoint
+from ffrec.learning.midpoint import Midpoint
 from ffrec.networks.recurrent import Recurrent
 
 torch.set_num_threads(1)  # the networks of the tests are too small for more

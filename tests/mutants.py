@@ -14,15 +14,44 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-GOODNESS, LAYER, RECURRENT = "ffrec/goodness.py", "ffrec/layer.py", "ffrec/networks/recurrent.py"
-TRAIN, OPTIMISE = "ffrec/train.py", "ffrec/optimise.py"
-EVALUATE, CHECKPOINT = "ffrec/evaluate.py", "ffrec/checkpoint.py"
-CHARACTER, MEMORY, SAMPLING = "ffrec/networks/character.py", "ffrec/memory.py", "ffrec/sampling.py"
-NGRAM, EVALUATE_TEXT, TRAIN_TEXT = "ffrec/ngram.py", "ffrec/evaluate_text.py", "ffrec/train_text.py"
-TEXT, WIRING, FEEDFORWARD = "corpora/text.py", "ffrec/wiring.py", "ffrec/networks/feedforward.py"
-BASELINES, PICTURES, TRAIN_IMAGES = "ffrec/baselines.py", "ffrec/pictures.py", "ffrec/train_images.py"
-SWEEP, SLEEP, MIDPOINT = "ffrec/sweep.py", "ffrec/sleep.py", "ffrec/midpoint.py"
-IDX, IMAGES, NEGATIVES, REPORT = "corpora/idx.py", "ffrec/images.py", "ffrec/negatives.py", "ffrec/report.py"
+GOODNESS, LAYER, RECURRENT = (
+    "ffrec/learning/goodness.py",
+    "ffrec/learning/layer.py",
+    "ffrec/networks/recurrent.py",
+)
+TRAIN = "ffrec/training/trainer.py"
+OPTIMISE = "ffrec/training/optimiser.py"
+EVALUATE = "ffrec/evaluation/images.py"
+CHECKPOINT = "ffrec/storage/checkpoint.py"
+CHARACTER, MEMORY, SAMPLING = (
+    "ffrec/networks/character.py",
+    "ffrec/networks/memory.py",
+    "ffrec/data/sampling.py",
+)
+NGRAM, EVALUATE_TEXT, TRAIN_TEXT = (
+    "ffrec/evaluation/ngram.py",
+    "ffrec/evaluation/text.py",
+    "ffrec/training/text.py",
+)
+TEXT = "corpora/text.py"
+WIRING = "ffrec/learning/connection.py"
+FEEDFORWARD = "ffrec/networks/feedforward.py"
+BASELINES, PICTURES, TRAIN_IMAGES = (
+    "ffrec/baselines/baselines.py",
+    "ffrec/reports/pictures.py",
+    "ffrec/training/images.py",
+)
+SWEEP = "ffrec/studies/sweep.py"
+SLEEP = "ffrec/studies/sleep.py"
+MIDPOINT = "ffrec/learning/midpoint.py"
+IDX, IMAGES, NEGATIVES, REPORT = (
+    "corpora/idx.py",
+    "ffrec/data/images.py",
+    "ffrec/negatives/labels.py",
+    "ffrec/reports/tables.py",
+)
+BASELINE = "ffrec/learning/gradient_baseline.py"
+RUNS = "ffrec/training/runs.py"
 
 MUTANTS = [
     (GOODNESS, "mean_square(h) * self.factor", "mean_square(h)", "goodness"),
@@ -35,7 +64,7 @@ MUTANTS = [
     (GOODNESS, "length.square() / h.shape[-1]", "length.square()", "goodness layer"),
     (LAYER, "delta *= slope", "pass", "feedforward"),
     ("corpora/corpus.py", "(self.train, self.validation)", "(self.train, self.train)", "corpora"),
-    ("ffrec/runs.py", "settings(completed(folder.config))", "settings(folder.config)", "cli"),
+    (RUNS, "settings(completed(folder.config))", "settings(folder.config)", "cli"),
     (TRAIN_IMAGES, "network.judging and shown is None", "network.judging", "train_images"),
     (
         TRAIN_IMAGES,
@@ -63,13 +92,13 @@ MUTANTS = [
         "masks(1, height, width, generator).expand(batch, -1, -1)",
         "negatives",
     ),
-    ("ffrec/activation.py", "torch.log1p(square), 2", "square.log1p() * 2, 2", "feedforward"),
-    ("ffrec/one_shot.py", "if h.any() else -1.0", "", "feedforward"),
+    ("ffrec/learning/activation.py", "torch.log1p(square), 2", "square.log1p() * 2, 2", "feedforward"),
+    ("ffrec/networks/one_shot.py", "if h.any() else -1.0", "", "feedforward"),
     (EVALUATE, "child = hybrid(one, other, mask)", "child = hybrid(other, one, mask)", "train_images"),
     (BASELINES, "self.taught = 0  #", "#", "train_images"),
     (BASELINES, "/ (1 - share)", "", "train_images"),
     (
-        "ffrec/runs.py",
+        RUNS,
         "images = Images(test.images, device, trainer.recipe.training.permute)",
         "images = Images(test.images, device)",
         "train_images",
@@ -141,10 +170,15 @@ MUTANTS = [
         "recurrent",
     ),
     (LAYER, "correct.flatten() * (judged", "(judged", "feedforward"),
-    ("ffrec/opposite.py", "total / self.batches", "total", "opposite"),
-    ("ffrec/opposite.py", "self.means.get(OTHER[phase], {})", "self.means.get(phase, {})", "opposite"),
+    (BASELINE, "total / self.batches", "total", "opposite"),
     (
-        "ffrec/opposite.py",
+        BASELINE,
+        "self.means.get(OTHER[phase], {})",
+        "self.means.get(phase, {})",
+        "opposite",
+    ),
+    (
+        BASELINE,
         "self.sums[name] += parameter.grad",
         "self.sums[name] = parameter.grad.clone()",
         "opposite",
@@ -176,10 +210,10 @@ MUTANTS = [
     (FEEDFORWARD, "not sent.isfinite().all()", "False", "feedforward"),
     (FEEDFORWARD, "goodness.normalise(sent)", "goodness.normalise(x)", "feedforward"),
     (FEEDFORWARD, "[level][:, :1]\n            sent", "[level][:, -1:]\n            sent", "feedforward"),
-    ("ffrec/activation.py", "2 * total / (1 + square)", "total / (1 + square)", "feedforward"),
-    ("ffrec/one_shot.py", "ratio**0.5 - 1", "ratio - 1", "feedforward"),
+    ("ffrec/learning/activation.py", "2 * total / (1 + square)", "total / (1 + square)", "feedforward"),
+    ("ffrec/networks/one_shot.py", "ratio**0.5 - 1", "ratio - 1", "feedforward"),
     (
-        "ffrec/one_shot.py",
+        "ffrec/networks/one_shot.py",
         "sum(part.square().sum().item() for part in sent.values())",
         "x.square().sum().item()",
         "feedforward",
@@ -254,7 +288,12 @@ MUTANTS = [
     ("corpora/menu.py", "known.images[-VALIDATION:]", "known.images[:VALIDATION]", "corpora"),
     ("corpora/files.py", "check(source, file, waiting)", "pass", "corpora"),
     (REPORT, "key not in UNLEARNT and (", "(", "report"),
-    ("ffrec/runs.py", 'f"recipe.training.{name}" for name in UNLEARNT', '"" for name in UNLEARNT', "cli"),
+    (
+        RUNS,
+        'f"recipe.training.{name}" for name in UNLEARNT',
+        '"" for name in UNLEARNT',
+        "cli",
+    ),
     (REPORT, "statistics.stdev(values)", "statistics.pstdev(values)", "report"),
     (REPORT, "html.escape(recipe['name'])", "recipe['name']", "report"),
     (CHARACTER, "total.mul_(self.symbols**0.5)", "total", "character"),
@@ -290,8 +329,8 @@ MUTANTS = [
         "train_text",
     ),
     (TRAIN_TEXT, "[:, -predictions:]", "[:, :predictions]", "train_text"),
-    ("ffrec/phases.py", "range(between - 1)", "range(between)", "phases"),
-    ("ffrec/phases.py", '"wake", "dream", "sleep"', '"dream", "wake", "sleep"', "phases"),
+    ("ffrec/training/phases.py", "range(between - 1)", "range(between)", "phases"),
+    ("ffrec/training/phases.py", '"wake", "dream", "sleep"', '"dream", "wake", "sleep"', "phases"),
     (TEXT, "strings = strings[sorted(first.values())]", "pass", "text"),
     (TEXT, '"utf-8-sig"', '"utf-8"', "text"),
     ("corpora/alphabet.py", "len(ALPHABET) - i", "i + 1", "text"),
@@ -347,9 +386,9 @@ MUTANTS = [
         "train_images",
     ),
     (FEEDFORWARD, "drive[:, :1] + self.code_rows()", "drive + self.code_rows()", "feedforward"),
-    ("ffrec/pictures_sleep.py", 'seen["update"] <= last', "True", "pictures_sleep"),
+    ("ffrec/reports/pictures_sleep.py", 'seen["update"] <= last', "True", "pictures_sleep"),
     (
-        "ffrec/pictures_sleep.py",
+        "ffrec/reports/pictures_sleep.py",
         "range(awake, last, awake + asleep)",
         "range(0, last, awake + asleep)",
         "pictures_sleep",

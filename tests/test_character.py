@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from ffrec.baselines import autograd_learn_characters, backprop
+from ffrec.baselines.baselines import autograd_learn_characters, backprop
 from ffrec.config import CharacterConfig, TextRecipe, TextTraining
-from ffrec.layer import normalise
+from ffrec.learning.layer import normalise
 from ffrec.networks.character import Character, windows_of
 
 SYMBOLS, THRESHOLD = 6, {"max": 1.0, "min": -1.0}

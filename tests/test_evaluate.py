@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ffrec.evaluate import choose, evaluate_images, examples, label_goodness
-from ffrec.images import Images
+from ffrec.data.images import Images
+from ffrec.evaluation.images import choose, evaluate_images, examples, label_goodness
 
 HISTORY = torch.tensor([[[9.0, 0, 0]], [[0, 3.0, 0]], [[0, 0, 2.0]], [[0, 1.0, 0]]])  # (iterations, 1, 3)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ffrec.evaluate_text import by_symbol, evaluate_text, interval, perplexity, summary
+from ffrec.evaluation.text import by_symbol, evaluate_text, interval, perplexity, summary
 
 
 class Model:

@@ -7,12 +7,12 @@ import torch
 from torch.nn.functional import one_hot
 
 from ffrec import one_shot
-from ffrec.activation import ACTIVATIONS
-from ffrec.baselines import autograd_learn_feedforward
+from ffrec.baselines.baselines import autograd_learn_feedforward
 from ffrec.config import ConfigError, FeedForwardConfig
-from ffrec.evaluate import label_goodness
-from ffrec.goodness import GOODNESS
-from ffrec.layer import SIDES, normalise
+from ffrec.evaluation.images import label_goodness
+from ffrec.learning.activation import ACTIVATIONS
+from ffrec.learning.goodness import GOODNESS
+from ffrec.learning.layer import SIDES, normalise
 from ffrec.networks.feedforward import FeedForward
 
 LOCAL = {"hidden": (4 * 3, 5), "local": ((2, 2, 3), (2, 1, 5)), "label": "none"}

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ffrec.goodness import GOODNESS, Blocks, Logistic, Squares
+from ffrec.learning.goodness import GOODNESS, Blocks, Logistic, Squares
 
 
 def test_goodness_by_hand():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from ffrec.images import Images, jitter, pixel_permutation, silence
+from ffrec.data.images import Images, jitter, pixel_permutation, silence
 
 
 def test_jitter_keeps_every_pixel_of_a_digit_that_has_room(generator):

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ffrec.config import JudgeConfig
-from ffrec.goodness import Logistic, Squares
-from ffrec.layer import Layer, Readout, label_means, normalise
-from ffrec.wiring import Full
+from ffrec.learning.connection import Full
+from ffrec.learning.goodness import Logistic, Squares
+from ffrec.learning.layer import Layer, Readout, label_means, normalise
 
 
 def make_layer(generator, labels=0, **fields):

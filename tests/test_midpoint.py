@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ffrec.midpoint import Midpoint
+from ffrec.learning.midpoint import Midpoint
 
 DAY, NIGHT, BOTH = torch.tensor(1.0), torch.tensor(-1.0), torch.tensor(0.0)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from ffrec.negatives import NEGATIVE_LABELS, hard_labels, hybrid, hybrid_images, masks, uniform_labels
+from ffrec.negatives.labels import NEGATIVE_LABELS, hard_labels, hybrid, hybrid_images, masks, uniform_labels
 
 DRAWS = 100_000
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ffrec.evaluate_text import perplexity
-from ffrec.ngram import KneserNey, best_kneser_ney, unigram_log_likelihood
+from ffrec.evaluation.ngram import KneserNey, best_kneser_ney, unigram_log_likelihood
+from ffrec.evaluation.text import perplexity
 
 SYMBOLS = 4
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ffrec.opposite import Opposite
+from ffrec.learning.gradient_baseline import Opposite
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from ffrec.phases import PHASES, apart, dreaming
+from ffrec.training.phases import PHASES, apart, dreaming
 
 
 @pytest.mark.parametrize("name", PHASES)

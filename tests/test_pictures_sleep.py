@@ -3,12 +3,12 @@
 import pytest
 
 import corpora
-from ffrec.canvas import NothingToDraw
-from ffrec.checkpoint import RunFolder
-from ffrec.pictures_sleep import days, phase_lengths
 from ffrec.recipes import recipe
-from ffrec.runs import configuration, new_trainer
-from ffrec.sleep import Cell
+from ffrec.reports.canvas import NothingToDraw
+from ffrec.reports.pictures_sleep import days, phase_lengths
+from ffrec.storage.checkpoint import RunFolder
+from ffrec.studies.sleep import Cell
+from ffrec.training.runs import configuration, new_trainer
 
 SHORT = {"hidden": [20, 20, 20], "epochs": 3, "batch": 50, "awake": 24, "asleep": 24, "wake_rate": 1e-3}
 

@@ -5,10 +5,10 @@ import torch
 from torch.nn.functional import one_hot
 
 import corpora
-from ffrec.baselines import autograd_learn
+from ffrec.baselines.baselines import autograd_learn
 from ffrec.config import RecurrentConfig
-from ffrec.evaluate import label_goodness
-from ffrec.layer import SIDES, normalise
+from ffrec.evaluation.images import label_goodness
+from ffrec.learning.layer import SIDES, normalise
 from ffrec.networks.recurrent import Recurrent
 
 THRESHOLD = {"max": 1.0, "min": -1.0}

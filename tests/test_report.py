@@ -14,11 +14,12 @@ import torch
 
 from cli.options import parse_settings
 from cli.report import report as report_command
-from ffrec import pictures, report
-from ffrec.checkpoint import RunError, RunFolder
 from ffrec.config import ConfigError
 from ffrec.recipes import RECIPES, recipe
-from ffrec.runs import configuration, plain
+from ffrec.reports import pictures
+from ffrec.reports import tables as report
+from ffrec.storage.checkpoint import RunError, RunFolder
+from ffrec.training.runs import configuration, plain
 
 DEFAULTS = {name: plain(make()) for name, make in RECIPES.items()}
 ITERATIONS, SHOWN, CLASSES, CASES = 8, 4, 10, 50

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from ffrec.sampling import draw, sharpen
+from ffrec.data.sampling import draw, sharpen
 
 P = torch.tensor([[0.5, 0.25, 0.15, 0.1]])
 

@@ -13,12 +13,12 @@ from collections import Counter
 import pytest
 from test_cli import environment, ffrec
 
-from ffrec.checkpoint import RunError
 from ffrec.config import ConfigError
-from ffrec.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
+from ffrec.storage.checkpoint import RunError
+from ffrec.studies.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
-from ffrec.sweep import Sweep
+from ffrec.studies.sweep import Sweep
 
 FEW = [Cell("digits", "uniform", phases) for phases in ("1:1", "2:2", "4:4", "8:8", "16:16", "32:32")]
 

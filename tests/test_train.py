@@ -5,15 +5,15 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from ffrec.checkpoint import RunFolder
 from ffrec.config import ConfigError, TrainingConfig
-from ffrec.evaluate import evaluate_images
-from ffrec.images import Images
-from ffrec.optimise import SCHEDULES, make_optimiser
+from ffrec.data.images import Images
+from ffrec.evaluation.images import evaluate_images
 from ffrec.recipes import recipe
-from ffrec.runs import configuration, resume
-from ffrec.train import Diverged, Epoch, Interrupted, Trainer, Update, precision
-from ffrec.train_images import ImageTrainer
+from ffrec.storage.checkpoint import RunFolder
+from ffrec.training.images import ImageTrainer
+from ffrec.training.optimiser import SCHEDULES, make_optimiser
+from ffrec.training.runs import configuration, resume
+from ffrec.training.trainer import Diverged, Epoch, Interrupted, Trainer, Update, precision
 
 
 def blobs(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -106,7 +106,7 @@ def test_a_first_validation_that_is_cut_short_costs_no_training(tmp_path):
 def test_checkpoints_take_a_hundredth_of_the_time(tmp_path, monkeypatch, cost, steps):
     """By a clock on which an update takes a second, and a checkpoint what it costs."""
     now = [0.0]
-    monkeypatch.setattr("ffrec.train.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("ffrec.training.trainer.time.perf_counter", lambda: now[0])
     folder, trainer, written = RunFolder.create(tmp_path / "run", {}), make(epochs=3), []
 
     def save(step, *_):
@@ -127,7 +127,7 @@ def test_the_last_validation_judges_by_all_iterations():
 
 
 def test_a_stop_after_an_epoch_is_saved_even_where_no_checkpoint_is_due(tmp_path, monkeypatch):
-    monkeypatch.setattr("ffrec.train.SPARING", 1e9)
+    monkeypatch.setattr("ffrec.training.trainer.SPARING", 1e9)
     folder, trainer = RunFolder.create(tmp_path / "run", {}), make()
     *_, last = trainer.run(folder, stop=lambda: trainer.epoch == 2)
     assert trainer.step == 0

@@ -5,14 +5,14 @@ import safetensors.torch
 import torch
 
 import corpora
-from ffrec import runs
-from ffrec.checkpoint import RunError, RunFolder
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, recipe_from
-from ffrec.evaluate import evaluate_images
-from ffrec.images import Images
+from ffrec.data.images import Images
+from ffrec.evaluation.images import evaluate_images
 from ffrec.recipes import RECIPES, recipe
-from ffrec.runs import configuration, finish_images, new_trainer, plain, resume, trained_network
-from ffrec.train import Epoch, Interrupted
+from ffrec.storage.checkpoint import RunError, RunFolder
+from ffrec.training import runs
+from ffrec.training.runs import configuration, finish_images, new_trainer, plain, resume, trained_network
+from ffrec.training.trainer import Epoch, Interrupted
 
 QUICK = {"hidden": [60, 60], "epochs": 12, "batch": 50, "rate": 3e-3, "softmax_rate": 3e-3}
 KINDS = {

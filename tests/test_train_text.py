@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from ffrec.checkpoint import RunFolder
 from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
 from ffrec.networks.character import windows_of
-from ffrec.phases import PHASES
-from ffrec.runs import configuration, resume
-from ffrec.train import Diverged, Epoch, Interrupted
-from ffrec.train_text import TextTrainer
+from ffrec.storage.checkpoint import RunFolder
+from ffrec.training.phases import PHASES
+from ffrec.training.runs import configuration, resume
+from ffrec.training.text import TextTrainer
+from ffrec.training.trainer import Diverged, Epoch, Interrupted
 
 SYMBOLS, WINDOW = 6, 4
 LEARNING = [regime for regime in PHASES if regime != "random"]

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ffrec.config import ConfigError, JudgeConfig
-from ffrec.goodness import Logistic, Squares
-from ffrec.layer import Layer
-from ffrec.wiring import Full, Local, Masked, square_fields
+from ffrec.learning.connection import Full, Local, Masked, square_fields
+from ffrec.learning.goodness import Logistic, Squares
+from ffrec.learning.layer import Layer
 
 SIDE, FIELD, STRIDE, BELOW, CHANNELS = 5, 3, 2, 2, 4
 

@@ -8,7 +8,11 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, Share, Share1
-from ffrec.phases import Regime
+
+Phase = Literal["wake", "sleep", "both", "dream", "night"]
+"""What a weight update learns from, and when negative strings are written: `ffrec.training.phases`."""
+Regime = Literal["random", "together", "sleep", "teacher-forced", "night"]
+"""Where a character network's negative data comes from, and when it is learnt from."""
 
 
 @dataclass(frozen=True, config=STRICT)

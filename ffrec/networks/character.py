@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from ffrec.config import CharacterConfig
-from ffrec.goodness import Logistic, Squares
-from ffrec.layer import Layer, Readout, Stack, normalise
-from ffrec.memory import Memory
-from ffrec.sampling import draw, sharpen
-from ffrec.wiring import Full
+from ffrec.data.sampling import draw, sharpen
+from ffrec.learning.connection import Full
+from ffrec.learning.goodness import Logistic, Squares
+from ffrec.learning.layer import Layer, Readout, Stack, normalise
+from ffrec.networks.memory import Memory
 
 BATCH = 10_000  # windows evaluated together; bounds memory and changes no result
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ffrec.activation import ACTIVATIONS
 from ffrec.config import ConfigError, FeedForwardConfig
-from ffrec.goodness import GOODNESS, Blocks, Logistic
-from ffrec.layer import SIDES, Layer, Readout, Stack, normalise
-from ffrec.phases import Phase
-from ffrec.wiring import Full, Local, Masked, Wiring, square_fields
+from ffrec.config.training import Phase
+from ffrec.learning.activation import ACTIVATIONS
+from ffrec.learning.connection import Full, Local, Masked, Wiring, square_fields
+from ffrec.learning.goodness import GOODNESS, Blocks, Logistic
+from ffrec.learning.layer import SIDES, Layer, Readout, Stack, normalise
 
 BlackBox = Callable[[Tensor], Tensor]
 

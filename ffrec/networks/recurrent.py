@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from ffrec.config import RecurrentConfig
-from ffrec.goodness import Logistic, Squares
-from ffrec.layer import SIDES, Layer, Readout, Stack, normalise
-from ffrec.phases import Phase
-from ffrec.wiring import Full
+from ffrec.config.training import Phase
+from ffrec.learning.connection import Full
+from ffrec.learning.goodness import Logistic, Squares
+from ffrec.learning.layer import SIDES, Layer, Readout, Stack, normalise
 
 
 class Iteration(NamedTuple):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from ffrec.config import CharacterConfig, TextRecipe, TextTraining
-from ffrec.phases import PHASES, Regime
+from ffrec.config.training import Regime
+from ffrec.training.phases import PHASES
 
 FIGURE_5 = "a curve without numbers (Hinton 2022, figure 5, 2000 units a layer)"
 

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ffrec.config import BackpropConfig, ImageRecipe, TextRecipe
-from ffrec.images import silence
-from ffrec.layer import normalise
+from ffrec.data.images import silence
+from ffrec.learning.layer import normalise
 from ffrec.networks import feedforward
 from ffrec.networks.character import Character
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent, Seen
-from ffrec.optimise import make_optimiser
-from ffrec.train_images import ImageTrainer
+from ffrec.training.images import ImageTrainer
+from ffrec.training.optimiser import make_optimiser
 
 
 def autograd_learn(network: Recurrent, seen: Seen, labels: Tensor) -> Tensor:

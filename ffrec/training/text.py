@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from ffrec.config import TextRecipe
-from ffrec.evaluate_text import evaluate_text
-from ffrec.images import silence
+from ffrec.config.training import Phase
+from ffrec.data.images import silence
+from ffrec.data.sampling import draw, sharpen
+from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.character import Character, Seen, windows_of
-from ffrec.phases import PHASES, Phase, Schedule, dreaming
-from ffrec.sampling import draw, sharpen
-from ffrec.train import Diverged, Trainer
+from ffrec.training.phases import PHASES, Schedule, dreaming
+from ffrec.training.trainer import Diverged, Trainer
 
 DREAMT = 1000  # strings that are written together in a night; bounds memory
 

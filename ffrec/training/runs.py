@@ -9,15 +9,15 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ffrec.baselines import BackpropTrainer, Perceptron
-from ffrec.checkpoint import UNLEARNT, RunError, RunFolder, write_atomic
+from ffrec.baselines.baselines import BackpropTrainer, Perceptron
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe, recipe_from
-from ffrec.evaluate import BATCH, evaluate_images, examples, hybrid_examples
-from ffrec.images import Images, LabelledImages
-from ffrec.negatives import hard_labels
+from ffrec.data.images import Images, LabelledImages
+from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
+from ffrec.negatives.labels import hard_labels
 from ffrec.networks.feedforward import FeedForward
-from ffrec.train import Trainer
-from ffrec.train_images import ImageTrainer, make_network
+from ffrec.storage.checkpoint import UNLEARNT, RunError, RunFolder, write_atomic
+from ffrec.training.images import ImageTrainer, make_network
+from ffrec.training.trainer import Trainer
 
 SAME_AGAIN = "give the same recipe, --set, --seed, --precision, --text, or choose another --out"
 

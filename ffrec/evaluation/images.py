@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.images import Images
-from ffrec.negatives import hybrid, masks
+from ffrec.data.images import Images
+from ffrec.negatives.labels import hybrid, masks
 
 BATCH = 500  # images evaluated together; bounds memory and changes no result
 

@@ -8,10 +8,9 @@ both    learns from both in one weight update
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
-Phase = Literal["wake", "sleep", "both", "dream", "night"]
-Regime = Literal["random", "together", "sleep", "teacher-forced", "night"]
+from ffrec.config.training import Phase, Regime
+
 Schedule = Iterator[tuple[Phase, ...]]
 
 

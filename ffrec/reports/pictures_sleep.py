@@ -5,9 +5,9 @@ from itertools import product
 
 from matplotlib.figure import Figure
 
-from ffrec.canvas import BAD, GOOD, NothingToDraw
-from ffrec.checkpoint import RunFolder
-from ffrec.sleep import DATA, EQUAL, NEGATIVES, PAPER, Cell
+from ffrec.reports.canvas import BAD, GOOD, NothingToDraw
+from ffrec.storage.checkpoint import RunFolder
+from ffrec.studies.sleep import DATA, EQUAL, NEGATIVES, PAPER, Cell
 
 SHOWN = 3  # days and nights in a picture
 

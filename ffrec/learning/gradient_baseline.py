@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.phases import Phase
+from ffrec.config.training import Phase
 
 OTHER: dict[Phase, Phase] = {"wake": "sleep", "sleep": "wake"}
 

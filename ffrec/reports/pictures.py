@@ -15,9 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ffrec.canvas import BAD, GOOD, QUIET, NothingToDraw, plain_ticks, save, shades
-from ffrec.checkpoint import RunError, RunFolder
-from ffrec.pictures_sleep import days
+from ffrec.reports.canvas import BAD, GOOD, QUIET, NothingToDraw, plain_ticks, save, shades
+from ffrec.reports.pictures_sleep import days
+from ffrec.storage.checkpoint import RunError, RunFolder
 
 Array = NDArray[Any]
 

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from ffrec.config import FeedForwardConfig, ImageRecipe, RecurrentConfig
-from ffrec.evaluate import evaluate_images
-from ffrec.images import Images, LabelledImages, silence
-from ffrec.layer import SIDES
-from ffrec.negatives import NEGATIVE_LABELS, hybrid_images
+from ffrec.config.training import Phase
+from ffrec.data.images import Images, LabelledImages, silence
+from ffrec.evaluation.images import evaluate_images
+from ffrec.learning.layer import SIDES
+from ffrec.negatives.labels import NEGATIVE_LABELS, hybrid_images
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
-from ffrec.phases import Phase, Schedule, undreamt
-from ffrec.train import Trainer
+from ffrec.training.phases import Schedule, undreamt
+from ffrec.training.trainer import Trainer
 
 ImageNetwork = Recurrent | FeedForward
 WATCHED = 200  # training images whose goodness is followed through days and nights

@@ -21,9 +21,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ffrec.checkpoint import RunError, RunFolder
-from ffrec.runs import check_same, configuration
-from ffrec.sleep import Cell, Rule, recipe_of
+from ffrec.storage.checkpoint import RunError, RunFolder
+from ffrec.studies.sleep import Cell, Rule, recipe_of
+from ffrec.training.runs import check_same, configuration
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ffrec.sampling import draw
+from ffrec.data.sampling import draw
 
 BLURS = 10 / 28**2  # passes of the filter that makes a mask's regions, for a side of 1: ten for MNIST
 

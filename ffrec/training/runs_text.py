@@ -9,14 +9,14 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ffrec.baselines import backprop
-from ffrec.checkpoint import RunError, RunFolder, write_atomic
+from ffrec.baselines.baselines import backprop
 from ffrec.config import TextRecipe, TextTraining
-from ffrec.evaluate_text import evaluate_text, summary
+from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
+from ffrec.evaluation.text import evaluate_text, summary
 from ffrec.networks.character import Character
-from ffrec.ngram import best_kneser_ney, unigram_log_likelihood
-from ffrec.runs import Text, describe, weights
-from ffrec.train_text import TextTrainer
+from ffrec.storage.checkpoint import RunError, RunFolder, write_atomic
+from ffrec.training.runs import Text, describe, weights
+from ffrec.training.text import TextTrainer
 
 SHOWN = 100  # test strings whose goodness is kept for a picture
 

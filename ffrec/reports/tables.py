@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ffrec.checkpoint import UNLEARNT, RunFolder, write_atomic
+from ffrec.storage.checkpoint import UNLEARNT, RunFolder, write_atomic
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from ffrec.goodness import Blocks, Squares
+from ffrec.learning.connection import Full
+from ffrec.learning.goodness import Blocks, Squares
 from ffrec.networks.feedforward import FeedForward
-from ffrec.wiring import Full
 
 
 def one_shot(network: FeedForward, image: Tensor, goodness: float, label: int | None = None) -> None:

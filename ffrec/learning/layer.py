@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from ffrec.config import JudgeConfig
-from ffrec.goodness import Goodness, Logistic, Squares
-from ffrec.midpoint import Midpoint
-from ffrec.phases import Phase
-from ffrec.wiring import Wiring
+from ffrec.config.training import Phase
+from ffrec.learning.connection import Wiring
+from ffrec.learning.goodness import Goodness, Logistic, Squares
+from ffrec.learning.midpoint import Midpoint
 
 normalise = Squares().normalise
 """h / √(mean h²): unit mean square over the last axis. Images and codes are normalised so as well."""

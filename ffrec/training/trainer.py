@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ffrec.checkpoint import RunFolder
-from ffrec.opposite import Opposite
-from ffrec.optimise import make_optimiser, make_scheduler
-from ffrec.phases import Phase, Schedule, apart
+from ffrec.config.training import Phase
+from ffrec.learning.gradient_baseline import Opposite
+from ffrec.storage.checkpoint import RunFolder
+from ffrec.training.optimiser import make_optimiser, make_scheduler
+from ffrec.training.phases import Schedule, apart
 
 CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
 WATCH = 8  # times an epoch, or a few more, that goodness is watched where day and night are apart

@@ -1,0 +1,1 @@
+"""What a user would pick instead of Forward-Forward, and autograd as the reference for gradients."""

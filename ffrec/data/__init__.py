@@ -1,0 +1,1 @@
+"""Data on the device: images as networks take them, and drawing from distributions."""

@@ -1,0 +1,1 @@
+"""Where negative data comes from."""

@@ -1,0 +1,1 @@
+"""Run folders that survive a crash. Knows no network."""

@@ -1,0 +1,1 @@
+"""The training loop, for images and for text."""
