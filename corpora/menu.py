@@ -7,6 +7,7 @@ from pathlib import Path
 
 from corpora import texts
 from corpora.alphabet import Alphabet
+from corpora.cifar import CIFAR, CIFAR_FILES, load_cifar
 from corpora.corpus import Corpus, DataError, Description
 from corpora.digits import DIGITS, load_digits
 from corpora.files import Source
@@ -53,6 +54,7 @@ DATASETS = {
     "digits": Dataset(DIGITS, load_digits),
     "mnist": Dataset(MNIST, lambda folder: load_idx(MNIST, MNIST_FILES, folder), MNIST_FILES),
     "fashion-mnist": Dataset(FASHION, lambda folder: load_idx(FASHION, FASHION_FILES, folder), FASHION_FILES),
+    "cifar-10": Dataset(CIFAR, load_cifar, CIFAR_FILES),
     "aesop": text_dataset(texts.AESOP, texts.aesop, texts.AESOP_FILES),
     "fables": text_dataset(texts.FABLES, texts.fables),
     "shakespeare": text_dataset(texts.SHAKESPEARE, texts.shakespeare, texts.SHAKESPEARE_FILES, "auto"),
