@@ -7,12 +7,13 @@ from corpora.alphabet import Alphabet
 from corpora.corpus import Corpus, DataError, Description
 from corpora.files import data_folder
 from corpora.menu import DATASETS, Choice, Dataset, named, text_dataset
+from corpora.own_images import load_own
 from corpora.text import LENGTH, TextCorpus, split
 from corpora.utf8 import read_file
 
 
 def load(name_or_path: str | Path, folder: Path | None = None) -> Corpus | TextCorpus:
-    """A data set of the menu, or one's own: any other file as a text.
+    """A data set of the menu, or one's own: a folder or .npz file of images, or any other file as a text.
 
     A string that is on the menu means that; write ./mnist for a folder of that name. `folder` has one folder
     for each data set; without it, FFREC_DATA names it. What is not there is looked for in the user's cache
@@ -21,12 +22,15 @@ def load(name_or_path: str | Path, folder: Path | None = None) -> Corpus | TextC
     return look_up(name_or_path).load(data_folder(folder))
 
 
-def load_images(name_or_path: str | Path, folder: Path | None = None) -> Corpus:
-    """As `load`, images only. Raises DataError."""
-    dataset = look_up(name_or_path)
+def load_images(name_or_path: str | Path, folder: Path | None = None, seed: int = 0) -> Corpus:
+    """As `load`, images only. `seed` is of the parts that are held out of one's own. Raises DataError."""
+    dataset = look_up(name_or_path, seed)
     corpus = None if dataset.is_text else dataset.load(data_folder(folder))
     if not isinstance(corpus, Corpus):
-        raise DataError(f"{name_or_path}: expected images, found a text: choose {choices(is_text=False)}")
+        raise DataError(
+            f"{name_or_path}: expected images, found a text: choose {choices(is_text=False)}, a folder with "
+            "one folder per class, or an .npz file"
+        )
     return corpus
 
 
@@ -55,16 +59,21 @@ def load_text(
     return corpus
 
 
-def look_up(name_or_path: str | Path) -> Dataset:
+def look_up(name_or_path: str | Path, seed: int = 0) -> Dataset:
     """The menu's entry, or one for what lies at a path; raises DataError, naming the nearest one, if none."""
     name, path = str(name_or_path), Path(os.path.expanduser(name_or_path))
     if isinstance(name_or_path, str) and name in DATASETS:
         return DATASETS[name]
+    unknown = Description(name, name, name, "–", (), ())  # its shape is known once it is loaded
+    if os.path.isdir(path) or (os.path.isfile(path) and path.suffix.lower() == ".npz"):
+        return Dataset(unknown, lambda _folder: load_own(path, seed))
     if os.path.isfile(path):
         described = Description(name, name, name, "–", (LENGTH,), ())
         return text_dataset(described, lambda _folder: read_file(path))
     if path.name != name or isinstance(name_or_path, Path):
-        raise DataError(f"{name}: expected a text file, found none: check the path")
+        raise DataError(
+            f"{name}: expected a folder or .npz file of images, or a text file, found none: check the path"
+        )
     return named(name)
 
 

@@ -252,7 +252,9 @@ def test_an_unknown_data_set_names_the_nearest():
 @pytest.mark.parametrize("path", ["~nobody/at/all", "./mnist", "a/b.npz", Path("digits")])
 def test_a_path_where_nothing_lies_is_named(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="expected a text file, found none"):
+    with pytest.raises(
+        DataError, match=r"expected a folder or .npz file of images, or a text file, found none"
+    ):
         corpora.load(path)
 
 
@@ -280,7 +282,7 @@ def test_each_kind_is_refused_where_the_other_is_wanted(tmp_path):
     for name in ("fables", str(text), text):
         with pytest.raises(DataError, match="expected images, found a text: choose digits, mnist"):
             corpora.load_images(name)
-    for name in ("mnist",):
+    for name in ("mnist", str(tmp_path), tmp_path):
         with pytest.raises(DataError, match="expected a text, found images: choose aesop, fables"):
             corpora.load_text(name)
 
