@@ -1,5 +1,6 @@
 """Alphabets: taken from a text or a file, what becomes of other symbols, codes there and back."""
 
+import dataclasses
 import json
 import os
 import string
@@ -156,6 +157,8 @@ def test_the_checksum_tells_alphabets_apart(book):
     renamed = Alphabet.of_symbols([s.replace("G", "é") for s in auto.symbols])
     sums = {load_text(book, alphabet=choice).sha256 for choice in ("aesop", auto, turned, renamed)}
     assert len(sums) == 4
+    same_codes = dataclasses.replace(by["auto"], alphabet=renamed)
+    assert same_codes.sha256 != by["auto"].sha256
     assert load_text(book).sha256 == by["aesop"].sha256 == load_text(book, alphabet=AESOP).sha256
 
 
