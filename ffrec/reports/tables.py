@@ -104,4 +104,4 @@ def expected(runs: Sequence[Summary], defaults: Defaults) -> dict[str, str]:
             found = in_words(measure, group.of_test(measure))
             how = "" if precision == "fp32" else f", {precision}"
             reached[group.name].append(f"{found} (n = {len(group.runs)}; {group.where}{how})")
-    return {name: "; ".join(found) for name, found in reached.items()}
+    return {name: "; ".join(found) for name, found in sorted(reached.items())}
