@@ -258,6 +258,16 @@ def test_the_headline_has_six_rows_from_the_run_folders(six, tmp_path):
     assert all("(1 seed)" in row for row in rows[1:])
 
 
+def test_the_headline_takes_the_runs_with_most_seeds(six):
+    alone = configuration(recipe(ROWS[0].recipe), 0, "fp32")
+    result(RunFolder.create(six / "alone", alone), 1.0, 1.0)
+    assert "error 3.00 ± 1.41 % (2 seeds)" in headline_table(read_all(six)[0], DEFAULTS)
+    for seed in (1, 2):
+        more = configuration(recipe(ROWS[0].recipe), seed, "fp32")
+        result(RunFolder.create(six / f"more{seed}", more), 1.0, 1.0)
+    assert "error 1.00 ± 0.00 % (3 seeds)" in headline_table(read_all(six)[0], DEFAULTS)
+
+
 def test_a_headline_without_a_recipes_runs_names_it(six):
     shutil.rmtree(six / ROWS[1].recipe)
     changed = configuration(recipe(ROWS[1].recipe).override({"epochs": 3}), 0, "fp32")
@@ -565,6 +575,8 @@ def test_runs_on_different_texts_are_kept_apart_and_the_softmax_stands_beside_it
     )
     assert "`ffrec train fables --text my.txt --seed S`" in other
     assert "| 1 (2) | 144 | 9.00 |" in other
+    edited = text_run(3, "another checksum", "fables", 10.0)  # the same name, other strings
+    assert [row for row in results_table([*runs, edited], defaults).splitlines() if "| 1 (3) |" in row]
     assert models_table(runs) == ""
     assert expected(runs, defaults) == {"fables": "perplexity 7.00 ± 1.41 (n = 2; cpu, torch 2)"}
 
