@@ -8,11 +8,11 @@ from ffrec.reports.figures.canvas import NothingToDraw
 from ffrec.reports.figures.wake_sleep import wake_sleep
 from ffrec.reports.summary import read
 from ffrec.storage.checkpoint import RunFolder
-from ffrec.studies.sleep import SLEEP, WAKE, Cell
+from ffrec.studies.sleep import Cell
 from ffrec.studies.sleep_figure import phase_lengths
 from ffrec.training.runs import configuration, new_trainer
 
-SHORT = {"hidden": [20, 20, 20], "epochs": 3, "batch": 50, WAKE: 24, SLEEP: 24, "wake_rate": 1e-3}
+SHORT = {"hidden": [20, 20, 20], "epochs": 3, "batch": 50, "wake": 24, "sleep": 24, "wake_rate": 1e-3}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_goodness_is_traced_through_wake_and_sleep(trained, negatives):
     trainer, folder = trained(negatives=negatives)
     trace = [point for record in folder.metrics() for point in record["goodness"]]
     assert [point["update"] for point in trace] == list(range(3, 73, 3))
-    now = trainer.watch()
+    now = trainer.trace()
     assert {key: trace[-1][key] for key in ("positive", "negative")} == now
     wake, sleep = trace[:8], trace[8:16]
     for layer in range(3):
@@ -56,21 +56,21 @@ def test_goodness_is_traced_through_wake_and_sleep(trained, negatives):
 def test_a_measurement_draws_nothing_and_keeps_positive_and_negative_apart(trained, negatives):
     trainer, _ = trained(negatives=negatives)
     before = trainer.generator.get_state().clone()
-    first, second = trainer.watch(), trainer.watch()
+    first, second = trainer.trace(), trainer.trace()
     assert (trainer.generator.get_state() == before).all()
     assert first == second
     assert all(one != other for one, other in zip(first["positive"], first["negative"], strict=True))
 
 
 def test_short_phases_show_the_start_of_a_run_alone(trained):
-    _, folder = trained(**{WAKE: 1, SLEEP: 1}, wake_rate=None)
+    _, folder = trained(wake=1, sleep=1, wake_rate=None)
     (first, *_) = wake_sleep(read(folder)).axes
     assert list(first.lines[0].get_xdata()) == list(range(3, 25, 3))
     assert not first.patches  # sleep phases too short to be seen between two measurements
 
 
 def test_a_run_that_learns_from_both_at_once_has_no_phases(trained):
-    _, folder = trained(**{WAKE: None}, wake_rate=None)
+    _, folder = trained(wake=None, wake_rate=None)
     assert "goodness" not in folder.metrics()[0]
     with pytest.raises(NothingToDraw, match="no wake and sleep phases"):
         wake_sleep(read(folder))

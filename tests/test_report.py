@@ -191,7 +191,7 @@ def test_precisions_devices_and_unknown_recipes_are_not_averaged(tmp_path):
     [
         {},
         {"hidden": [9, 8], "skip": [[0, 2]]},
-        {"objective": "min", "threshold": -1.0},
+        {"activity": "min", "threshold": -1.0},
         {"optimiser_options": {"betas": [0.8, 0.9]}, "rate": 1e-5, "permute": 1},
     ],
 )
@@ -330,7 +330,7 @@ def finished(tmp_path, generator):
         validation = {"error_goodness": 9.0 / epoch, "error_softmax": 8.0 / epoch}
         learnt = {"pairwise_accuracy": [0.8, 0.9], "loss": [0.5 / epoch, 0.6], "softmax_loss": 0.7}
         run.append_metrics({"epoch": epoch, "validation": validation} | learnt)
-    run.save(1, {"layers.0.weights.0": torch.randn(64, 120, generator=generator)}, {})
+    run.save(1, {"layers.0.connections.0.weight": torch.randn(64, 120, generator=generator)}, {})
     drawn = np.random.default_rng(0)
     kept = {
         "images": drawn.integers(0, 17, (SHOWN, 8, 8), dtype=np.uint8),
@@ -396,7 +396,7 @@ def test_receptive_fields_of_colour_images_show_zero_as_grey(finished, generator
     (finished.path / "examples.safetensors").write_bytes(safetensors.numpy.save(kept))
     weights = torch.randn(60, 2, generator=generator)
     weights[7, 1] = 0
-    finished.save(2, {"layers.0.weights.0": weights}, {})
+    finished.save(2, {"layers.0.connections.0.weight": weights}, {})
     image = receptive_fields(read(finished)).axes[1].images[0].get_array()
     assert image.shape == (4, 5, 3)
     assert image.flatten()[7] == 0.5
@@ -404,7 +404,7 @@ def test_receptive_fields_of_colour_images_show_zero_as_grey(finished, generator
 
 
 def test_receptive_fields_are_columns_of_the_weights(finished):
-    weights = finished.load()[1]["layers.0.weights.0"].numpy()
+    weights = finished.load()[1]["layers.0.connections.0.weight"].numpy()
     axes = receptive_fields(read(finished)).axes
     assert len(axes) == 100
     for unit in (0, 37, 99):
@@ -414,7 +414,7 @@ def test_receptive_fields_are_columns_of_the_weights(finished):
 
 
 def test_few_units_are_all_drawn_and_permuted_pixels_are_said_to_be(finished):
-    finished.save(2, {"layers.0.weights.0": torch.ones(64, 13)}, {})
+    finished.save(2, {"layers.0.connections.0.weight": torch.ones(64, 13)}, {})
     figure = receptive_fields(read(finished))
     assert sum(bool(axes.images) for axes in figure.axes) == 13
     assert "permuted" not in figure.get_suptitle()
@@ -458,7 +458,9 @@ def test_the_loss_curves_are_the_metrics(finished):
 
 def test_the_label_is_shown_where_it_covers_pixels(finished, generator):
     pixels, label = torch.randn(54, 20, generator=generator), torch.randn(10, 20, generator=generator)
-    finished.save(2, {"layers.0.weights.0": pixels, "layers.0.weights.label": label}, {})
+    finished.save(
+        2, {"layers.0.connections.0.weight": pixels, "layers.0.connections.label.weight": label}, {}
+    )
     fields = first_layer(read(finished))
     assert fields.shape == (20, 8, 8)
     np.testing.assert_array_equal(fields[7].flatten()[10:], pixels[:, 7])
@@ -467,7 +469,7 @@ def test_the_label_is_shown_where_it_covers_pixels(finished, generator):
 
 def test_local_receptive_fields_are_shown_channel_by_channel(finished, generator):
     weights = torch.randn(4, 9, 5, generator=generator)  # locations, field, channels
-    finished.save(2, {"layers.0.weights.0": weights}, {})
+    finished.save(2, {"layers.0.connections.0.weight": weights}, {})
     fields = first_layer(read(finished))
     assert fields.shape == (20, 3, 3)
     for channel in range(5):

@@ -3,7 +3,6 @@
 Source: Lică and Dinucu-Jianu 2023, tables 1 to 3.
 """
 
-import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -11,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ffrec.config import ConfigError, ImageRecipe, TrainingConfig
+from ffrec.config import ConfigError, ImageRecipe
 from ffrec.recipes import recipe
 from ffrec.recipes.sleep import MASKS
 from ffrec.storage.checkpoint import RunError, RunFolder
@@ -22,9 +21,6 @@ EQUAL = tuple(f"{n}:{n}" for n in (1, 2, 4, 8, 16, 32, 64, 128))
 DEPRIVED = tuple(f"{n}:1" for n in (2, 4, 8, 16))
 PHASES = ("together", *EQUAL, *DEPRIVED, "epoch:epoch")
 Rule = Literal["paper", "cure"]
-NAMED = {field.name for field in dataclasses.fields(TrainingConfig)}
-WAKE, SLEEP = ("wake", "sleep") if "wake" in NAMED else ("awake", "asleep")
-"""The settings of a phase's length, as configurations call them."""
 
 
 class Cell(NamedTuple):
@@ -68,7 +64,7 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
 
     Raises ConfigError for settings that a cell decides itself.
     """
-    fixed = sorted(settings.keys() & {"negatives", WAKE, SLEEP, "label"})
+    fixed = sorted(settings.keys() & {"negatives", "wake", "sleep", "label"})
     if fixed:
         raise ConfigError(f"--set {fixed[0]}: every cell of a sweep has its own: use --only to choose cells")
     name = "sleep-" + cell.data.removesuffix("-mnist")
@@ -76,12 +72,12 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
     assert isinstance(made, ImageRecipe)
     values: dict[str, Any] = {"negatives": cell.negatives}
     if cell.phases == "together":
-        values |= {WAKE: None, SLEEP: 1, "wake_rate": None, "baseline": 0.0}
+        values |= {"wake": None, "sleep": 1, "wake_rate": None, "baseline": 0.0}
         if rule == "cure":  # the low rate, centring and scaling are for separate phases
             values |= {"rate": 1e-3, "centring": False, "scaling": 0.0}
     else:
         wake, sleep = cell.phases.split(":")
-        values |= {WAKE: number(wake), SLEEP: number(sleep)}
+        values |= {"wake": number(wake), "sleep": number(sleep)}
         if rule == "cure" and cell.negatives == "hybrid":
             values |= MASKS
             if cell.data == "digits":  # of which there are few: the rate for wrong labels is better

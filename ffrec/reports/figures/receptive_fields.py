@@ -10,7 +10,8 @@ from ffrec.reports.figures.examples import Array, examples
 from ffrec.reports.summary import Summary
 from ffrec.storage.checkpoint import RunFolder
 
-WEIGHTS, LABEL_WEIGHTS = "layers.0.weights.0", "layers.0.weights.label"  # in a checkpoint
+WEIGHTS = "layers.0.connections.0.weight"  # in a checkpoint
+LABEL_WEIGHTS = "layers.0.connections.label.weight"
 
 
 def receptive_fields(run: Summary) -> Figure:
