@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ffrec.storage.checkpoint import RunError, write_atomic
 
-GOOD, BAD, QUIET = "#0072b2", "#d55e00", "#888888"  # told apart by colour-blind readers too
+GOOD, BAD, QUIET = "#0072b2", "#d55e00", "#888888"  # colour-blind readers can separate them too
 
 
 class NothingToDraw(RunError):
