@@ -23,12 +23,13 @@ def wide(recipe: "Recipe") -> str:
 
 
 def digits() -> None:
-    """Train on the embedded digits, and draw the network making up its mind."""
+    """Train on the embedded digits, and draw the goodness of every label over the iterations."""
     import corpora
     import ffrec
     from cli.train import follow
     from ffrec.recipes.recurrent import recurrent_digits
-    from ffrec.reports.pictures import draw
+    from ffrec.reports.figures import draw
+    from ffrec.reports.summary import read
     from ffrec.storage.checkpoint import RunFolder
     from ffrec.training.runs import configuration, finish_images
 
@@ -42,11 +43,11 @@ def digits() -> None:
     folder = RunFolder.create(DIGITS, configuration(recipe, 0, "fp32"), force=True)
     follow(trainer, folder, trainer.held_out(corpus.validation))
     test = finish_images(trainer, folder, corpus.test)["test"]
-    heat_map, *_ = draw(folder)
+    heat_map, *_ = draw(read(folder))
     print(
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "
         f"softmax ({test['images']} images never seen in training)\n"
-        f"the network making up its mind: {heat_map}\n"
+        f"goodness of every label, iteration by iteration: {heat_map}\n"
         f"next: {sys.argv[0]} train recurrent-mnist-small   (MNIST; downloaded unless FFREC_DATA has it)"
     )
 

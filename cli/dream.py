@@ -23,8 +23,8 @@ def dream(
     """Dream negative strings: they go on from the beginnings of real, held-out ones."""
     import corpora
     from cli.writer import load_writer
-    from ffrec.reports.canvas import save
-    from ffrec.reports.pictures import dreamt, told_apart
+    from ffrec.reports.figures.canvas import save
+    from ffrec.reports.figures.histograms import pair_accuracy, real_and_generated
     from ffrec.storage.checkpoint import write_atomic
     from ffrec.training.runs_text import dreamt_examples
 
@@ -46,9 +46,10 @@ def dream(
             print(f"{i + 1:6d}  goodness, real and dreamt: {judged}")
     if score:
         both = found["positive"].numpy(), found["negative"].numpy()
-        for layer, share in enumerate(told_apart(*both), 1):
+        for layer, share in enumerate(pair_accuracy(*both), 1):
             print(
                 f"layer {layer}: of all pairs of a real and a dreamt string, {100 * share:.1f} % have "
                 "the real one judged higher"
             )
-        print(save(dreamt(*both, network.config.thresholds), folder.path / "pictures" / "dreams_scored.png"))
+        figure = real_and_generated(*both, network.config.thresholds)
+        print(save(figure, folder.path / "pictures" / "dreams_scored.png"))

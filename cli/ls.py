@@ -13,13 +13,16 @@ from rich.console import Console
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from ffrec.reports.tables import Summary
+    from ffrec.reports.summary import Summary
 
 
 def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs")) -> None:
-    """List the recipes, with the paper's result and ours to expect, and the runs, with theirs."""
+    """List the recipes, with the paper's result and the one to expect here, and the runs with their results.
+
+    A folder that cannot be read is left out, with one line on stderr.
+    """
+    from cli.report import read_runs
     from ffrec.recipes import RECIPES
-    from ffrec.reports.tables import summaries
 
     console = Console()
     file = files("ffrec") / "expected.json"
@@ -32,7 +35,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
         "paper",
         "to expect",
         title="Recipes",
-        caption="sources, seeds and devices of these test results: README",
+        caption="sources, seeds and devices of these test results: docs/results.md",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -47,7 +50,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
             brief(reached.get(recipe.name, "–")),
         )
     console.print(table)
-    found = summaries(runs)
+    found = read_runs(runs)
     if not found:
         console.print(f"no runs in {runs} yet: try `ffrec demo`")
         return
@@ -63,8 +66,8 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     for run in found:
         table.add_row(
             str(run.path),
-            run.config["recipe"]["name"],
-            Path(run.config["recipe"]["data"]).name,
+            run.name,
+            Path(run.recipe["data"]).name,
             str(run.config["seed"]),
             reached_by(run),
         )
@@ -85,12 +88,12 @@ def brief(result: str) -> str:
 
 def reached_by(run: "Summary") -> str:
     """What a run reached on the test set, in a few words."""
-    from ffrec.reports.tables import judged_by, of_test, told
+    from ffrec.reports.groups import in_words
 
     if run.result is None:
         return "–"
-    judged = judged_by(run)
-    return told(judged, of_test([run], judged)) + " by softmax" * (judged == "error_softmax")
+    found = f"{run.result['test'][run.measure]:.2f}"
+    return in_words(run.measure, found) + " by softmax" * (run.measure == "error_softmax")
 
 
 def whole(title: str, names: Iterable[str]) -> Column:
