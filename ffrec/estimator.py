@@ -32,7 +32,8 @@ def network_config(network: str, hidden: tuple[int, ...]) -> RecurrentConfig | F
     if network == "recurrent":
         depth = len(hidden)  # iterations until the label has reached every layer
         span = (depth, depth + 3)
-        return RecurrentConfig(hidden=hidden, iterations=span[1], loss=span, window=span)
+        window = (depth + 1, depth + 3)
+        return RecurrentConfig(hidden=hidden, iterations=span[1], loss=span, window=window)
     if network == "feedforward":
         return FeedForwardConfig(hidden=hidden, label="append")
     raise ValueError(f"network: expected 'recurrent' or 'feedforward', found {network!r}")
@@ -64,12 +65,12 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     goodness together with a wrong one. `predict` tries every label and takes the one with the highest
     goodness.
 
-    Rows and their scale. A network sees every row x at unit mean square, x / √(mean x²), which loses the row's
-    length. One constant feature is therefore appended to every row: the root mean square of all training
-    features. A row's direction and its length then both count, and a common factor of all features changes
-    nothing. Features whose scales differ, or that are far from zero, want a `StandardScaler` in front. With
-    `image_shape` a row is an image: nothing is appended, and a brighter or a dimmer copy of an image is the
-    same image.
+    Rows and their scale. A network sees every row x at unit mean square, x / √(mean x²), which loses the
+    row's length. One constant feature is therefore appended to every row: the root mean square of all
+    training features. A row's direction and its length then both count, and a common factor of all features
+    changes nothing. Features whose scales differ, or that are far from zero, want a `StandardScaler` in
+    front. With `image_shape` a row is an image: nothing is appended, and a brighter or a dimmer copy of an
+    image is the same image.
 
     Probabilities are softmax(goodness / T). T is fitted on `validation_fraction` of the training rows, which
     the network does not learn from; `calibration_` says how many there were.
@@ -147,8 +148,8 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"FFClassifier: expected labels of at least 2 classes, found one class, {self.classes_[0]!r}: "
-                "a wrong label is what the network learns from"
+                f"FFClassifier: expected labels of 2 classes or more, found one class, {self.classes_[0]!r}: "
+                "it learns from wrong labels"
             )
         recipe, shape = recipe_of(self), self._shape()
         try:
@@ -177,7 +178,9 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.network_ = at_rest(trainer.network)
         fitted_on = held if len(held) else learnt
         temperature = fit_temperature(self._scores(rows[fitted_on]), truth[fitted_on])
-        self.calibration_ = Calibration(temperature, "validation" if len(held) else "training", len(fitted_on))
+        self.calibration_ = Calibration(
+            temperature, "validation" if len(held) else "training", len(fitted_on)
+        )
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
@@ -261,10 +264,12 @@ def root_mean_square(features: Floats) -> float:
 def set_aside(
     codes: NDArray[Any], fraction: float, drawn: np.random.RandomState
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows to learn from, and rows to fit a temperature on, of every class its share; no row is put aside where
-    that would be fewer than 10 rows or all of a class. Raises ValueError for a wrong fraction."""
+    """Rows to learn from, and rows to fit a temperature on, of every class its share; no row is put aside
+    where that would be fewer than 10 rows or all of a class. Raises ValueError for a wrong fraction."""
     if not 0 <= fraction < 1:
-        raise ValueError(f"FFClassifier: validation_fraction: expected 0 up to 1, without 1, found {fraction}")
+        raise ValueError(
+            f"FFClassifier: validation_fraction: expected 0 up to 1, without 1, found {fraction}"
+        )
     order = drawn.permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]  # class by class, each in an order of its own
     counts = np.bincount(codes)
@@ -278,6 +283,6 @@ def set_aside(
 
 def at_rest(network: nn.Module) -> nn.Module:
     """A network as predictions want it: in float64 where the device has it, without working memory."""
-    network.stack.slots.clear()  # type: ignore[union-attr]
+    network.stack.slots.clear()  # type: ignore[union-attr, operator]
     where = next(network.parameters()).device
     return network if where.type == "mps" else network.double()

@@ -73,7 +73,8 @@ def fit_temperature(scores: Tensor, labels: Tensor) -> float:
 
     With b = 1 / T, the mean negative log likelihood is convex in b, and its slope is
 
-        mean over cases of Σₖ pₖ sₖ − Σₖ tₖ sₖ,    p = softmax(b s),    t = (n · onehot(label) + 1 / classes) / (n + 1)
+        mean over cases of Σₖ pₖ sₖ − Σₖ tₖ sₖ,    p = softmax(b s),
+        t = (n · onehot(label) + 1 / classes) / (n + 1),
 
     whose zero is found by bisection. The share 1 / (n + 1) of the target t that all classes have alike counts
     as one more case, of unknown label: it keeps T above 0 where every label has the highest score. Scores
@@ -107,7 +108,8 @@ def fit_temperature(scores: Tensor, labels: Tensor) -> float:
 
 
 def expected_calibration_error(proba: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Σ over bins of (cases in it / n) · |share right − mean confidence|: 0 if the network is as right as sure.
+    """Σ over bins of (cases in it / n) · |share right − mean confidence|: 0 if the network is as right as
+    sure.
 
     A case's confidence is its largest probability; its answer is right if that one is its label's. Bins have
     equal width in (0, 1] and hold their upper edge. Shapes: `(n, classes)` and `(n,)`. Source: Guo et al.
