@@ -15,7 +15,10 @@ BESIDE = {  # rooms beside the chain, and all that they may import of ffrec
     "evaluation": {"networks", "learning", "data", "negatives"},
     "baselines": {"networks", "learning", "data", "config", "training"},
     "reports": {"storage", "studies"},
+    "estimator": {"config", "evaluation", "training"},
+    "model": {"config", "data", "evaluation", "networks", "recipes", "storage", "training"},
 }
+JOINT = "model"  # the one file of the package that may import corpora, and only when it is asked for data
 FILES = sorted((ROOT / "ffrec").rglob("*.py")) + sorted((ROOT / "corpora").rglob("*.py"))
 
 
@@ -49,8 +52,8 @@ def test_arrows(file):
     if file.is_relative_to(ROOT / "corpora"):
         assert "ffrec" not in tops
         return
-    assert "corpora" not in tops, "ffrec receives tensors; cli joins the two"
     here = room(file)
+    assert "corpora" not in tops or here == JOINT, "ffrec receives tensors; model and cli join the two"
     used = rooms_of_ffrec(names) - {here}
     if here in BESIDE:
         assert used <= BESIDE[here]
@@ -58,6 +61,18 @@ def test_arrows(file):
         assert not used & set(CHAIN[CHAIN.index(here) + 1 :])
     else:
         assert here == "__init__", f"{here} has no place in the house: give it one here"
+
+
+@pytest.mark.parametrize("name", ["model", "estimator"])
+def test_nothing_but_the_package_itself_leans_on_what_users_hold(name):
+    for file in FILES:
+        assert name not in rooms_of_ffrec(imported(file)) or room(file) in {name, "__init__"}, file
+
+
+def test_corpora_are_imported_only_when_asked_for():
+    for node in ast.parse((ROOT / "ffrec" / f"{JOINT}.py").read_text()).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert "corpora" not in ast.unparse(node)
 
 
 def test_autograd_appears_in_baselines_only():
