@@ -112,7 +112,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network: Literal["recurrent", "feedforward"] = "recurrent",
         hidden: tuple[int, ...] = (500, 500),
         epochs: int = 20,
-        batch_size: int = 100,
+        batch_size: int = 50,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         negatives: Literal["hard", "uniform"] = "hard",

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import secrets
 import sys
 import tempfile
 from abc import ABC, abstractmethod
@@ -61,9 +62,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Event = Update | Epoch | Interrupted
-BRIGHTEST = {
-    "digits": 16.0
-}  # pixels of data sets that end elsewhere than at 255, for folders without data.json
+BRIGHTEST = {"digits": 16.0}  # of data sets whose pixels do not end at 255, for folders without data.json
 SHOWN = 16  # images of one figure
 UNKNOWN = "\ufffd"  # what an alphabet of any text has for symbols that it lacks
 AN_ARRAY = "arrays"  # what a recipe calls data that came from no data set
@@ -187,6 +186,26 @@ def about_images(images: Tensor, classes: Sequence[str]) -> dict[str, Any]:
     return {"shape": list(images.shape[1:]), "classes": list(classes), "brightest": float(images.max())}
 
 
+def calibration_of(held: Mapping[str, Any], file: Path) -> Calibration:
+    """A calibration from plain values; raises RunError, naming the file, if they are others."""
+    try:
+        return Calibration(**held)
+    except TypeError:
+        raise RunError(
+            f"{file} is damaged: expected temperature, fitted_on and n, found {', '.join(held)}: remove it"
+        ) from None
+
+
+def training_strings(file: Path) -> Tensor:
+    """The training strings of `text.safetensors`; raises RunError if it is damaged."""
+    try:
+        return safetensors.torch.load_file(file)["train"]
+    except (safetensors.SafetensorError, KeyError):
+        raise RunError(
+            f"{file} is damaged: expected strings of codes called train, found something else: restore it"
+        ) from None
+
+
 @dataclass(frozen=True)
 class Saved:
     """What a run folder, or a file, holds of a trained network."""
@@ -212,8 +231,8 @@ class Saved:
             config,
             weights(folder, config["recipe"]["name"], torch.device("cpu")),
             folder.read_json("data.json"),
-            Calibration(**held) if held else Calibration(),
-            safetensors.torch.load_file(text)["train"] if text.is_file() else None,
+            calibration_of(held, path / "calibration.json") if held else Calibration(),
+            training_strings(text) if text.is_file() else None,
         )
 
     @classmethod
@@ -230,7 +249,8 @@ class Saved:
             ) from None
         strings = tensors.pop("strings", None)
         saved = {name.removeprefix("weights."): tensor for name, tensor in tensors.items()}
-        return cls(path, held["config"], saved, held["data"], Calibration(**held["calibration"]), strings)
+        calibration = calibration_of(held["calibration"], path)
+        return cls(path, held["config"], saved, held["data"], calibration, strings)
 
     def to_file(self, path: Path) -> None:
         """Write one file, whole or not at all."""
@@ -291,8 +311,8 @@ class ImageModel(Model):
     """A trained classifier of images.
 
     Images are given as `as_images` says: numpy, torch or PIL; `(n, height, width)`, with channels
-    `(n, height, width, 3)`, or one image, which counts as a batch of one; integers 0 to 255, or floats in [0,
-    1].
+    `(n, height, width, 3)`, or one image, which counts as a batch of one; integers 0 to 255, or floats in
+    [0, 1].
     """
 
     recipe: ImageRecipe
@@ -517,7 +537,7 @@ class TextModel(Model):
                     f"prompt: expected at least {size} characters, found {len(start)}: lengthen it"
                 )
             start = torch.cat([start.new_full((size - len(start),), self.codes[" "]), start])
-        drawn = self.generator(torch.seed() % 2**63 if seed is None else seed)
+        drawn = self.generator(secrets.randbits(63) if seed is None else seed)
         how = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         written = write(self.network, start[None, -size:], length, drawn, **how)[0, size:]
         return self.decode(self.encode(prompt)) + self.decode(written)

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -212,8 +213,6 @@ def test_what_is_no_model_is_told(tmp_path):
 
 
 def test_folders_older_than_their_notes(run, test_images, tmp_path):
-    import shutil
-
     old = tmp_path / "old"
     shutil.copytree(run.folder, old)
     (old / "calibration.json").unlink()
@@ -418,9 +417,16 @@ def test_a_saved_text_model_is_the_same(speaker, tmp_path):
     assert "30 symbols" in repr(again)
 
 
-def test_a_memory_needs_its_strings(speaker, tmp_path):
-    import shutil
+def test_damaged_notes_are_named(run, speaker, tmp_path):
+    for name, folder in {"calibration.json": run.folder, "text.safetensors": speaker.folder}.items():
+        copy = tmp_path / name
+        shutil.copytree(folder, copy)
+        (copy / name).write_text('{"heat": 3}')
+        with pytest.raises(RunError, match=f"{name} is damaged"):
+            ffrec.load(copy)
 
+
+def test_a_memory_needs_its_strings(speaker, tmp_path):
     bare = tmp_path / "bare"
     shutil.copytree(speaker.folder, bare)
     (bare / "text.safetensors").unlink()
