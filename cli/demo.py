@@ -83,7 +83,7 @@ def fables() -> None:
     prompts = ("the fox ", "one day ", "a lion a")
     context = torch.stack([corpora.encode(f"{prompt:>{recipe.network.window}}") for prompt in prompts])
     with torch.no_grad():
-        lines = trainer.network.write(context, 80, torch.Generator().manual_seed(0), temperature=0.7)
+        lines = trainer.network.generate(context, 80, torch.Generator().manual_seed(0), temperature=0.7)
     print("\nin its own words:")
     for line in lines:
         print(f"  {corpora.decode(line).strip()}")

@@ -29,7 +29,7 @@ def dream(
     from ffrec.training.runs_text import dreamt_examples
 
     folder, _, corpus, network = load_writer(run, data, device)
-    held_out = corpus.validation.to(network.offsets.device)
+    held_out = corpus.validation.to(network.device)
     strings = held_out.repeat(-(-count // len(held_out)), 1)[:count]
     found = dreamt_examples(network, strings, seed, temperature)
     lines = [corpora.decode(string) for string in found["dreamt"]]

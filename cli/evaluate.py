@@ -32,7 +32,7 @@ def evaluate(
     if candidates and candidates > classes:
         raise typer.BadParameter(f"--candidates: expected 1 to {classes} labels, found {candidates}")
     network = trained_network(saved, recipe, corpus.test.images, classes, where)
-    if candidates and not network.judging:
+    if candidates and not network.scored:
         raise typer.BadParameter(f"--candidates: {run} judges no labels by their goodness: leave it out")
     result = describe(folder, where)
     for name, part in {"validation": corpus.validation, "test": corpus.test}.items():

@@ -35,7 +35,7 @@ def perplexity(
     from ffrec.training.runs_text import counted_baselines, evaluate_parts, network_baselines
 
     folder, recipe, corpus, network = load_writer(run, data, device)
-    where = network.offsets.device
+    where = network.device
     result = describe(folder, where)
     if text:
         if baselines:

@@ -21,7 +21,7 @@ class TrainingBar:
 
     def __init__(self, trainer: Trainer) -> None:
         self.epochs, self.steps = trainer.recipe.training.epochs, trainer.steps
-        self.counted, self.judged, self.due = trainer.counted, trainer.judged, trainer.due
+        self.counted, self.judged, self.due = trainer.counted, trainer.accuracy_name, trainer.due
         console = Console(stderr=True)
         columns = [f"{{task.fields[{name}]}}" for name in ("epoch", "speed", "judged", "validation")]
         self.bar = Progress(

@@ -44,7 +44,7 @@ def sample(
             f"{', '.join(repr(c) for c in sorted(deleted))}: leave them out, or give --lenient"
         )
     *_, network = load_writer(run, data, device)
-    size, where = network.config.window, network.offsets.device
+    size, where = network.config.window, network.device
     context = corpora.encode(normal.rjust(size))[-size:].to(where)
     if seed is None:
         seed = torch.seed() % 2**32
@@ -55,6 +55,6 @@ def sample(
         window = context[None]
         for _ in range(length):
             with torch.no_grad():
-                window = network.write(window, 1, drawn, temperature, top_k, top_p)[:, 1:]
+                window = network.generate(window, 1, drawn, temperature, top_k, top_p)[:, 1:]
             print(corpora.decode(window[0, -1:]), end="", flush=True)
         print()

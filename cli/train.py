@@ -65,7 +65,7 @@ def train(
             chosen = dataclasses.replace(chosen, data=str(text.resolve()))
         strings = corpora.load_text(chosen.data, data)
         trainer = ffrec.TextTrainer(chosen, strings.train, len(corpora.ALPHABET), seed, where, precision)
-        trainer.diary = diary(dreams) if dreams else None
+        trainer.on_generate = diary(dreams) if dreams else None
         wanted = configuration(chosen, seed, precision, strings, corpora.ALPHABET)
     else:
         if text or dreams:
@@ -121,7 +121,7 @@ def follow(
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
             bar.show(event)
             if writer and isinstance(event, Epoch):
-                write_events(writer, event.record, trainer.judged)
+                write_events(writer, event.record, trainer.accuracy_name)
             if isinstance(event, Interrupted):
                 print(
                     f"stopped after update {event.step}; the checkpoint is in {folder.path}: "

@@ -12,10 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
+from torch import Tensor
 
 from ffrec.config import ConfigError, FeedForwardConfig, ImageRecipe, RecurrentConfig, TrainingConfig
 from ffrec.evaluation.calibration import Calibration, class_scores, fit_temperature, probabilities
+from ffrec.networks.network import Network
 from ffrec.training.images import ImageTrainer
 from ffrec.training.runs import pick_device
 from ffrec.training.trainer import Epoch
@@ -251,7 +252,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _tell(self, record: Mapping[str, Any]) -> None:
         """Print an epoch's line, if that is wanted."""
         if self.verbose:
-            shares = " ".join(f"{100 * share:.1f}" for share in record[ImageTrainer.judged])
+            shares = " ".join(f"{100 * share:.1f}" for share in record[ImageTrainer.accuracy_name])
             print(f"epoch {record['epoch']}/{self.epochs}: layers tell {shares} % of pairs apart")
 
 
@@ -281,8 +282,8 @@ def set_aside(
     return np.sort(order[~held]), np.sort(order[held])
 
 
-def at_rest(network: nn.Module) -> nn.Module:
+def at_rest(network: Network) -> Network:
     """A network as predictions want it: in float64 where the device has it, without working memory."""
-    network.stack.slots.clear()  # type: ignore[union-attr, operator]
+    network.workspace.slots.clear()
     where = next(network.parameters()).device
     return network if where.type == "mps" else network.double()

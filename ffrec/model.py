@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import re
 import secrets
 import sys
@@ -38,6 +37,7 @@ from ffrec.evaluation.calibration import (
     label_history,
     probabilities,
 )
+from ffrec.networks.network import Classifier
 from ffrec.recipes import recipe as recipe_named
 from ffrec.storage.checkpoint import RunError, RunFolder, write_atomic
 from ffrec.training.images import ImageTrainer
@@ -88,7 +88,7 @@ def recall(network: "Character", strings: Tensor) -> None:
 
 def write(network: "Character", context: Tensor, length: int, drawn: torch.Generator, **how: Any) -> Tensor:
     """Contexts `(strings, at least a window)`, each continued by `length` characters."""
-    return network.write(context, length, drawn, **how)
+    return network.generate(context, length, drawn, **how)
 
 
 def log_p(network: "Character", strings: Tensor) -> Tensor:
@@ -316,6 +316,7 @@ class ImageModel(Model):
     """
 
     recipe: ImageRecipe
+    network: Classifier
 
     def build(self) -> None:
         data = self.saved.data or known_data(self.saved, self.recipe)
@@ -649,12 +650,6 @@ class Run:
     """Writes all but metrics and checkpoints; returns the result."""
 
 
-def data_folder() -> Path | None:
-    """Where data sets are, by FFREC_DATA."""
-    named = os.environ.get("FFREC_DATA")
-    return Path(named) if named else None
-
-
 def images_of(recipe: ImageRecipe, data: Any) -> tuple[Part, Part | None, Part | None, list[str]]:
     """Training, validation and test images, and the classes' names; raises ConfigError."""
     import corpora
@@ -679,7 +674,7 @@ def images_of(recipe: ImageRecipe, data: Any) -> tuple[Part, Part | None, Part |
             None,
             [str(name) for name in names.tolist()],
         )
-    corpus = corpora.load(recipe.data, data_folder()) if data is None else data
+    corpus = corpora.load_images(recipe.data) if data is None else data
     if recipe.training.train_on_validation and hasattr(corpus, "joined"):
         corpus = corpus.joined()
     about = getattr(corpus, "description", None)
@@ -724,7 +719,7 @@ def text_run(recipe: TextRecipe, data: Any, seed: int, device: torch.device, pre
         raise ConfigError(
             "data: expected a text with train, validation and test, found a pair: see corpora.load_text"
         )
-    text = corpora.load_text(recipe.data, data_folder()) if data is None else data
+    text = corpora.load_text(recipe.data) if data is None else data
     symbols = "".join(text.alphabet.symbols) if hasattr(text, "alphabet") else corpora.ALPHABET
     trainer = TextTrainer(recipe, text.train, len(symbols), seed, device, precision)
 

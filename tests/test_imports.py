@@ -15,7 +15,7 @@ BESIDE = {  # rooms beside the chain, and all that they may import of ffrec
     "evaluation": {"networks", "learning", "data", "negatives"},
     "baselines": {"networks", "learning", "data", "config", "training"},
     "reports": {"storage", "studies"},
-    "estimator": {"config", "evaluation", "training"},
+    "estimator": {"config", "evaluation", "networks", "training"},
     "model": {"config", "data", "evaluation", "networks", "recipes", "storage", "training"},
 }
 JOINT = "model"  # the one file of the package that may import corpora, and only when it is asked for data

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ffrec.data.images import Images
 from ffrec.evaluation.images import BATCH, label_goodness
+from ffrec.networks.network import Classifier, Network
 
 WIDEST = 1e6  # largest ratio of a temperature to the scores' spread, and of the spread to a temperature
 HALVINGS = 80  # of that interval's logarithm: more than a float64 resolves
@@ -32,30 +33,27 @@ class Calibration:
 # The only two functions here that know what a network is made of.
 
 
-def label_history(network: Any, rows: Tensor) -> Tensor:
+def label_history(network: Classifier, rows: Tensor, iterations: int | None = None) -> Tensor:
     """Goodness of every label for rows of pixels `(batch, pixels)`: `(iterations, batch, classes)`.
 
     Raises ValueError for a network whose goodness scores no labels.
     """
-    if not network.judging:
+    if not (network.scored and isinstance(network, Network)):
         raise ValueError(
             "goodness: expected a network that scores labels by their goodness, found one that classifies by "
             "its softmax alone: use predict or predict_proba"
         )
     every = torch.arange(network.classes, device=rows.device).expand(len(rows), -1)
-    iterations = max(network.config.iterations, network.config.window[1])
-    return label_goodness(network, network.look(rows), every, iterations)
+    return label_goodness(network, network.encode(rows), every, iterations or network.iterations)
 
 
-def class_scores(network: Any, rows: Tensor) -> Tensor:
+def class_scores(network: Classifier, rows: Tensor) -> Tensor:
     """A score of every class for rows of pixels, `(batch, classes)`: the goodness of its label, averaged over
     the iterations of the evaluation window, or the softmax's logit where goodness scores no labels."""
-    if not network.judging:
-        logits: Tensor = network.classify(network.look(rows))[1]
-        return logits
-    every = torch.arange(network.classes, device=rows.device).expand(len(rows), -1)
-    first, last = network.config.window
-    return label_goodness(network, network.look(rows), every, last)[first - 1 :].mean(0)
+    if not (network.scored and isinstance(network, Network)):
+        return network.logits(network.encode(rows))
+    first, last = network.window
+    return label_history(network, rows, last)[first - 1 :].mean(0)
 
 
 def batches(images: Images) -> Iterator[Tensor]:
@@ -128,7 +126,7 @@ def expected_calibration_error(proba: Tensor, labels: Tensor, bins: int = 15) ->
 
 @torch.no_grad()
 def calibrate(
-    network: Any, images: Images, labels: Tensor, fitted_on: FittedOn = "validation"
+    network: Classifier, images: Images, labels: Tensor, fitted_on: FittedOn = "validation"
 ) -> Calibration:
     """The temperature for a trained network, fitted on images and their labels `(n,)`, at least one."""
     scores = torch.cat([class_scores(network, rows) for rows in batches(images)])

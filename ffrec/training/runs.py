@@ -9,13 +9,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ffrec.baselines.baselines import BackpropTrainer, Perceptron
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, Recipe, recipe_from
 from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.negatives.labels import hard_labels
 from ffrec.networks.feedforward import FeedForward
 from ffrec.storage.checkpoint import UNLEARNT, RunError, RunFolder, write_atomic
+from ffrec.training.backprop import BackpropTrainer
 from ffrec.training.images import ImageTrainer, make_network
 from ffrec.training.trainer import Trainer
 
@@ -125,11 +125,7 @@ def trained_network(
 ) -> Any:
     """The network that `weights` read from a run folder, for images of the shape of `like[0]`."""
     drawn, pixels = torch.Generator(), like[0].numel()
-    network: nn.Module
-    if isinstance(recipe.network, BackpropConfig):
-        network = Perceptron(recipe.network, pixels, classes, drawn)
-    else:
-        network = make_network(recipe, pixels, classes, drawn)
+    network = make_network(recipe.network, pixels, classes, drawn)
     check_fit(network, saved, recipe.name)
     network.load_state_dict(saved)
     return network.to(device)
@@ -170,9 +166,9 @@ def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages
     result["test"] = evaluate_images(network, images, test.labels)
     chosen = torch.Generator(device).manual_seed(trainer.seed)
     shown: dict[str, Tensor] = {}
-    if network.judging:
+    if network.scored:
         with torch.no_grad():
-            logits = network.classify(network.look(images.batch(slice(0, BATCH))))[1]
+            logits = network.logits(network.encode(images.batch(slice(0, BATCH))))
         negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
         shown = examples(network, images, test.labels, negatives)
         shown["images"] = test.images[shown["index"]].contiguous()

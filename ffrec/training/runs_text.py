@@ -9,12 +9,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ffrec.baselines.baselines import backprop
 from ffrec.config import TextRecipe, TextTraining
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
 from ffrec.networks.character import Character
 from ffrec.storage.checkpoint import RunError, RunFolder, write_atomic
+from ffrec.training.backprop import backprop
 from ffrec.training.runs import Text, describe, weights
 from ffrec.training.text import TextTrainer
 
@@ -44,7 +44,7 @@ def evaluate_parts(network: Character, training: TextTraining, text: Text) -> di
     found = held_out(network, text)
     if network.memory:
         network.memory.forget()
-    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.offsets.device))
+    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.device))
     return found
 
 
@@ -103,7 +103,7 @@ def network_baselines(
 
 def held_out(network: Character, text: Text) -> dict[str, Any]:
     """Perplexity on the validation and on the test strings."""
-    device = network.offsets.device
+    device = network.device
     return {part: evaluate_text(network, getattr(text, part).to(device)) for part in ("validation", "test")}
 
 
@@ -119,7 +119,7 @@ def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature:
     if network.memory:
         network.memory.forget()
     with torch.no_grad():
-        dreamt = network.write(strings[:, :size], length - size, drawn, temperature)
+        dreamt = network.generate(strings[:, :size], length - size, drawn, temperature)
         positive, negative = network.goodness_of(strings), network.goodness_of(dreamt)
     found = {"strings": strings, "dreamt": dreamt, "positive": positive, "negative": negative}
     return {name: value.cpu().contiguous() for name, value in found.items()}
