@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import re
 import secrets
 import sys
 import tempfile
@@ -64,7 +63,6 @@ Array = NDArray[Any]
 Event = Update | Epoch | Interrupted
 BRIGHTEST = {"digits": 16.0}  # of data sets whose pixels do not end at 255, for folders without data.json
 SHOWN = 16  # images of one figure
-UNKNOWN = "\ufffd"  # what an alphabet of any text has for symbols that it lacks
 AN_ARRAY = "arrays"  # what a recipe calls data that came from no data set
 
 
@@ -455,9 +453,11 @@ class TextModel(Model):
     network: "Character"
 
     def build(self) -> None:
-        self.symbols: tuple[str, ...] = tuple(self.saved.config["symbols"])
+        import corpora
+
+        self.alphabet = corpora.Alphabet.of_symbols(self.saved.config["symbols"])
+        self.symbols: tuple[str, ...] = self.alphabet.symbols
         """The alphabet, in the order of the codes."""
-        self.codes = {symbol: code for code, symbol in enumerate(self.symbols)}
         self.network = writer(self.recipe, self.saved.weights, len(self.symbols)).to(self.device)
         if self.saved.strings is not None:
             strings = self.saved.strings[: self.recipe.training.strings]
@@ -479,27 +479,23 @@ class TextModel(Model):
         return self.saved.strings.long().to(self.device)
 
     def encode(self, text: str) -> Tensor:
-        """Codes `(characters,)`; raises ValueError, naming every character that is not in the alphabet.
+        """Codes `(characters,)` of a text as the alphabet normalises it: Aesop's has lower case and single
+        spaces.
 
-        Where the alphabet has no upper case, text is lowered; where it has no ends of lines, a run of white
-        space becomes one space; where it has �, that stands for all others.
+        Raises ValueError, naming every character that is not in the alphabet, unless that has � for all
+        others.
         """
-        if not any(symbol.isupper() for symbol in self.symbols):
-            text = text.lower()
-        if "\n" not in self.codes and " " in self.codes:
-            text = re.sub(r"\s+", " ", text)
-        strangers = sorted(set(text) - set(self.symbols))
-        if strangers and UNKNOWN not in self.codes:
+        normal, strangers = self.alphabet.normalise(text)
+        if strangers and self.alphabet.unknown is None:
             raise ValueError(
-                f"text: expected the {len(self.symbols)} symbols {''.join(self.symbols)!r}, found "
-                f"{', '.join(map(repr, strangers[:10]))}: leave them out"
+                f"text: expected only {self.alphabet.about()}, found "
+                f"{', '.join(map(repr, sorted(strangers)[:10]))}: leave them out"
             )
-        text = text.translate({ord(stranger): UNKNOWN for stranger in strangers})
-        return torch.tensor([self.codes[c] for c in text], dtype=torch.long, device=self.device)
+        return self.alphabet.encode(normal).to(self.device)
 
     def decode(self, codes: Tensor) -> str:
         """The text of codes `(characters,)`."""
-        return "".join(self.symbols[code] for code in codes.tolist())
+        return self.alphabet.decode(codes)
 
     @torch.no_grad()
     def sample(
@@ -533,11 +529,11 @@ class TextModel(Model):
                 raise ValueError(f"{name}: expected {wanted}, found {found}")
         start, size = self.encode(prompt), self.recipe.network.window
         if len(start) < size:
-            if " " not in self.codes:
+            if " " not in self.symbols:
                 raise ValueError(
                     f"prompt: expected at least {size} characters, found {len(start)}: lengthen it"
                 )
-            start = torch.cat([start.new_full((size - len(start),), self.codes[" "]), start])
+            start = torch.cat([start.new_full((size - len(start),), self.symbols.index(" ")), start])
         drawn = self.generator(secrets.randbits(63) if seed is None else seed)
         how = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         written = write(self.network, start[None, -size:], length, drawn, **how)[0, size:]
