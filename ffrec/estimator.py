@@ -220,7 +220,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """A score of every class for rows as the network takes them, on the CPU in float64."""
         like = next(self.network_.parameters())
         parts = [class_scores(self.network_, part.to(like)) for part in rows.split(BATCH)]
-        return torch.cat(parts).double().cpu()
+        return torch.cat(parts).cpu().double()  # in this order: mps has no float64
 
     def _rows(self, features: Floats) -> Floats:
         """Features as the network takes them: divided by their scale, with the constant feature, and at unit

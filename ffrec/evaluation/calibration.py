@@ -129,5 +129,5 @@ def calibrate(
     network: Classifier, images: Images, labels: Tensor, fitted_on: FittedOn = "validation"
 ) -> Calibration:
     """The temperature for a trained network, fitted on images and their labels `(n,)`, at least one."""
-    scores = torch.cat([class_scores(network, rows) for rows in batches(images)])
-    return Calibration(fit_temperature(scores, labels.to(scores.device)), fitted_on, len(labels))
+    scores = torch.cat([class_scores(network, rows) for rows in batches(images)]).cpu()  # mps has no float64
+    return Calibration(fit_temperature(scores, labels.cpu()), fitted_on, len(labels))
