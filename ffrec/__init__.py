@@ -1,5 +1,8 @@
 """Forward-Forward learning: networks for images and characters, trained without a backward pass."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ffrec.config import (
     BackpropConfig,
     CharacterConfig,
@@ -14,6 +17,7 @@ from ffrec.config import (
     TrainingConfig,
 )
 from ffrec.data.images import Images
+from ffrec.evaluation.calibration import Calibration, calibrate, expected_calibration_error
 from ffrec.evaluation.images import evaluate_images
 from ffrec.evaluation.text import evaluate_text
 from ffrec.learning.connection import Codes, Connection, Dense, Masked
@@ -35,12 +39,17 @@ from ffrec.registry import register
 from ffrec.training.images import ImageTrainer
 from ffrec.training.text import TextTrainer
 
+if TYPE_CHECKING:
+    from ffrec.estimator import FFClassifier
+    from ffrec.model import ImageModel, TextModel, Trained, load, train
+
 __version__ = "0.1.0"
 __all__ = [
     "RECIPES",
     "BackpropConfig",
     "BlackBox",
     "Blocks",
+    "Calibration",
     "CandidateSoftmax",
     "Character",
     "CharacterConfig",
@@ -51,9 +60,11 @@ __all__ = [
     "Convolution",
     "Dense",
     "Encoding",
+    "FFClassifier",
     "FeedForward",
     "FeedForwardConfig",
     "Goodness",
+    "ImageModel",
     "ImageRecipe",
     "ImageTrainer",
     "Images",
@@ -78,15 +89,42 @@ __all__ = [
     "Recurrent",
     "RecurrentConfig",
     "Step",
+    "TextModel",
     "TextRecipe",
     "TextTrainer",
     "TextTraining",
+    "Trained",
     "TrainingConfig",
+    "calibrate",
     "evaluate_images",
     "evaluate_text",
+    "expected_calibration_error",
+    "load",
     "local_update",
     "normalise",
     "one_shot",
     "recipe",
     "register",
+    "train",
 ]
+
+LATER = {  # names imported on first use: what they need is slow to import
+    "FFClassifier": "ffrec.estimator",
+    "ImageModel": "ffrec.model",
+    "TextModel": "ffrec.model",
+    "Trained": "ffrec.model",
+    "load": "ffrec.model",
+    "train": "ffrec.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name on its first use (PEP 562)."""
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
