@@ -35,7 +35,7 @@ def fault(error: Exception) -> int | None:
         return BAD_INPUT
     from corpora import DataError
     from ffrec.config import ConfigError
-    from ffrec.storage.checkpoint import RunError
+    from ffrec.storage.files import RunError
     from ffrec.training.trainer import Diverged
 
     if isinstance(error, Diverged):

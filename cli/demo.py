@@ -29,7 +29,7 @@ def digits() -> None:
     from cli.train import follow
     from ffrec.recipes.recurrent import recurrent_digits
     from ffrec.reports.pictures import draw
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.training.runs import configuration, finish_images
 
     recipe, corpus = recurrent_digits(), corpora.load("digits")
@@ -59,7 +59,7 @@ def fables() -> None:
     import ffrec
     from cli.train import follow
     from ffrec.recipes import text
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.training.runs import configuration
     from ffrec.training.runs_text import finish_text
 

@@ -25,7 +25,7 @@ def dream(
     from cli.writer import load_writer
     from ffrec.reports.canvas import save
     from ffrec.reports.pictures import dreamt, told_apart
-    from ffrec.storage.checkpoint import write_atomic
+    from ffrec.storage.files import write_atomic
     from ffrec.training.runs_text import dreamt_examples
 
     folder, _, corpus, network = load_writer(run, data, device)

@@ -19,7 +19,7 @@ def evaluate(
     """Evaluate a trained run: by goodness, by one-pass softmax, per iteration; with a confusion matrix."""
     import ffrec
     from ffrec.config import TextRecipe, recipe_from
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.training.runs import describe, pick_device, trained_network, weights
 
     folder, where = RunFolder.open(run), pick_device(device)

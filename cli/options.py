@@ -83,7 +83,7 @@ def print_deleted(deleted: dict[str, int]) -> None:
 def print_text_result(result: dict[str, Any], as_json: bool) -> None:
     """The perplexities of a character run and of its baselines, as one JSON object or for people."""
     if as_json:
-        from ffrec.storage.checkpoint import to_json
+        from ffrec.storage.files import to_json
 
         print(to_json(result, None).decode(), end="")
         return

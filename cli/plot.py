@@ -23,7 +23,7 @@ def plot(
     from ffrec.reports.pictures import draw, figure_5
     from ffrec.reports.pictures_sleep import phase_lengths
     from ffrec.reports.tables import page
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.studies.sleep import reached
 
     if len(runs) == 1 and any(runs[0].glob("*/config.json")):  # a folder of run folders

@@ -24,7 +24,8 @@ def report(
     from ffrec.recipes import RECIPES
     from ffrec.reports import tables as write
     from ffrec.reports.pictures import draw
-    from ffrec.storage.checkpoint import RunFolder, write_atomic
+    from ffrec.storage.files import write_atomic
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.training.runs import completed, plain
 
     found = [replace(run, config=completed(run.config)) for run in write.summaries(runs)]
@@ -48,7 +49,7 @@ def put_between(file: Path, name: str, table: str) -> None:
     Raises ConfigError without them.
     """
     from ffrec.config import ConfigError
-    from ffrec.storage.checkpoint import write_atomic
+    from ffrec.storage.files import write_atomic
 
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines

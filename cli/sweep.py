@@ -168,7 +168,7 @@ def work(order: Order, left: Any, stop: "Callable[[], bool]") -> None:
 def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
     """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
     from cli.progress import TrainingBar
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.studies.sleep import recipe_of
     from ffrec.training.runs import configuration, finish_images, new_trainer, pick_device, resume
     from ffrec.training.trainer import Interrupted
@@ -220,7 +220,7 @@ def show(
 ) -> None:
     """Print the paper's tables with our test accuracy, and the paper's in brackets, from the run folders."""
     from cli.report import put_between
-    from ffrec.storage.checkpoint import RunError
+    from ffrec.storage.files import RunError
     from ffrec.studies.sleep import reached, tables
 
     path = folder_of(folder, cure)

@@ -13,7 +13,7 @@ from cli import options
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.training.trainer import Trainer
 
 
@@ -42,7 +42,7 @@ def train(
     import corpora
     import ffrec
     from cli.progress import note
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.training.runs import configuration, finish_images, new_trainer, pick_device
     from ffrec.training.runs import resume as go_back
     from ffrec.training.runs_text import finish_text

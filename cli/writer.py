@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from corpora import TextCorpus
     from ffrec import Character, TextRecipe
-    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.storage.run_folder import RunFolder
 
 
 def load_writer(
@@ -15,7 +15,8 @@ def load_writer(
     """A run folder, its recipe, its text and its trained network; raises RunError, ConfigError, DataError."""
     import corpora
     from ffrec.config import TextRecipe, recipe_from
-    from ffrec.storage.checkpoint import RunError, RunFolder
+    from ffrec.storage.files import RunError
+    from ffrec.storage.run_folder import RunFolder
     from ffrec.training.runs import pick_device
     from ffrec.training.runs_text import trained_writer
 

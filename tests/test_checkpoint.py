@@ -19,7 +19,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from ffrec.storage.checkpoint import OURS, RunError, RunFolder, commit, write_atomic
+from ffrec.storage.environment import commit
+from ffrec.storage.files import RunError, write_atomic
+from ffrec.storage.run_folder import OURS, RunFolder
 
 ROOT = Path(__file__).parent.parent
 
@@ -283,7 +285,7 @@ def test_everything_is_on_the_disk_before_a_checkpoint_gets_its_name(run, monkey
 SAVER = """
 import sys, torch
 from pathlib import Path
-from ffrec.storage.checkpoint import RunFolder
+from ffrec.storage.run_folder import RunFolder
 run = RunFolder(Path(sys.argv[1]))
 start = (run.load() or (0,))[0] + 1
 run.keep_metrics(start - 1)

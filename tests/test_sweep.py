@@ -14,7 +14,7 @@ import pytest
 from test_cli import environment, ffrec
 
 from ffrec.config import ConfigError
-from ffrec.storage.checkpoint import RunError
+from ffrec.storage.files import RunError
 from ffrec.studies.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")

@@ -15,7 +15,8 @@ from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.negatives.labels import hard_labels
 from ffrec.networks.feedforward import FeedForward
-from ffrec.storage.checkpoint import UNLEARNT, RunError, RunFolder, write_atomic
+from ffrec.storage.files import RunError, write_atomic
+from ffrec.storage.run_folder import UNLEARNT, RunFolder
 from ffrec.training.images import ImageTrainer, make_network
 from ffrec.training.trainer import Trainer
 

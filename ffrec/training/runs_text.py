@@ -14,7 +14,8 @@ from ffrec.config import TextRecipe, TextTraining
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
 from ffrec.networks.character import Character
-from ffrec.storage.checkpoint import RunError, RunFolder, write_atomic
+from ffrec.storage.files import RunError, write_atomic
+from ffrec.storage.run_folder import RunFolder
 from ffrec.training.runs import Text, describe, weights
 from ffrec.training.text import TextTrainer
 
