@@ -1,7 +1,6 @@
-"""The command line as a user meets it: real processes, real output, one line for a mistake."""
+"""The command line as a user meets it: real output, one line for a mistake."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -11,18 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import ROOT, assert_refused, command, environment, ffrec, process
 
-ROOT = Path(__file__).parent.parent
+from cli.__main__ import COMMANDS
+from cli.progress import TrainingBar
+from ffrec.training.trainer import Update
+
 QUICK = ["--set", "hidden=[12,10]", "--set", "epochs=2", "--set", "batch=100"]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-
-
-def ffrec(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +89,7 @@ def test_plot_and_report_make_their_files(trained):
 
 def test_names_can_be_copied_from_a_narrow_terminal(trained):
     run, _ = trained
-    narrow = {**environment(), "COLUMNS": "80"}
-    command = [sys.executable, "-m", "cli", "ls", "--runs", str(run.parent)]
-    listed = subprocess.run(command, cwd=run.parent, env=narrow, capture_output=True, text=True).stdout
+    listed = ffrec("ls", "--runs", str(run.parent), cwd=run.parent, COLUMNS="80").stdout
     assert "recurrent-mnist-alternating" in listed
     assert str(run) in listed
 
@@ -178,12 +170,12 @@ def test_a_run_folder_is_looked_at_before_data_is_sought(tmp_path):
         copied = (ROOT / "results/supervised-mnist-0" / name).with_suffix(".json")
         shutil.copy(copied, tmp_path / "results/quick")
     nothing = ["--data", "nowhere"]
-    for command, said in (
+    for arguments, said in (
         (["train", "supervised-mnist", "--resume", "--out", "folder"], "folder is not a run folder"),
         (["train", "supervised-mnist", "--out", "results"], "results exists"),
         (["evaluate", "results/quick"], "results/quick has no checkpoint yet"),
     ):
-        done = ffrec(*command, *nothing, cwd=tmp_path)
+        done = ffrec(*arguments, *nothing, cwd=tmp_path)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert said in done.stderr
 
@@ -252,24 +244,58 @@ def test_the_command_of_a_run_from_before_a_setting_gives_its_default(tmp_path):
     assert "--set scaling=0.0" in ffrec("report", "--results", cwd=tmp_path).stdout
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_writes_a_checkpoint_and_resume_ends_bitwise_equal(tmp_path, number, code):
-    long = ["train", "recurrent-digits", "--set", "hidden=[12,10]", "--set", "epochs=12"]
-    whole = ffrec(*long, "--out", "whole", "--json", cwd=tmp_path)
-    command = [sys.executable, "-m", "cli", *long, "--out", "cut", "--json"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as run:
-        while not (tmp_path / "cut" / "metrics.jsonl").exists():
-            time.sleep(0.005)
-        run.send_signal(number)
-        words = run.stderr.read()
-    assert run.returncode == code
+LONG = ["train", "recurrent-digits", "--set", "hidden=[12,10]", "--set", "epochs=6"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A run that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert ffrec(*LONG, "--out", "run", cwd=folder).returncode == 0
+    return folder / "run"
+
+
+def assert_goes_on(whole: Path, folder: Path, returncode: int, words: str, code: int) -> None:
+    """The run `folder` was stopped with the exit code; resumed, it ends bitwise equal to the whole one."""
+    assert returncode == code
     assert "--resume" in words
-    assert not (tmp_path / "cut" / "result.json").exists()
-    rest = ffrec(*long, "--out", "cut", "--json", "--resume", cwd=tmp_path)
-    assert json.loads(rest.stdout)["test"]["confusion"] == json.loads(whole.stdout)["test"]["confusion"]
-    last = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1].name
-    files = [tmp_path / name / "checkpoints" / last / "weights.safetensors" for name in ("whole", "cut")]
+    assert not (folder / "result.json").exists()
+    rest = ffrec(*LONG, "--out", folder.name, "--json", "--resume", cwd=folder.parent)
+    test = json.loads((whole / "result.json").read_text())["test"]
+    assert json.loads(rest.stdout)["test"]["confusion"] == test["confusion"]
+    last = sorted((whole / "checkpoints").iterdir())[-1].name
+    files = [run / "checkpoints" / last / "weights.safetensors" for run in (whole, folder)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_writes_a_checkpoint_and_resume_ends_bitwise_equal(
+    whole, tmp_path, monkeypatch, number, code
+):
+    def stop_in_the_second_epoch(bar, event):
+        if isinstance(event, Update) and (event.epoch, event.step) == (2, 3):
+            signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingBar, "show", stop_in_the_second_epoch)
+        done = ffrec(*LONG, "--out", "cut", "--json", cwd=tmp_path)
+    assert signal.getsignal(number) is before
+    assert done.stdout == ""
+    assert_goes_on(whole, tmp_path / "cut", done.returncode, done.stderr, code)
+
+
+@pytest.mark.slow
+def test_a_process_that_gets_a_signal_can_be_resumed(whole, tmp_path):
+    with subprocess.Popen(
+        command(*LONG, "--out", "cut"), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as run:
+        while not (tmp_path / "cut" / "metrics.jsonl").exists():
+            assert run.poll() is None
+            time.sleep(0.005)
+        run.send_signal(signal.SIGTERM)
+        words = run.stderr.read()
+    assert_goes_on(whole, tmp_path / "cut", run.returncode, words, 143)
 
 
 def test_tensorboard_events_are_written(tmp_path):
@@ -279,11 +305,41 @@ def test_tensorboard_events_are_written(tmp_path):
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
-def test_help_does_not_wait_for_torch(tmp_path):
-    code = (
-        "import sys, cli.__main__; print(sorted({'torch', 'numpy', 'sklearn', 'pooch'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "[]"
+@pytest.mark.slow
+def test_the_process_ends_with_the_exit_code_and_one_line(tmp_path):
+    assert_refused(process("train", "recurent-digits", cwd=tmp_path), "ffrec: ", "did you mean")
+
+
+MEASURED = """
+import sys, time
+start = time.process_time()
+{act}
+print(sorted({heavy} & set(sys.modules)), time.process_time() - start)
+"""
+HEAVY = {"torch", "numpy", "sklearn", "pooch", "ffrec", "corpora"}
+
+
+@pytest.mark.slow
+def test_help_lists_every_command_and_does_not_wait_for_torch(tmp_path):
+    def measured(act):
+        code = MEASURED.format(act=act, heavy=HEAVY)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        *said, last = done.stdout.splitlines()
+        return said, *last.rsplit(" ", 1)
+
+    said, imported, light = measured("from cli.__main__ import run; assert run(['--help']) == 0")
+    assert imported == "[]"
+    shown = [line.split(None, 1) for line in said[said.index("Commands:") + 1 :] if line]
+    assert shown == [list(row) for row in COMMANDS.items()]
+    *_, heavy = measured("import torch")
+    assert float(light) <= 0.15 * float(heavy)
+
+
+def test_every_command_has_help():
+    for name in COMMANDS:
+        done = ffrec(name, "--help", cwd=ROOT)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Usage: ffrec " + name in done.stdout

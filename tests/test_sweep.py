@@ -6,12 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 
 import pytest
-from test_cli import environment, ffrec
+from commands import command, environment, ffrec
+from commands import process as in_a_process
 
 from ffrec.config import ConfigError
 from ffrec.storage.files import RunError
@@ -277,9 +277,13 @@ def start(folder, number, jobs="1"):
     """Begin a sweep of one cell, and stop it by a signal to all its processes after two epochs."""
     cell = folder / "runs/sweep-sleep/digits-uniform-2-2-0"
     asked = ["sweep", "sleep", "--only", "digits-uniform-2-2", "--set", "hidden=[12,12,12]", "--jobs", jobs]
-    command = [sys.executable, "-m", "cli", *asked]
     with subprocess.Popen(
-        command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(*asked),
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as run:
         metrics = cell / "metrics.jsonl"
         while not metrics.exists() or metrics.read_text().count("\n") < 2:  # so the first has its checkpoint
@@ -335,9 +339,8 @@ def test_cells_that_diverge_cost_the_others_nothing(tmp_path):
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_missing_data_is_one_line_from_every_process(tmp_path, jobs):
     kept = {"HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "cli", "sweep", "sleep", "--only", "mnist-uniform-1-1", "--jobs", jobs]
-    environ = {k: v for k, v in environment().items() if k != "FFREC_DATA"} | kept
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    asked = ["sweep", "sleep", "--only", "mnist-uniform-1-1", "--jobs", jobs]
+    done = in_a_process(*asked, cwd=tmp_path, FFREC_DATA="", **kept)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "mnist: expected train-images" in done.stderr

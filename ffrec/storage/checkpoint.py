@@ -7,13 +7,19 @@ import copy
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from ffrec.storage.files import RunError, read_json, to_json, write_atomic
+from ffrec.storage.files import RunError as RunError
+from ffrec.storage.files import read_json, to_json
+from ffrec.storage.files import write_atomic as write_atomic
+
+if TYPE_CHECKING:
+    from ffrec.storage.run_folder import UNLEARNT as UNLEARNT
+    from ffrec.storage.run_folder import RunFolder as RunFolder
 
 PARTS = ("weights.safetensors", "state.pt")  # of a checkpoint, beside its manifest
 
