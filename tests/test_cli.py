@@ -1,17 +1,21 @@
 """The command line as a user meets it: real output, one line for a mistake."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from commands import ROOT, assert_refused, command, environment, ffrec, process
 
+import corpora
 from cli.__main__ import COMMANDS
 from cli.progress import TrainingBar
 from ffrec.training.trainer import Update
@@ -296,6 +300,81 @@ def test_a_process_that_gets_a_signal_can_be_resumed(whole, tmp_path):
         run.send_signal(signal.SIGTERM)
         words = run.stderr.read()
     assert_goes_on(whole, tmp_path / "cut", run.returncode, words, 143)
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """A stand-in for the reader of a user's own images: two classes of the embedded digits."""
+    digits = corpora.load("digits")
+
+    def part(split, shift=0):
+        chosen = split.labels < 2
+        return corpora.Split(split.images[chosen] + shift, split.labels[chosen])
+
+    def load_images(path, folder=None, shift=0):
+        described = replace(digits.description, name=str(path), classes=("circle", "bar"))
+        parts = (part(digits.train, shift), part(digits.validation), part(digits.test))
+        return OwnCorpus(*parts, described, digest=f"{shift:064d}")
+
+    monkeypatch.setattr(corpora, "load_images", load_images, raising=False)
+    return load_images
+
+
+@dataclass(frozen=True)
+class OwnCorpus(corpora.Corpus):
+    """A corpus with a checksum and a note, as a user's own has them."""
+
+    note: str = "no test images were given: 72 of 360 were held out"
+    digest: str = ""
+
+    @property
+    def sha256(self) -> str:
+        return self.digest
+
+
+def test_images_of_ones_own_decide_the_number_of_outputs(own, monkeypatch, tmp_path):
+    (tmp_path / "shapes").mkdir()
+    asked = ["train", "recurrent-digits", *QUICK, "--images", "shapes", "--out", "run"]
+    done = ffrec(*asked, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("no test images were given: 72 of 360 were held out\n")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["classes"] == ["circle", "bar"]
+    assert config["data_sha256"] == "0" * 64
+    assert config["recipe"]["data"] == str(tmp_path / "shapes")
+    printed = ffrec("evaluate", "run", cwd=tmp_path).stdout
+    assert re.search(r"^ +circle +\d+ +\d+\n +bar +\d+ +\d+\n", printed, re.MULTILINE)
+    assert ffrec(*asked, "--resume", cwd=tmp_path).returncode == 0
+    json_only = ffrec(*asked, "--force", "--json", cwd=tmp_path)
+    assert json.loads(json_only.stdout)["run"] == "run"
+    monkeypatch.setattr(corpora, "load_images", partial(own, shift=1), raising=False)
+    for again in (["evaluate", "run"], [*asked, "--resume"]):
+        assert_refused(ffrec(*again, cwd=tmp_path), "shapes is not what run was trained on: expected SHA-256")
+    del config["data_sha256"], config["classes"]
+    (tmp_path / "run/config.json").write_text(json.dumps(config))  # as older folders are
+    for again in (["evaluate", "run"], [*asked, "--resume"]):
+        assert ffrec(*again, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "recurrent-digits", "--data", "."], "--data is not read for the embedded digits"),
+        (["train", "recurrent-mnist", "--text", "a.txt"], "--text is read by character recipes"),
+        (["train", "recurrent-mnist", "--alphabet", "auto"], "--alphabet is read by character recipes"),
+        (["train", "recurrent-mnist", "--dreams", "a.txt"], "--dreams is read by character recipes"),
+        (["train", "recurrent-mnist", "--images", ".", "--data", "."], "--data is not read where --images"),
+        (["evaluate", "RUN", "--data", "."], "--data is not read for the embedded digits"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(trained, tmp_path, arguments, words):
+    done = ffrec(*(str(trained[0]) if word == "RUN" else word for word in arguments), cwd=tmp_path)
+    assert_refused(done, words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_named_by_the_environment_is_never_refused(trained, tmp_path):
+    assert ffrec("evaluate", str(trained[0]), cwd=tmp_path, FFREC_DATA=str(tmp_path)).returncode == 0
 
 
 def test_tensorboard_events_are_written(tmp_path):

@@ -172,7 +172,7 @@ def test_an_older_run_reads_its_text_and_refuses_another(trained, own, tmp_path)
         del config["text_file"]
         (tmp_path / name / "config.json").write_text(json.dumps(config))
     again = json.loads(ffrec("perplexity", "older", "--json", cwd=tmp_path).stdout)
-    assert again["test"] == pytest.approx(trained[1]["test"], rel=1e-6)
+    assert again["test"]["perplexity"] == pytest.approx(trained[1]["test"]["perplexity"], rel=1e-6)
     assert ffrec("sample", "moved", cwd=tmp_path).returncode == 2
     config["recipe"]["data"] = "fables"
     (tmp_path / "moved/config.json").write_text(json.dumps(config))
