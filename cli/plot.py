@@ -5,13 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ffrec.reports.canvas import save
-from ffrec.reports.pictures import draw, figure_5
-from ffrec.reports.pictures_sleep import phase_lengths
-from ffrec.reports.tables import page
-from ffrec.storage.run_folder import RunFolder
-from ffrec.studies.sleep import reached
-
 
 def plot(
     runs: Annotated[
@@ -22,10 +15,16 @@ def plot(
         typer.Option(help="File for a picture of several; runs/figure_5.png, or in the sweep's folder."),
     ] = None,
 ) -> None:
-    """Draw a run: what it has learnt, and how it went. Several character runs share one picture: figure 5.
+    """Draw a run: what it has learnt, and how. Several character runs share one picture: figure 5.
 
     A sweep's folder makes one of accuracy against the length of phases.
     """
+    from ffrec.reports.canvas import save
+    from ffrec.reports.pictures import draw, figure_5
+    from ffrec.reports.pictures_sleep import phase_lengths
+    from ffrec.reports.tables import page
+    from ffrec.storage.checkpoint import RunFolder
+    from ffrec.studies.sleep import reached
 
     if len(runs) == 1 and any(runs[0].glob("*/config.json")):  # a folder of run folders
         print(save(phase_lengths(reached(runs[0])), out or runs[0] / "phase_lengths.png"))

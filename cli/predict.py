@@ -2,7 +2,7 @@
 
 import csv as tables
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,8 @@ from cli.pictures import read_pictures
 from cli.plugins import check_plugins, load_plugins
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.device import pick_device
+from ffrec.training.image_task import TrainedImages
+from ffrec.training.tasks import check_kind
 
 
 def predict(
@@ -33,7 +35,9 @@ def predict(
     """Classify image files: the likeliest class, its probability, and the runner-up."""
     if json and csv:
         raise typer.BadParameter("--json and --csv are two forms of one answer: give one of them")
-    check_plugins(RunFolder.open(run), load_plugins(plugin))
+    folder = RunFolder.open(run)
+    check_plugins(folder, load_plugins(plugin))
+    check_kind(folder, TrainedImages)
     model = load_model(run, str(pick_device(device)))
     images = read_pictures(files, model.image_shape, resize)
     rows = answers(files, model.predict_proba(images), model.classes)
@@ -50,7 +54,7 @@ def load_model(run: Path, device: str) -> Any:
 
 
 def answers(
-    files: list[Path], probabilities: NDArray[np.floating[Any]], classes: tuple[str, ...]
+    files: list[Path], probabilities: NDArray[np.floating[Any]], classes: Sequence[Any]
 ) -> list[dict[str, Any]]:
     """For every file the two likeliest classes and their probabilities `(files, classes)`."""
     found = []
@@ -59,9 +63,9 @@ def answers(
         found.append(
             {
                 "file": str(file),
-                "label": classes[first],
+                "label": str(classes[first]),
                 "probability": float(row[first]),
-                "runner_up": classes[second],
+                "runner_up": str(classes[second]),
                 "runner_up_probability": float(row[second]),
             }
         )

@@ -8,14 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ffrec.config import ConfigError
-from ffrec.recipes import RECIPES
-from ffrec.reports import tables as write
-from ffrec.reports.pictures import draw
-from ffrec.storage.files import write_atomic
-from ffrec.storage.run_folder import RunFolder
-from ffrec.training.recorded import completed, plain
-
 
 def report(
     runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("runs"),
@@ -29,6 +21,11 @@ def report(
     ] = None,
 ) -> None:
     """Write a page with pictures for every run that has finished an epoch, or the table of results."""
+    from ffrec.recipes import RECIPES
+    from ffrec.reports import tables as write
+    from ffrec.reports.pictures import draw
+    from ffrec.storage.checkpoint import RunFolder, write_atomic
+    from ffrec.training.runs import completed, plain
 
     found = [replace(run, config=completed(run.config)) for run in write.summaries(runs)]
     defaults = {name: plain(make()) for name, make in RECIPES.items()}
@@ -50,6 +47,8 @@ def put_between(file: Path, name: str, table: str) -> None:
 
     Raises ConfigError without them.
     """
+    from ffrec.config import ConfigError
+    from ffrec.storage.checkpoint import write_atomic
 
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines

@@ -8,7 +8,9 @@ from commands import assert_refused, ffrec
 from PIL import Image
 
 import ffrec as package
+from ffrec.recipes import recipe
 from ffrec.storage.run_folder import RunFolder
+from ffrec.training.recorded import configuration
 
 
 class Model:
@@ -28,7 +30,8 @@ class Model:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with a run of that model, and pictures."""
-    RunFolder.create(tmp_path / "run", {"seed": 0})
+    RunFolder.create(tmp_path / "run", configuration(recipe("recurrent-digits"), 0, "fp32"))
+    RunFolder.create(tmp_path / "text", configuration(recipe("fables"), 0, "fp32"))
     monkeypatch.setattr(package, "load", lambda run, device="cpu": Model(), raising=False)
     for name, value in {"black": 0, "white": 255}.items():
         Image.new("L", (6, 4), value).save(tmp_path / f"{name}.png")
@@ -79,6 +82,13 @@ def test_what_is_no_image_is_named(folder, content):
     assert_refused(ffrec("predict", "run", "odd.png", cwd=folder), "odd.png: expected an image file")
 
 
+def test_classes_that_are_numbers_are_printed_as_they_are(folder, monkeypatch):
+    monkeypatch.setattr(Model, "classes", np.array([7, 8, 9]))
+    found = json.loads(ffrec("predict", "run", "white.png", "--json", cwd=folder).stdout)
+    assert found["predictions"][0]["label"] == "9"
+
+
 def test_two_forms_and_no_run_are_refused(folder):
     assert_refused(ffrec("predict", "run", "black.png", "--json", "--csv", cwd=folder), "give one of them")
     assert_refused(ffrec("predict", "nowhere", "black.png", cwd=folder), "not a run folder")
+    assert_refused(ffrec("predict", "text", "black.png", cwd=folder), "ffrec perplexity text")

@@ -362,7 +362,8 @@ def test_missing_data_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(corpora.files, "RETRIES", 0)
     asked = ["sweep", "sleep", "--only", "mnist-uniform-1-1"]
     done = ffrec(*asked, cwd=tmp_path, FFREC_DATA="", **kept)
-    assert_refused(done, "mnist: expected train-images")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("ffrec: mnist: expected train-images")
 
 
 def test_every_process_of_a_sweep_says_what_is_missing_in_one_line(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Runs on labelled images."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import safetensors.torch
@@ -67,6 +68,14 @@ class ImageTask(Task):
     @property
     def validation(self) -> tuple[Images, Tensor] | None:
         return self.trainer.held_out(self.corpus.validation)
+
+    def start(self, path: Path, force: bool = False) -> RunFolder:
+        folder = super().start(path, force)
+        images = self.corpus.train.images
+        shape, classes = list(images.shape[1:]), list(self.corpus.description.classes)
+        brightest = float(images.max())
+        folder.write_json("data.json", {"shape": shape, "classes": classes, "brightest": brightest})
+        return folder
 
     def notes(self) -> list[str]:
         return [note] if (note := getattr(self.corpus, "note", "")) else []

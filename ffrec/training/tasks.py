@@ -40,15 +40,20 @@ def new_task(
     return KINDS[type(recipe)].task(recipe, corpus, seed, device, precision, tuple(plugins))
 
 
-def open_task(folder: RunFolder, kind: type[T], load: Callable[[Any], Any], device: torch.device) -> T:
-    """The trained run of a folder; `load(recipe)` is called only for data that the folder does not hold.
-
-    Raises RunError if the run is of another kind, has no weights, or was trained on other data.
-    """
+def check_kind(folder: RunFolder, kind: type[TrainedRun]) -> Recipe:
+    """The recipe of a run; raises RunError, naming the command to use, if the run is of another kind."""
     recipe = recipe_from(folder.config["recipe"])
     found = KINDS[type(recipe)].trained
     if found is not kind:
         raise RunError(
             f"{folder.path} is a run on {found.on}: expected one on {kind.on}: {found.command} {folder.path}"
         )
-    return kind(folder, recipe, load, device)
+    return recipe
+
+
+def open_task(folder: RunFolder, kind: type[T], load: Callable[[Any], Any], device: torch.device) -> T:
+    """The trained run of a folder; `load(recipe)` is called only for data that the folder does not hold.
+
+    Raises RunError if the run is of another kind, has no weights, or was trained on other data.
+    """
+    return kind(folder, check_kind(folder, kind), load, device)
