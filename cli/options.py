@@ -48,11 +48,12 @@ def needs_extra(name: str) -> str:
     return f"{name} needs the extra of that name: pip install -c constraints.txt '.[{name}]' in the clone"
 
 
-def print_deleted(deleted: Mapping[str, int]) -> None:
-    """What of a text is not in the alphabet, and was left out."""
+def print_deleted(deleted: Mapping[str, int], unknown: str | None = None) -> None:
+    """What of a text is not in the alphabet, and was deleted, or replaced by the symbol `unknown`."""
     if deleted:
         most = sorted(deleted.items(), key=lambda item: -item[1])[:10]
+        done = f"replaced by {unknown}:" if unknown else "deleted"
         print(
-            f"deleted {sum(deleted.values())} characters outside the alphabet: "
+            f"{done} {sum(deleted.values())} characters outside the alphabet: "
             + ", ".join(f"{character!r} × {count}" for character, count in most)
         )

@@ -36,8 +36,8 @@ def perplexity(
     if text and baselines:
         raise typer.BadParameter("--baselines compares on the run's own text: leave out --text")
     trained = open_run(run, TrainedText, data, device, plugin)
+    alphabet = corpus.alphabet_of(trained.symbols)
     if text:
-        alphabet = corpus.alphabet_of(trained.symbols)
         strings, deleted = corpus.cut(text, alphabet, trained.recipe.network.window + 1)
         result = trained.evaluate_other(strings)
         result["text"]["deleted"] = dict(deleted)
@@ -50,7 +50,7 @@ def perplexity(
     lines = TextTask.summary(result) + symbol_lines(result["text" if text else "test"]["by_symbol"], trained)
     print_result(result, lines, json)
     if deleted and not json:
-        options.print_deleted(deleted)
+        options.print_deleted(deleted, getattr(alphabet, "unknown", None))
 
 
 def trained_baselines(trained: TrainedText) -> dict[str, Any]:

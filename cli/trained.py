@@ -10,9 +10,9 @@ from cli.corpus import alphabet_of, load, refuse_folder
 from cli.plugins import check_plugins, load_plugins
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.device import pick_device
+from ffrec.training.stored_text import StoredText
 from ffrec.training.task import TrainedRun
 from ffrec.training.tasks import open_task
-from ffrec.training.text_task import StoredText
 
 T = TypeVar("T", bound=TrainedRun)
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from commands import ROOT, assert_refused, command, environment, ffrec, process
 
+import cli.train
 import corpora
 from cli.__main__ import COMMANDS
 from cli.progress import TrainingBar
@@ -382,6 +383,43 @@ def test_tensorboard_events_are_written(tmp_path):
     done = ffrec("train", "recurrent-digits", *QUICK, "--out", "run", "--tensorboard", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+class Events:
+    """Keeps what it is given, in place of TensorBoard's writer."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.scalars, self.closed = folder, [], False
+
+    def add_scalar(self, name: str, value: float, epoch: int) -> None:
+        self.scalars.append((name, epoch, value))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_events_are_the_numbers_of_every_epoch(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(cli.train, "event_writer", lambda: lambda path: made.append(Events(path)) or made[0])
+    done = ffrec("train", "recurrent-digits", *QUICK, "--out", "run", "--tensorboard", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (events,) = made
+    assert (events.folder, events.closed) == ("run/tensorboard", True)
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    for epoch, record in enumerate(records, 1):
+        expected = {f"loss/layer {level}": loss for level, loss in enumerate(record["loss"], 1)}
+        for name in ("error_goodness", "error_softmax"):
+            expected[f"validation/{name}"] = record["validation"][name]
+        found = {name: value for name, at, value in events.scalars if at == epoch}
+        assert found.items() >= expected.items()
+        assert sum("accuracy/layer" in name for name in found) == 2
+
+
+def test_tensorboard_without_the_extra_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    done = ffrec("train", "recurrent-digits", *QUICK, "--tensorboard", cwd=tmp_path)
+    assert_refused(done, "needs the extra of that name")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
