@@ -297,9 +297,10 @@ for step in range(start, start + 5_000):
 """
 
 
+@pytest.mark.slow
 def test_sigkill_during_a_save_leaves_the_previous_checkpoint(run):
     moments = random.Random(5)
-    for _ in range(4):
+    for _ in range(2):
         command = [sys.executable, "-c", SAVER, str(run.path)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as saver:

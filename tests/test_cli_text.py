@@ -126,6 +126,7 @@ def test_ls_and_report_know_text_runs(trained):
 
 
 WORDS = ["the", "quick", "fox", "jumps", "over", "a", "lazy", "dog,", "wolf;", "crow", "and", "grapes."]
+FEW = ["--set", "hidden=[12]", "--set", "strings=20", "--set", "rate=0.03", "--set", "softmax_rate=0.1"]
 OWN = " ".join(WORDS[(i * i + i // 7) % len(WORDS)] for i in range(1500))
 
 
@@ -134,8 +135,7 @@ def own(tmp_path_factory):
     """A run on a text file that is no longer there, and what `train` printed."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "my.txt").write_text(OWN + "!!")
-    few = ["--set", "hidden=[12]", "--set", "strings=20"]
-    done = ffrec("train", "fables", *SIZE, *few, "--text", "my.txt", "--out", "run", cwd=folder)
+    done = ffrec("train", "fables", *SIZE, *FEW, "--text", "my.txt", "--out", "run", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     (folder / "my.txt").unlink()
     return folder / "run", done.stdout
@@ -183,8 +183,7 @@ def test_an_older_run_reads_its_text_and_refuses_another(trained, own, tmp_path)
 def test_resuming_with_another_text_is_refused(own, tmp_path):
     shutil.copytree(own[0], tmp_path / "run")
     (tmp_path / "other.txt").write_text(OWN[::-1])
-    few = ["--set", "hidden=[12]", "--set", "strings=20"]
-    asked = ["train", "fables", *SIZE, *few, "--text", "other.txt", "--out", "run", "--resume"]
+    asked = ["train", "fables", *SIZE, *FEW, "--text", "other.txt", "--out", "run", "--resume"]
     assert_refused(ffrec(*asked, cwd=tmp_path), "other.txt is not what run was trained on")
 
 
