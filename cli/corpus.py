@@ -1,17 +1,16 @@
 """The data of a recipe or of a run, from what the command line says and the recipe names."""
 
 import dataclasses
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 from torch import Tensor
 
 import corpora
-from corpora import text
+from corpora import Alphabet, text
 from ffrec.config import ImageRecipe, Recipe, TextRecipe
 
 EMBEDDED = ("digits", "fables")
@@ -22,20 +21,6 @@ EXPECTED = {
     ImageRecipe: "image recipes (for example recurrent-digits)",
     TextRecipe: "character recipes (for example fables)",
 }
-
-
-class Codes(Protocol):
-    """An alphabet: text to codes and back."""
-
-    def normalise(self, text: str, /) -> tuple[str, Any]: ...
-    def encode(self, text: str, /) -> Tensor: ...
-    def decode(self, codes: Tensor, /) -> str: ...
-
-
-def data_folder(option: Path | None) -> Path | None:
-    """The folder with data sets: the option's, or else the one that FFREC_DATA names."""
-    named = os.environ.get("FFREC_DATA")
-    return option or (Path(named) if named else None)
 
 
 def refuse_unread(recipe: Recipe, **given: Any) -> None:
@@ -70,24 +55,22 @@ def with_own(recipe: Recipe, own: Path | None) -> Recipe:
     return dataclasses.replace(recipe, data=str(own.resolve())) if own else recipe
 
 
-def load(recipe: Recipe, folder: Path | None = None, alphabet: str | Codes | None = None) -> Any:
+def load(recipe: Recipe, folder: Path | None = None, alphabet: str | Alphabet | None = None) -> Any:
     """The data that a recipe names, an image corpus or a text; raises DataError.
 
     `alphabet` is of texts: aesop, auto, a file with the symbols, or an alphabet.
     """
-    return LOADERS[type(recipe)](recipe.data, data_folder(folder), alphabet)
+    return LOADERS[type(recipe)](recipe.data, folder, alphabet)
 
 
-def load_images(name: str, folder: Path | None, _alphabet: None) -> Any:
+def load_images(name: str, folder: Path | None, _alphabet: None) -> corpora.Corpus:
     """Images by name or path."""
-    return getattr(corpora, "load_images", corpora.load)(name, folder)
+    return corpora.load_images(name, folder)
 
 
-def load_text(name: str, folder: Path | None, alphabet: Any) -> Any:
+def load_text(name: str, folder: Path | None, alphabet: Any) -> corpora.TextCorpus:
     """A text by name or path."""
-    read: Callable[..., Any] = corpora.load_text
-    choice = {} if alphabet is None or alphabet is corpora else {"alphabet": alphabet}
-    return read(name, folder, **choice)
+    return corpora.load_text(name, folder, alphabet)
 
 
 LOADERS: dict[type[Any], Callable[[str, Path | None, Any], Any]] = {
@@ -96,19 +79,9 @@ LOADERS: dict[type[Any], Callable[[str, Path | None, Any], Any]] = {
 }
 
 
-def alphabet_of(symbols: Iterable[str]) -> Codes:
-    """The alphabet of a run's symbols, which its folder records; raises DataError."""
-    made = getattr(corpora, "Alphabet", None)
-    if made is None and list(symbols) != list(corpora.ALPHABET):
-        raise corpora.DataError(f"expected the symbols {corpora.ALPHABET!r}, found others: train again")
-    alphabet: Codes = made.of_symbols(symbols) if made else corpora
-    return alphabet
-
-
-def cut(path: Path, alphabet: Codes, shortest: int) -> tuple[Tensor, Counter[str]]:
+def cut(path: Path, alphabet: Alphabet, shortest: int) -> tuple[Tensor, Counter[str]]:
     """The strings of a text file, and how often each character outside the alphabet was left out or replaced.
 
     Raises DataError below `shortest` characters.
     """
-    known = (alphabet,) if hasattr(corpora, "Alphabet") else ()
-    return text.cut(text.read_file(path), str(path), shortest, *known)
+    return text.cut(text.read_file(path), str(path), shortest, alphabet)

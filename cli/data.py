@@ -6,8 +6,7 @@ import typer
 
 import corpora
 from cli import options
-from cli.corpus import data_folder
-from corpora.files import check, find, locate
+from corpora.files import check, data_folder, find, locate
 from corpora.menu import named
 
 app = typer.Typer(no_args_is_help=True)

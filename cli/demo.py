@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from cli.corpus import alphabet_of, load
+from cli.corpus import load
 from cli.train import follow
+from corpora import Alphabet
 from ffrec.config import Recipe
 from ffrec.recipes import text
 from ffrec.recipes.recurrent import recurrent_digits
@@ -75,11 +76,11 @@ def fables() -> None:
     )
     for name, found in result["baselines"].items():
         print(f", {name} {found['test']['perplexity']:.2f}", end="")
-    alphabet = alphabet_of(task.data["symbols"])
+    alphabet = Alphabet.of_symbols(task.data["symbols"])
     context = torch.stack([alphabet.encode(f"{prompt:>{recipe.network.window}}") for prompt in PROMPTS])
     with torch.no_grad():
         drawn = torch.Generator().manual_seed(0)
-        lines = task.trainer.network.write(context, 80, drawn, temperature=0.7)
+        lines = task.trainer.network.generate(context, 80, drawn, temperature=0.7)
     print("\ntext that it generates:")
     for line in lines:
         print(f"  {alphabet.decode(line).strip()}")

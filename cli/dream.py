@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.corpus import alphabet_of
 from cli.trained import open_run
+from corpora import Alphabet
 from ffrec.reports.canvas import save
 from ffrec.reports.pictures import dreamt, told_apart
 from ffrec.storage.files import write_atomic
@@ -29,7 +29,7 @@ def dream(
 ) -> None:
     """Generate negative strings: they go on from the beginnings of real, held-out ones."""
     trained = open_run(run, TrainedText, data, device, plugin)
-    alphabet = alphabet_of(trained.symbols)
+    alphabet = Alphabet.of_symbols(trained.symbols)
     found = trained.dream(count, seed, temperature)
     lines = [alphabet.decode(string) for string in found["dreamt"]]
     if out:

@@ -6,7 +6,6 @@
 
 import sys
 
-REGISTRY = ("UnknownName", "PluginError")  # of ffrec.registry
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -18,13 +17,14 @@ def exit_code(error: BaseException) -> int | None:
         return BAD_INPUT
     from corpora import DataError
     from ffrec.config import ConfigError
+    from ffrec.registry import PluginError, UnknownName
     from ffrec.storage.files import RunError
     from ffrec.training.trainer import Diverged
 
     if isinstance(error, Diverged):
         return FAILED
-    mended = DataError | RunError | ConfigError | OSError
-    return BAD_INPUT if isinstance(error, mended) or type(error).__name__ in REGISTRY else None
+    mended = DataError | RunError | ConfigError | UnknownName | PluginError | OSError
+    return BAD_INPUT if isinstance(error, mended) else None
 
 
 def one_line(error: BaseException) -> str:

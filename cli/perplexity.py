@@ -9,6 +9,7 @@ import typer
 from cli import corpus, options
 from cli.answers import note, print_result
 from cli.trained import open_run
+from corpora import Alphabet
 from ffrec.training.text_baselines import network_baselines
 from ffrec.training.text_task import TextTask, TrainedText
 
@@ -36,7 +37,7 @@ def perplexity(
     if text and baselines:
         raise typer.BadParameter("--baselines compares on the run's own text: leave out --text")
     trained = open_run(run, TrainedText, data, device, plugin)
-    alphabet = corpus.alphabet_of(trained.symbols)
+    alphabet = Alphabet.of_symbols(trained.symbols)
     if text:
         strings, deleted = corpus.cut(text, alphabet, trained.recipe.network.window + 1)
         result = trained.evaluate_other(strings)
@@ -50,7 +51,7 @@ def perplexity(
     lines = TextTask.summary(result) + symbol_lines(result["text" if text else "test"]["by_symbol"], trained)
     print_result(result, lines, json)
     if deleted and not json:
-        options.print_deleted(deleted, getattr(alphabet, "unknown", None))
+        options.print_deleted(deleted, alphabet.unknown)
 
 
 def trained_baselines(trained: TrainedText) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """A user's own files, imported so that what they register can be named in recipes."""
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from ffrec import registry
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 
@@ -11,14 +11,13 @@ from ffrec.storage.run_folder import RunFolder
 def load_plugins(files: Sequence[Path] | None) -> tuple[str, ...]:
     """Import the files in their order, and return their names; raises PluginError for one that fails."""
     if files:
-        importlib.import_module("ffrec.registry").load_plugins(files)
+        registry.load_plugins(files)
     return tuple(file.name for file in files or ())
 
 
 def menus() -> dict[str, dict[str, object]]:
     """Everything that is registered, by menu and name."""
-    found: dict[str, dict[str, object]] = importlib.import_module("ffrec.registry").menus()
-    return found
+    return registry.menus()
 
 
 def check_plugins(folder: RunFolder, loaded: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ class TrainingBar:
 
     def __init__(self, trainer: Trainer) -> None:
         self.epochs, self.steps = trainer.recipe.training.epochs, trainer.steps
-        self.counted, self.accuracy, self.due = trainer.counted, trainer.judged, trainer.due
+        self.counted, self.accuracy, self.due = trainer.counted, trainer.accuracy_name, trainer.due
         console = Console(stderr=True)
         self.bar = Progress(
             TextColumn(trainer.recipe.name),

@@ -7,8 +7,8 @@ import typer
 
 from cli import options
 from cli.answers import note
-from cli.corpus import alphabet_of
 from cli.trained import open_run
+from corpora import Alphabet
 from ffrec.training.text_task import TrainedText
 
 
@@ -36,7 +36,7 @@ def sample(
 ) -> None:
     """Generate text with a character run, printed character by character."""
     trained = open_run(run, TrainedText, data, device, plugin)
-    network, symbols, alphabet = trained.network, trained.symbols, alphabet_of(trained.symbols)
+    network, symbols, alphabet = trained.network, trained.symbols, Alphabet.of_symbols(trained.symbols)
     if top_k and top_k > len(symbols):
         raise typer.BadParameter(f"--top-k: expected 1 to {len(symbols)}, found {top_k}")
     normal, foreign = alphabet.normalise(prompt)
@@ -56,7 +56,7 @@ def sample(
         window = context[None]
         for _ in range(length):
             with torch.no_grad():
-                window = network.write(window, 1, drawn, temperature, top_k, top_p)[:, 1:]
+                window = network.generate(window, 1, drawn, temperature, top_k, top_p)[:, 1:]
             print(alphabet.decode(window[0, -1:]), end="", flush=True)
         print()
 

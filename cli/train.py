@@ -14,6 +14,7 @@ from cli.answers import note, print_result
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
 from cli.signals import Signals
+from corpora import Alphabet
 from ffrec.config import Recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.device import pick_device
@@ -93,13 +94,13 @@ def refuse_dreams(recipe: Recipe, dreams: Path | None) -> None:
 def write_dreams(task: Task, file: Path) -> None:
     """Have the trainer add its negative strings to a text file, one a line."""
     file.open("a").close()  # a name that cannot be written to is found out now
-    alphabet = corpus.alphabet_of(task.data["symbols"])
+    alphabet = Alphabet.of_symbols(task.data["symbols"])
 
     def write(strings: Tensor) -> None:
         with file.open("a", encoding="utf-8") as book:
             book.write("".join(f"{alphabet.decode(string)}\n" for string in strings.cpu()))
 
-    task.trainer.diary = write  # type: ignore[attr-defined]
+    task.trainer.on_generate = write  # type: ignore[attr-defined]
 
 
 def follow(
@@ -111,7 +112,7 @@ def follow(
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
             bar.show(event)
             if writer and isinstance(event, Epoch):
-                write_events(writer, event.record, trainer.judged)
+                write_events(writer, event.record, trainer.accuracy_name)
             if isinstance(event, Interrupted):
                 print(
                     f"stopped after update {event.step}; the checkpoint is in {folder.path}: "

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import typer
 
-from cli.corpus import alphabet_of, load, refuse_folder
+from cli.corpus import load, refuse_folder
 from cli.plugins import check_plugins, load_plugins
+from corpora import Alphabet
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.device import pick_device
 from ffrec.training.stored_text import StoredText
@@ -32,6 +33,6 @@ def open_run(
         if data:
             refuse_folder(recipe.data)
         symbols = folder.config.get("symbols")
-        return load(recipe, data, alphabet_of(symbols) if symbols else None)
+        return load(recipe, data, Alphabet.of_symbols(symbols) if symbols else None)
 
     return open_task(folder, kind, load_data, where)

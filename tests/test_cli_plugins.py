@@ -6,9 +6,8 @@ import shutil
 import pytest
 from commands import assert_refused, ffrec
 
+from ffrec import registry
 from ffrec.storage.run_folder import RunFolder
-
-registry = pytest.importorskip("ffrec.registry", reason="there is no registry yet")
 
 QUICK = ["--set", "hidden=[12,10]", "--set", "epochs=1", "--set", "batch=300"]
 PLUGIN = """

@@ -182,17 +182,17 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
         wrong = rule == "cure" and cell.negatives == "hybrid" and cell.phases != "together"
         assert training.hybrid_labels == ("uniform" if wrong else "shuffled")
         if cell.phases == "together":
-            assert training.awake is None
+            assert training.wake is None
             assert made.network.centring + made.network.scaling + training.baseline == 0
         else:
-            assert f"{training.awake}:{training.asleep}" == cell.phases
+            assert f"{training.wake}:{training.sleep}" == cell.phases
             assert rule == "paper" or made.network.centring
             rates = {"mnist": 3.5e-4, "fashion-mnist": 3.5e-4, "digits": 1e-3}
             slower = cell.negatives == "hybrid" and cell.data != "digits"
             cured = 2e-4 if slower else rates[cell.data]
             assert rule == "paper" or (training.rate, training.wake_share) == (cured, 1)
         if rule == "paper":
-            assert training.wake_share == 1 / (training.awake or 1)  # equation 4
+            assert training.wake_share == 1 / (training.wake or 1)  # equation 4
             assert made.network.thresholds == (1.5, 1.5, 1.5)
 
 
@@ -383,7 +383,7 @@ def test_a_wrong_sweep_is_one_line(tmp_path):
     for arguments, words in [
         (["sleep", "--only", "nothing"], "no cell matches"),
         (["sleep", "--set", "epoch=2"], "did you mean epochs"),
-        (["sleep", "--set", "awake=4"], "use --only to choose cells"),
+        (["sleep", "--set", "wake=4"], "use --only to choose cells"),
         (["sleep", "--only", "digits-*", "--data", "."], "--data is not read for the embedded digits"),
         (["show"], "run `ffrec sweep sleep` first"),
     ]:

@@ -5,11 +5,11 @@ from ffrec.config.networks import (
     BackpropConfig,
     CharacterConfig,
     FeedForwardConfig,
-    JudgeConfig,
+    LayerConfig,
     RecurrentConfig,
 )
 from ffrec.config.recipe import ImageRecipe, Recipe, TextRecipe, recipe_from
-from ffrec.config.training import OptimiserConfig, TextTraining, TrainingConfig
+from ffrec.config.training import OptimiserConfig, PhasedConfig, TextTraining, TrainingConfig
 
 __all__ = [
     "BackpropConfig",
@@ -17,8 +17,9 @@ __all__ = [
     "ConfigError",
     "FeedForwardConfig",
     "ImageRecipe",
-    "JudgeConfig",
+    "LayerConfig",
     "OptimiserConfig",
+    "PhasedConfig",
     "Recipe",
     "RecurrentConfig",
     "TextRecipe",

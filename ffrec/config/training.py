@@ -8,11 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, Share, Share1
-
-Phase = Literal["wake", "sleep", "both", "dream", "night"]
-"""What a weight update learns from, and when negative strings are written: `ffrec.training.phases`."""
-Regime = Literal["random", "together", "sleep", "teacher-forced", "night"]
-"""Where a character network's negative data comes from, and when it is learnt from."""
+from ffrec.config.networks import on_menu
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -30,39 +26,38 @@ class OptimiserConfig:
     """Weight decay of all weights; biases have none."""
     softmax_weight_decay: NonNegativeFloat | None = None
     """Weight decay of the softmax, where it is to be another."""
-    schedule: str = "half-linear"
-    """A schedule of `ffrec.optimise.SCHEDULES`, or any class of torch.optim.lr_scheduler."""
-    schedule_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    schedule: Annotated[str, on_menu("rate schedule")] = "half-linear"
+    """How the learning rates change with the share of the updates that is done: the menu `rate schedule`."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class PhasedConfig(OptimiserConfig):
     """When positive and when negative data is learnt from: Lică and Dinucu-Jianu 2023."""
 
-    awake: PositiveInt | Literal["epoch"] | None = None
-    """Batches of positive data alone before those of negative data alone; none learns from both at once."""
-    asleep: PositiveInt | Literal["epoch"] = 1
-    """Batches of negative data alone before those of positive data alone, if these are apart."""
+    wake: PositiveInt | Literal["epoch"] | None = None
+    """Batches of a wake phase, on positive data alone; none learns from both kinds in every update."""
+    sleep: PositiveInt | Literal["epoch"] = 1
+    """Batches of a sleep phase, on negative data alone, where there are wake phases."""
     wake_rate: PositiveFloat | None = None
-    """Learning rate of the hidden layers while awake, if apart; none: rate / awake (equation 4)."""
+    """Learning rate of the hidden layers in wake phases; none: rate / wake (equation 4)."""
     states: Literal["shared", "separate"] = "shared"
-    """Whether day and night share the optimiser's moving averages."""
+    """Whether wake and sleep phases share the optimiser's moving averages."""
     baseline: Share1 = 0.0
-    """Share of the other phase's mean gradient that is added to every gradient, if apart (note 15)."""
+    """Share of the other phase's mean gradient that is added to every gradient, in phases (note 15)."""
 
     @property
     def wake_share(self) -> float:
-        """Of `rate` that hidden layers learn with while awake, if day and night are apart."""
+        """Share of `rate` that hidden layers learn with in wake phases."""
         if self.wake_rate:
             return self.wake_rate / self.rate
-        return 1.0 / self.awake if isinstance(self.awake, int) else 1.0
+        return 1.0 / self.wake if isinstance(self.wake, int) else 1.0
 
     @model_validator(mode="after")
     def timed(self) -> Self:
-        if self.awake is None and (self.baseline or self.wake_rate):
-            raise ValueError("baseline and wake_rate are for days and nights apart: give awake as well")
-        if self.awake == "epoch" and not self.wake_rate:
-            raise ValueError("wake_rate: expected one, as a whole epoch awake has no number of batches yet")
+        if self.wake is None and (self.baseline or self.wake_rate):
+            raise ValueError("baseline and wake_rate are for wake and sleep phases: give wake as well")
+        if self.wake == "epoch" and not self.wake_rate:
+            raise ValueError("wake_rate: expected one, as a whole epoch has no number of batches yet")
         return self
 
 
@@ -72,22 +67,22 @@ class TrainingConfig(PhasedConfig):
 
     epochs: PositiveInt = 60
     batch: PositiveInt = 200
-    negatives: Literal["hard", "uniform", "hybrid"] = "hard"
-    """Wrong labels sampled from the one-pass softmax, or uniformly; or hybrid images."""
+    negatives: Annotated[str, on_menu("negatives")] = "hard"
+    """Where negative data comes from: the menu `negatives`."""
     hybrid_labels: Literal["uniform", "shuffled"] = "shuffled"
     """Labels of hybrid images, if the network has labels: wrong for the first of their two images, each as
     likely as any other; or those of the batch in another order."""
     repeats: PositiveInt = 1
     """Weight updates from every batch, one after another: from the same shifts, hybrids and wrong labels."""
     validate_every: PositiveInt = 1
-    """Epochs from one look at the validation set to the next; the last epoch always has one."""
+    """Epochs from one validation to the next; the last epoch always has one."""
     train_on_validation: bool = False
     """Whether validation images are learnt from too, once they have chosen every setting: there is then no
     validation. Whoever loads the images joins them (`Corpus.joined`)."""
     jitter: Annotated[int, Field(ge=0, le=28)] = 0
     """Largest random shift in pixels, in both directions, of every training image."""
     dropout: Share = 0.0
-    """Share of every training image's pixels that is silenced, afresh in every batch."""
+    """Share of every training image's pixels that is set to zero, afresh in every batch."""
     permute: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
 
@@ -100,22 +95,22 @@ class TextTraining(PhasedConfig):
     passes: PositiveInt = 10
     """Passes over the strings that make an epoch, at whose end there are metrics."""
     validate_every: PositiveInt = 1
-    """Epochs from one look at the validation set to the next; the last epoch always has one."""
+    """Epochs from one validation to the next; the last epoch always has one."""
     strings: PositiveInt | None = 248
     """Training strings, the first of the data's; none means all."""
     batch: PositiveInt = 248
     """Strings of a weight update; 248 give the paper's 22,320 predictions."""
-    regime: Regime = "together"
-    """Where negative data comes from and when it is learnt from: `ffrec.phases.PHASES`."""
+    regime: Annotated[str, on_menu("regime")] = "together"
+    """Where negative data comes from and when it is learnt from: the menu `regime`."""
     night: PositiveInt = 1
-    """Batches from one night, in which all strings are dreamt anew, to the next (regime night)."""
+    """Batches from one generation of all negative strings to the next (regime night)."""
     temperature: PositiveFloat = 1.0
     """Of the softmax that negative characters are sampled from."""
     dropout: Share = 0.0
-    """Share of the hidden activities that the softmax does not see, afresh in every batch."""
+    """Share of the hidden activities that the softmax does not read, afresh in every batch."""
 
     @model_validator(mode="after")
-    def dreaming(self) -> Self:
-        if self.awake and self.regime != "together":
-            raise ValueError(f"awake: days and nights apart need regime together, found {self.regime}")
+    def apart(self) -> Self:
+        if self.wake and self.regime != "together":
+            raise ValueError(f"wake: phases apart need regime together, found {self.regime}")
         return self

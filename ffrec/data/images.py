@@ -3,17 +3,19 @@
 from typing import Protocol
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import pad
 
 
 def jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
-    """Shift every image `(batch, height, width)` by up to `pixels` in both directions, all shifts alike.
+    """Shift every image `(batch, height, width)`, or with colours last, by up to `pixels` in both directions;
+    every shift is as likely as any other.
 
     What is shifted in is 0. Source: Hinton 2022 §3.3 (two pixels there: 25 shifts).
     """
-    batch, height, width = images.shape
-    padded = pad(images, (pixels, pixels, pixels, pixels))
+    batch, height, width, *colours = images.shape
+    padded = pad(images, (0, 0) * len(colours) + (pixels, pixels, pixels, pixels))
     down, right = torch.randint(2 * pixels + 1, (2, batch, 1), generator=generator, device=images.device)
     rows = down + torch.arange(height, device=images.device)  # (batch, height)
     columns = right + torch.arange(width, device=images.device)  # (batch, width)
@@ -32,7 +34,7 @@ def silence(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 
 class LabelledImages(Protocol):
-    """Images `(n, height, width)` and their labels `(n,)`."""
+    """Images `(n, height, width)` or `(n, height, width, colours)` and their labels `(n,)`."""
 
     @property
     def images(self) -> Tensor: ...
@@ -41,7 +43,8 @@ class LabelledImages(Protocol):
 
 
 class Images:
-    """Grey images on a device, handed out in batches of rows `(batch, height · width)` of float pixels."""
+    """Images on a device, handed out in batches of rows of float pixels, `(batch, colours · height ·
+    width)`."""
 
     def __init__(
         self, images: Tensor, device: torch.device | str = "cpu", permute: int | None = None
@@ -63,6 +66,7 @@ class Images:
         return self.rows(self.images[index])
 
     def rows(self, images: Tensor) -> Tensor:
-        """Images `(batch, height, width)` as rows of pixels, permuted if a permutation is set."""
-        rows = images.flatten(1).float()
+        """Images as rows of pixels, colour by colour, permuted if a permutation is set."""
+        planes = rearrange(images, "b h w c -> b c h w") if images.ndim == 4 else images
+        rows = planes.flatten(1).float()
         return rows if self.order is None else rows[:, self.order]

@@ -1,4 +1,5 @@
-"""How good a trained network is: labels judged by goodness over iterations, and by the one-pass softmax."""
+"""How good a trained network is: labels predicted by goodness over iterations, and by the one-pass
+softmax."""
 
 import time
 from collections.abc import Iterator
@@ -8,31 +9,30 @@ import torch
 from torch import Tensor
 
 from ffrec.data.images import Images
-from ffrec.negatives.labels import hybrid, masks
+from ffrec.negatives.hybrids import hybrid, masks
+from ffrec.networks.network import Classifier, Encoding, Network
 
 BATCH = 500  # images evaluated together; bounds memory and changes no result
 
 
-def label_goodness(network: Any, seen: Any, labels: Tensor, iterations: int) -> Tensor:
-    """Goodness of each label `(batch, candidates)` at each iteration, summed over the layers that judge.
+def label_goodness(network: Network, encoding: Encoding, labels: Tensor, iterations: int) -> Tensor:
+    """Goodness of each label `(batch, candidates)` at each iteration, summed over the layers that score
+    labels.
 
     Returns `(iterations, batch, candidates)`. A label's goodness does not depend on the others tried.
     """
-    history = []
-    for iteration in network.iterate(seen, labels, iterations):
-        judged = [network.layer(level).judge(iteration.activities[level]) for level in network.judging]
-        history.append(torch.stack([goodness.expand(labels.shape) for goodness in judged]).sum(0))
-    return torch.stack(history)
+    steps = network.steps(encoding, labels, iterations)
+    return torch.stack([network.scores(step, labels) for step in steps])
 
 
 def choose(history: Tensor, labels: Tensor, window: tuple[int, int]) -> Tensor:
-    """The label `(batch,)` whose goodness, averaged over iterations first to last, is highest."""
+    """The label `(batch,)` with the highest goodness, averaged over iterations first to last."""
     average = history[window[0] - 1 : window[1]].mean(0)
     return labels.gather(1, average.argmax(1, keepdim=True)).squeeze(1)
 
 
 def predictions(
-    network: Any, images: Images, candidates: int | None, iterations: int
+    network: Network, images: Images, candidates: int | None, iterations: int
 ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
     """For each batch: its place, the labels tried, their goodness by iteration, the softmax's label.
 
@@ -40,70 +40,74 @@ def predictions(
     """
     for start in range(0, len(images), BATCH):
         place = slice(start, start + BATCH)
-        seen = network.look(images.batch(place))
-        logits = network.classify(seen)[1]
+        encoding = network.encode(images.batch(place))
+        logits = network.logits(encoding)
         labels = logits.topk(candidates or network.classes, dim=1).indices
-        yield place, labels, label_goodness(network, seen, labels, iterations), logits.argmax(1)
+        yield place, labels, label_goodness(network, encoding, labels, iterations), logits.argmax(1)
 
 
 def evaluate_images(
-    network: Any, images: Images, truth: Tensor, candidates: int | None = None, all_iterations: bool = True
+    network: Classifier,
+    images: Images,
+    truth: Tensor,
+    candidates: int | None = None,
+    all_iterations: bool = True,
 ) -> dict[str, Any]:
     """Errors in percent by goodness and by one-pass softmax, per iteration, and a confusion matrix.
 
-    `confusion[i][j]` counts images of class i that goodness calls j; `error_by_iteration[t − 1]` judges by
-    iteration t alone. Without `all_iterations` the network stops at the end of the evaluation window.
-    A network that does not judge labels is evaluated by its softmax alone.
+    `confusion[i][j]` counts images of class i that goodness calls j; `error_by_iteration[t − 1]` is the error
+    by the goodness of iteration t alone. Without `all_iterations` the network stops at the end of the
+    evaluation window. A network that scores no labels is evaluated by its softmax alone.
     """
     truth, start = truth.to(images.images.device), time.perf_counter()
-    if not network.judging:
+    if not (network.scored and isinstance(network, Network)):
         return evaluate_softmax(network, images, truth)
-    judged, by_softmax = torch.empty_like(truth), torch.empty_like(truth)
-    window = network.config.window
-    iterations = max(network.config.iterations, window[1]) if all_iterations else window[1]
+    predicted, by_softmax = torch.empty_like(truth), torch.empty_like(truth)
+    window = network.window
+    iterations = network.iterations if all_iterations else window[1]
     wrong = torch.zeros(iterations, device=truth.device)
     with torch.no_grad():
         for place, labels, history, softmax in predictions(network, images, candidates, iterations):
-            by_softmax[place], judged[place] = softmax, choose(history, labels, window)
+            by_softmax[place], predicted[place] = softmax, choose(history, labels, window)
             for t, single in enumerate(history, start=1):
                 wrong[t - 1] += (choose(single[None], labels, (1, 1)) != truth[place]).sum()
     percent = 100 / len(truth)
     return {
-        "error_goodness": percent * int((judged != truth).sum()),
+        "error_goodness": percent * int((predicted != truth).sum()),
         "error_softmax": percent * int((by_softmax != truth).sum()),
         "error_by_iteration": [percent * count for count in wrong.tolist()],
-        "confusion": confusion(truth, judged, network.classes),
+        "confusion": confusion(truth, predicted, network.classes),
         "candidates": candidates or network.classes,
         "images": len(truth),
         "seconds": time.perf_counter() - start,
     }
 
 
-def evaluate_softmax(network: Any, images: Images, truth: Tensor) -> dict[str, Any]:
+def evaluate_softmax(network: Classifier, images: Images, truth: Tensor) -> dict[str, Any]:
     """Error in percent by the softmax, and its confusion matrix."""
     start = time.perf_counter()
     with torch.no_grad():
         places = (slice(first, first + BATCH) for first in range(0, len(images), BATCH))
-        logits = [network.classify(network.look(images.batch(place)))[1] for place in places]
-    judged = torch.cat(logits).argmax(1)
+        logits = [network.logits(network.encode(images.batch(place))) for place in places]
+    predicted = torch.cat(logits).argmax(1)
     return {
-        "error_softmax": 100 / len(truth) * int((judged != truth).sum()),
-        "confusion": confusion(truth, judged, network.classes),
+        "error_softmax": 100 / len(truth) * int((predicted != truth).sum()),
+        "confusion": confusion(truth, predicted, network.classes),
         "images": len(truth),
         "seconds": time.perf_counter() - start,
     }
 
 
-def confusion(truth: Tensor, judged: Tensor, classes: int) -> list[list[int]]:
-    """`confusion[i][j]` counts cases of class i that were judged to be j."""
+def confusion(truth: Tensor, predicted: Tensor, classes: int) -> list[list[int]]:
+    """`confusion[i][j]` counts cases of class i that were predicted to be j."""
     counts: list[list[int]] = (
-        torch.bincount(truth * classes + judged, minlength=classes**2).view(classes, -1).tolist()
+        torch.bincount(truth * classes + predicted, minlength=classes**2).view(classes, -1).tolist()
     )
     return counts
 
 
 def examples(
-    network: Any, images: Images, truth: Tensor, negatives: Tensor, count: int = 8
+    network: Network, images: Images, truth: Tensor, negatives: Tensor, count: int = 8
 ) -> dict[str, Tensor]:
     """What pictures of a network need, computed on the first of the given images.
 
@@ -111,18 +115,17 @@ def examples(
     of them, if there are as many, images that goodness gets wrong. `positive` and `negative`
     `(layers, cases)`: goodness at the end of the window, of true labels and of the given wrong ones.
     """
-    iterations = max(network.config.iterations, network.config.window[1])
     with torch.no_grad():
         place = slice(0, BATCH)
-        seen, truth = network.look(images.batch(place)), truth[place].to(images.images.device)
+        encoding, truth = network.encode(images.batch(place)), truth[place].to(images.images.device)
         every = torch.arange(network.classes, device=truth.device).expand(len(truth), -1)
-        history = label_goodness(network, seen, every, iterations)
-        wrong = (choose(history, every, network.config.window) != truth).nonzero().flatten()[: count // 2]
+        history = label_goodness(network, encoding, every, network.iterations)
+        wrong = (choose(history, every, network.window) != truth).nonzero().flatten()[: count // 2]
         index = torch.cat([torch.arange(count - len(wrong), device=truth.device), wrong])
         pair = torch.stack([truth, negatives[place].to(truth.device)], dim=1)
-        *_, last = network.iterate(seen, pair, network.config.window[1])
+        *_, last = network.steps(encoding, pair, network.window[1])
         goodness = torch.stack(
-            [network.layer(level).judge(h).expand(pair.shape) for level, h in last.activities.items()]
+            [network.layer(level).goodness_of(h).expand(pair.shape) for level, h in last.activities.items()]
         )
     found = {"index": index, "truth": truth[index], "goodness": history[:, index]}
     found |= {"positive": goodness[..., 0], "negative": goodness[..., 1]}
@@ -130,7 +133,7 @@ def examples(
 
 
 def hybrid_examples(
-    network: Any, images: Images, generator: torch.Generator, count: int = 8
+    network: Network, images: Images, generator: torch.Generator, count: int = 8
 ) -> dict[str, Tensor]:
     """What pictures of a network that learns from hybrid images need, on the first of the given images.
 
@@ -141,8 +144,9 @@ def hybrid_examples(
     other, mask = one.roll(1, 0), masks(len(one), one.shape[1], one.shape[2], generator)
     child = hybrid(one, other, mask)
     with torch.no_grad():
-        seen = network.look(torch.stack([images.rows(one), images.rows(child)], dim=1))
-        goodness = torch.stack([network.layer(level).judge(h) for level, h in seen.activities.items()])
+        encoding = network.encode(torch.stack([images.rows(one), images.rows(child)], dim=1))
+        activities = encoding.step.activities.items()
+        goodness = torch.stack([network.layer(level).goodness_of(h) for level, h in activities])
     found = {"images": one[:count], "others": other[:count], "hybrids": child[:count]}
     found["masks"] = mask[:count].to(torch.uint8)
     found |= {"positive": goodness[..., 0], "negative": goodness[..., 1]}

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ffrec.networks.character import Character
+
 RESAMPLED = 2000  # bootstrap samples of an interval
 FEWEST = 10  # strings that an interval is drawn from
 
@@ -54,14 +56,14 @@ def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> dict[str, list[
 
 
 @torch.no_grad()
-def evaluate_text(network: Any, strings: Tensor, weigh: bool = False) -> dict[str, Any]:
+def evaluate_text(network: Character, strings: Tensor, weigh: bool = False) -> dict[str, Any]:
     """Perplexity of strings of codes `(strings, length)`; the first window of each is given, not predicted.
 
-    A network whose memory holds anything is also judged by its softmax alone; `weigh` first sets the memory's
-    share in the prediction by these very strings.
+    Of a network whose memory holds anything, the perplexity by its softmax alone is reported too; `weigh`
+    first sets the memory's share in the prediction by these very strings.
     """
     softmax, recalled = network.log_likelihood(strings)
-    if weigh and recalled is not None:
+    if weigh and recalled is not None and network.memory is not None:
         network.memory.weigh(softmax, recalled)
     log_p = network.mix(softmax, recalled)
     following = strings[:, strings.shape[1] - log_p.shape[1] :]

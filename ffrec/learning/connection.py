@@ -1,119 +1,134 @@
-"""Wiring: which units of a source reach which units of a layer, and the products that follow from it."""
+"""Connections: how a source reaches the units of a layer. A connection owns its weights."""
 
 from abc import ABC, abstractmethod
 from typing import final
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag, one_hot
 
-from ffrec.config import ConfigError
+from ffrec.registry import register
 
 
-class Wiring(nn.Module, ABC):
-    """One connection's pattern. Its weights are the layer's; their shape and their two products are here."""
+class Connection(nn.Module, ABC):
+    """x ↦ x W, for rows x of `source_units` numbers and `units` units; a subclass says what W is.
 
-    def __init__(self, source_units: int, fan_in: int, units: int, shape: tuple[int, ...]) -> None:
+    Initial weights are drawn from N(0, 1 / fan-in). A product with autocast may come back in bfloat16.
+    """
+
+    def __init__(
+        self, source_units: int, units: int, shape: tuple[int, ...], fan_in: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
-        self.source_units, self.fan_in, self.units, self.shape = source_units, fan_in, units, shape
-
-    def draw(self, generator: torch.Generator) -> Tensor:
-        """Weights from N(0, 1 / fan-in)."""
-        return torch.randn(self.shape, generator=generator).div_(self.fan_in**0.5)
-
-    @abstractmethod
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        """x W: what units `(..., source units)` send to `(..., units)`."""
+        self.source_units, self.units = source_units, units
+        self.bias_units = units
+        """Units, or groups of units, that have a bias of their own."""
+        drawn = torch.randn(shape, generator=generator).div_(fan_in**0.5)
+        self.weight = nn.Parameter(drawn, requires_grad=False)
 
     @abstractmethod
-    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
-        """Add scale · xᵀ δ to a tensor like the weights; x `(rows, source units)`, δ `(rows, units)`."""
+    def forward(self, x: Tensor) -> Tensor:
+        """x W: what a source sends, `(..., source units)`, to `(..., units)`."""
+
+    @abstractmethod
+    def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
+        """Add xᵀ δ to `weight_grad`, for rows x `(rows, source units)` and δ `(rows, units)`."""
+
+    def dense(self, x: Tensor) -> Tensor:
+        """What a source sends as rows of numbers: `(rows, source units)`."""
+        return x
+
+    @property
+    def weight_grad(self) -> Tensor:
+        """The gradient of the weights, zero if there was none."""
+        if self.weight.grad is None:
+            self.weight.grad = torch.zeros_like(self.weight)
+        return self.weight.grad
+
+
+def add_product(onto: Tensor, x: Tensor, delta: Tensor) -> None:
+    """onto += xᵀ δ."""
+    if torch.is_autocast_enabled(x.device.type):  # which knows no product in place
+        onto.add_(x.T @ delta)
+    else:
+        onto.addmm_(x.T, delta)
 
 
 @final
-class Full(Wiring):
+@register("connection", "dense")
+class Dense(Connection):
     """Every unit of the source reaches every unit: weights `(source units, units)`."""
 
-    def __init__(self, source: int, units: int) -> None:
-        super().__init__(source, source, units, (source, units))
+    def __init__(self, source_units: int, units: int, generator: torch.Generator) -> None:
+        super().__init__(source_units, units, (source_units, units), source_units, generator)
 
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        rows = x.reshape(-1, len(weight)) @ weight  # one product: torch may make many of three axes
+    def forward(self, x: Tensor) -> Tensor:
+        rows = (
+            x.reshape(-1, self.source_units) @ self.weight
+        )  # one product: torch may make many of three axes
         return rows.view(*x.shape[:-1], self.units)
 
-    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
-        if torch.is_autocast_enabled(x.device.type):  # which knows no product in place
-            onto.add_(x.T @ delta, alpha=scale)
-        else:
-            onto.addmm_(x.T, delta, alpha=scale)
+    def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
+        add_product(self.weight_grad, x, delta)
 
 
 @final
-class Masked(Wiring):
+class Masked(Connection):
     """Any connectivity: weights `(source units, units)` that are zero, and stay so, where the mask is.
 
     Source: Hinton 2022 §4, note 13. Simple and wasteful: it computes with every zero.
     """
 
-    def __init__(self, mask: Tensor) -> None:
-        source, units = mask.shape
-        super().__init__(source, int(mask.sum(0).max()), units, (source, units))
+    def __init__(self, mask: Tensor, generator: torch.Generator) -> None:
+        source_units, units = mask.shape
+        fan_in = int(mask.sum(0).max())
+        super().__init__(source_units, units, (source_units, units), fan_in, generator)
         self.register_buffer("mask", mask.float(), persistent=False)
         self.mask: Tensor
+        self.weight.mul_(self.mask)
 
-    def draw(self, generator: torch.Generator) -> Tensor:
-        return super().draw(generator) * self.mask
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
 
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        return x @ weight
-
-    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
-        onto.add_((x.T @ delta) * self.mask, alpha=scale)
+    def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
+        self.weight_grad.add_((x.T @ delta) * self.mask)
 
 
 @final
-class Local(Wiring):
-    """Receptive fields without weight sharing: weights `(locations, field, channels)`.
+class Codes(Connection):
+    """Labels or characters: rows of weights are picked and summed, in place of a product with one-of-N codes.
 
-    `fields` `(locations, field)` names the source units that each location sees; the layer's units are
-    ordered location by location. One batched product over locations. Source: Hinton 2022 §3.2, note 8.
+    A row of `positions` codes `(..., positions)` stands for as many one-of-N vectors side by side, each
+    scaled by √symbols to unit mean square; weights are `(positions · symbols, units)`. Last positions that
+    are missing are neutral: an equal share of every symbol (Hinton 2022 §3.3).
     """
 
-    def __init__(self, fields: Tensor, channels: int) -> None:
-        locations, field = fields.shape
-        super().__init__(int(fields.max()) + 1, field, locations * channels, (locations, field, channels))
-        self.register_buffer("fields", fields, persistent=False)
-        self.fields: Tensor
+    def __init__(self, symbols: int, units: int, generator: torch.Generator, positions: int = 1) -> None:
+        inputs = positions * symbols
+        super().__init__(inputs, units, (inputs, units), inputs, generator)
+        self.symbols, self.positions, self.size = symbols, positions, symbols**0.5
+        self.register_buffer("offsets", torch.arange(positions) * symbols, persistent=False)
+        self.offsets: Tensor
 
-    def seen(self, x: Tensor) -> Tensor:
-        """What each location sees of `(rows, source units)`: `(locations, rows, field)`."""
-        return rearrange(x[:, self.fields], "rows place field -> place rows field")
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x + self.offsets[: x.shape[-1]]
+        if self.positions == 1 and x.shape[-1] == 1:
+            return self.weight[rows.squeeze(-1)].mul_(self.size)
+        total: Tensor = embedding_bag(rows.flatten(0, -2), self.weight, mode="sum")
+        for position in range(x.shape[-1], self.positions):
+            total += self.weight[position * self.symbols :][: self.symbols].mean(0)
+        return total.mul_(self.size).view(*x.shape[:-1], self.units)
 
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        sent = torch.bmm(self.seen(x.flatten(0, -2)), weight)
-        return rearrange(sent, "place rows channel -> rows (place channel)").view(*x.shape[:-1], self.units)
+    def neutral(self) -> Tensor:
+        """What the neutral code sends where all positions are missing, `(units,)`."""
+        sent: Tensor = self.weight.view(self.positions, self.symbols, -1).mean(1).sum(0) * self.size
+        return sent
 
-    def accumulate(self, onto: Tensor, x: Tensor, delta: Tensor, scale: float) -> None:
-        per_place = rearrange(delta, "rows (place channel) -> place rows channel", place=len(self.fields))
-        onto.add_(torch.bmm(self.seen(x).mT, per_place), alpha=scale)
+    def dense(self, x: Tensor) -> Tensor:
+        codes = one_hot(x, self.symbols).flatten(1).to(self.weight.dtype) * self.size
+        missing = self.source_units - codes.shape[1]
+        return torch.cat([codes, codes.new_full((len(codes), missing), self.size / self.symbols)], dim=1)
 
-    def mask(self, source: int) -> Tensor:
-        """The same connectivity as a mask `(source, units)`."""
-        mask = torch.zeros(len(self.fields), source).scatter_(1, self.fields.cpu(), 1.0)
-        return mask.repeat_interleave(self.shape[2], dim=0).T
-
-
-def square_fields(side: int, field: int, stride: int, channels: int = 1) -> Tensor:
-    """Square receptive fields on a square map of `side` × `side` places with `channels` units each.
-
-    Returns the units `(locations, field² · channels)` that each of the (side − field) / stride + 1 squared
-    locations sees, both ordered row by row. Raises ConfigError if the fields do not tile the map.
-    """
-    if field > side or (side - field) % stride:
-        raise ConfigError(
-            f"local: expected fields that tile a side of {side}, found {field} with stride {stride}: choose "
-            "a stride that divides the side less the field"
-        )
-    units = rearrange(torch.arange(side * side * channels), "(y x c) -> y x c", y=side, x=side)
-    patches = units.unfold(0, field, stride).unfold(1, field, stride)  # (down, right, channels, y, x)
-    return rearrange(patches, "down right c y x -> (down right) (y x c)")
+    def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
+        """Rows may be codes or dense. A product with codes written out is faster here than scattered sums."""
+        add_product(self.weight_grad, x if x.is_floating_point() else self.dense(x), delta)

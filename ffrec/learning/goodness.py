@@ -1,13 +1,16 @@
-"""Goodness: how a layer judges its own activities, and the probability that follows from it."""
+"""Goodness: the number that a layer makes high for positive data and low for negative data."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Self, final
 
 import torch
+from einops import rearrange
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+
+from ffrec.registry import register
+
+SMALLEST = 1e-8  # what a smaller norm is replaced by: a silent layer sends (nearly) zero
 
 
 def mean_square(h: Tensor) -> Tensor:
@@ -16,79 +19,117 @@ def mean_square(h: Tensor) -> Tensor:
     return length.square() / h.shape[-1]
 
 
-SMALLEST = 1e-8  # what a smaller activity is divided by: a silent layer sends (nearly) zero
-
-
 class Goodness(ABC):
-    """A number per case that a layer makes high for positive data and low for negative data."""
+    """g(h), one number per case, or one for each part of a layer: a block, a place or a class.
+
+    A rectified layer's slope is 0 where its activity is 0; `grad` has to be 0 there as well.
+    """
+
+    @classmethod
+    def for_layer(cls, units: int, classes: int, generator: torch.Generator) -> Self:
+        """The goodness of a layer of so many units in a network of so many classes."""
+        del units, classes, generator
+        return cls()
 
     @abstractmethod
     def value(self, h: Tensor) -> Tensor:
-        """g(h): activities `(..., units)` before normalisation to goodness `(...)`."""
+        """g(h): activities `(..., units)` before normalisation to goodness `(...)` or `(..., parts)`."""
 
     @abstractmethod
-    def slope(self, h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
-        """weight · ∂g/∂h, of shape `(..., units)`, for a weight per case `(...)`; 0 wherever h is 0."""
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        """Σ weight · ∂g/∂h, like h `(..., units)`, for a weight per case, or per case and part."""
 
     @abstractmethod
-    def size(self, h: Tensor) -> Tensor:
-        """What normalisation divides h by, `(...)`, so that nothing of the goodness is sent on."""
+    def norm(self, h: Tensor) -> Tensor:
+        """What normalisation divides h by, `(...)`, so that the next layer is sent nothing of the
+        goodness."""
+
+    def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+        """`grad`, written into memory like h; a goodness that can do so in one pass says so here."""
+        return out.copy_(self.grad(h, weight))
+
+    def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
+        """Add weight · ∂g/∂θ to the gradients of parameters θ of the goodness, if it has any."""
+        del h, weight
 
     def normalise(self, h: Tensor) -> Tensor:
-        """h / size(h), without subtracting a mean; an all-zero vector stays zero.
+        """h / norm(h), without subtracting a mean; an all-zero vector stays zero.
 
         Source: Hinton 2022 §2.1, note 5.
         """
-        return h * self.size(h).clamp_min(SMALLEST).reciprocal().unsqueeze(-1)
+        return h * self.norm(h).clamp_min(SMALLEST).reciprocal().unsqueeze(-1)
 
 
 @final
+@register("goodness", "squares")
 @dataclass(frozen=True)
-class Squares(Goodness):
-    """g(h) = factor · Σⱼ hⱼ² / units; a negative factor makes a layer minimise activity on positive data.
-
-    The sum of squares of Hinton 2022 §2, equation 1, per unit, so that one threshold fits every width;
-    minus the sum of squares is §9's alternative.
-    """
-
-    factor: float = 1.0
+class MeanSquare(Goodness):
+    """g(h) = Σⱼ hⱼ² / units: the sum of squares of Hinton 2022 §2, equation 1, per unit, so that one
+    threshold fits every width."""
 
     def value(self, h: Tensor) -> Tensor:
-        return mean_square(h) * self.factor
+        return mean_square(h)
 
-    def slope(self, h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
-        return torch.mul(h, (weight * (2 * self.factor / h.shape[-1])).unsqueeze(-1), out=out)
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        return self.write_grad(h, weight, torch.empty_like(h))
 
-    def size(self, h: Tensor) -> Tensor:
+    def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(h, (weight * (2 / h.shape[-1])).unsqueeze(-1), out=out)
+
+    def norm(self, h: Tensor) -> Tensor:
         return mean_square(h).sqrt()
 
 
 @final
+@register("goodness", "activities")
 @dataclass(frozen=True)
-class Activities(Goodness):
-    """g(h) = factor · Σⱼ hⱼ / units, for activities that are nowhere negative.
+class MeanActivity(Goodness):
+    """g(h) = Σⱼ hⱼ / units, for activities that are nowhere negative.
 
     Normalisation is by the mean of the activities, not of their squares: Hinton 2022 §9, note 21.
     """
 
-    factor: float = 1.0
-
     def value(self, h: Tensor) -> Tensor:
-        return h.mean(-1) * self.factor
+        return h.mean(-1)
 
-    def slope(self, h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
-        return torch.mul(h.sign(), (weight * (self.factor / h.shape[-1])).unsqueeze(-1), out=out)
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        return self.write_grad(h, weight, torch.empty_like(h))
 
-    def size(self, h: Tensor) -> Tensor:
+    def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(h.sign(), (weight / h.shape[-1]).unsqueeze(-1), out=out)
+
+    def norm(self, h: Tensor) -> Tensor:
         return h.mean(-1)
 
 
 @final
 @dataclass(frozen=True)
-class Blocks(Goodness):
-    """A goodness for each of `count` equal blocks of a layer, `(..., count)`; every one decides for itself.
+class Minus(Goodness):
+    """−g(h): a layer that makes its activity low for positive data. Source: Hinton 2022 §9."""
 
-    What is sent on is still normalised as a whole. Source: Hinton 2022 §5.3.
+    whole: Goodness
+
+    def value(self, h: Tensor) -> Tensor:
+        return -self.whole.value(h)
+
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        return self.whole.grad(h, -weight)
+
+    def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+        return self.whole.write_grad(h, -weight, out)
+
+    def norm(self, h: Tensor) -> Tensor:
+        return self.whole.norm(h)
+
+
+@final
+@dataclass(frozen=True)
+class Blocks(Goodness):
+    """A goodness for each of `count` equal blocks of a layer, `(..., count)`; every block has a loss of its
+    own.
+
+    Blocks are runs of units: in a map `(channels, height, width)`, groups of channels. What is sent on is
+    still normalised as a whole. Source: Hinton 2022 §5.3.
     """
 
     whole: Goodness
@@ -97,33 +138,44 @@ class Blocks(Goodness):
     def value(self, h: Tensor) -> Tensor:
         return self.whole.value(h.unflatten(-1, (self.count, -1)))
 
-    def slope(self, h: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
-        split = None if out is None else out.unflatten(-1, (self.count, -1))
-        return self.whole.slope(h.unflatten(-1, (self.count, -1)), weight, split).flatten(-2)
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        return self.whole.grad(h.unflatten(-1, (self.count, -1)), weight).flatten(-2)
 
-    def size(self, h: Tensor) -> Tensor:
-        return self.whole.size(h)
+    def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+        split = out.unflatten(-1, (self.count, -1))
+        self.whole.write_grad(h.unflatten(-1, (self.count, -1)), weight, split)
+        return out
+
+    def norm(self, h: Tensor) -> Tensor:
+        return self.whole.norm(h)
 
 
 @final
 @dataclass(frozen=True)
-class Logistic:
-    """p(positive) = σ(sharpness · (g − threshold)): Hinton 2022, equation 1.
+class Places(Goodness):
+    """A goodness for each of `count` places of a map `(channels, height, width)`, over its channels:
+    `(..., count)`. What is sent on is normalised place by place too."""
 
-    `correct` is +1 for positive cases and −1 for negative ones, and broadcasts against the goodness.
-    """
+    whole: Goodness
+    count: int
 
-    threshold: float
-    sharpness: float
+    def by_place(self, h: Tensor) -> Tensor:
+        return rearrange(h, "... (channel place) -> ... place channel", place=self.count)
 
-    def log_p_correct(self, goodness: Tensor, correct: Tensor) -> Tensor:
-        """log p(positive) of positive cases, log(1 − p(positive)) of negative ones."""
-        return logsigmoid(correct * self.sharpness * (goodness - self.threshold))
+    def value(self, h: Tensor) -> Tensor:
+        return self.whole.value(self.by_place(h))
 
-    def slope(self, goodness: Tensor, correct: Tensor) -> Tensor:
-        """∂ log p(correct) / ∂g = ± sharpness · (1 − p(correct))."""
-        logit = correct * self.sharpness * (goodness - self.threshold)
-        return correct * self.sharpness * torch.sigmoid(-logit)
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        return rearrange(
+            self.whole.grad(self.by_place(h), weight), "... place channel -> ... (channel place)"
+        )
+
+    def norm(self, h: Tensor) -> Tensor:
+        return self.whole.norm(self.by_place(h))
+
+    def normalise(self, h: Tensor) -> Tensor:
+        return rearrange(self.whole.normalise(self.by_place(h)), "... place channel -> ... (channel place)")
 
 
-GOODNESS: dict[str, Callable[[float], Goodness]] = {"squares": Squares, "activities": Activities}
+normalise = MeanSquare().normalise
+"""h / √(mean h²): unit mean square over the last axis. Images and codes are normalised so as well."""

@@ -3,20 +3,22 @@
 import torch
 from torch import Tensor, nn
 
-MEAN_PACE, GAP_PACE = 0.2, 0.2  # how fast the running mean of a phase and the gap follow what is seen
-FIRST = 4  # updates of a phase that tell of the gap
+MEAN_RATE, GAP_RATE = 0.2, 0.2  # how fast the running mean of a phase and the gap follow what is seen
+FIRST = 4  # updates at the start of a phase that the gap is measured in
 
 
 class Midpoint(nn.Module):
-    """(E⁺[q] + E⁻[q]) / 2 of a quantity q of a network that learns from E⁺ by day and from E⁻ by night.
+    """(E⁺[q] + E⁻[q]) / 2 of a quantity q, in a network that sees E⁺ in wake phases and E⁻ in sleep phases.
 
-    By day only E⁺[q] is seen, and last night's E⁻[q] is that of other weights. What the two differ in changes
-    more slowly than what they share, and at dusk and at dawn both are seen with nearly the same weights. So,
-    with q the mean over a batch, and q̂ its running mean at the end of the phase before,
+    In a wake phase only E⁺[q] is seen; the last E⁻[q] is that of older weights. The difference between the
+    two changes more slowly than what they have in common, and where a phase begins both are seen with nearly
+    the same weights. So, with q the mean over a batch, and q̂ its running mean at the end of the phase
+    before,
 
         gap ← gap + 0.2 (± (q − q̂) − gap)    in the first 4 updates of a phase,    midpoint = q ∓ gap / 2,
 
-    the upper signs by day and the lower ones by night. With both kinds in every batch it is their mean.
+    with the upper signs in a wake phase and the lower ones in a sleep phase. With both kinds in every batch
+    the midpoint is their mean.
     """
 
     gap: Tensor
@@ -41,8 +43,8 @@ class Midpoint(nn.Module):
         turned = sign != self.sign  # conditions are tensors: nothing here waits for a GPU
         first = FIRST * (self.sign == 0)  # nothing came before: there is nothing to compare with
         self.before.copy_(torch.where(turned, self.recent, self.before))
-        self.recent.copy_(torch.where(turned, mean, self.recent.lerp(mean, MEAN_PACE)))
+        self.recent.copy_(torch.where(turned, mean, self.recent.lerp(mean, MEAN_RATE)))
         self.updates.copy_(torch.where(turned, first, self.updates) + 1)
         self.sign.copy_(sign)
-        self.gap.lerp_(sign * (mean - self.before), GAP_PACE * (self.updates <= FIRST) * seen)
+        self.gap.lerp_(sign * (mean - self.before), GAP_RATE * (self.updates <= FIRST) * seen)
         return self.now.copy_(mean - sign / 2 * self.gap)

@@ -1,13 +1,32 @@
-"""Where negative data comes from: labels that are wrong on purpose, images that are made of two."""
+"""Negative data by label: the same image with a label that is wrong."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import final
 
 import torch
 from torch import Tensor
 
 from ffrec.data.sampling import draw
+from ffrec.registry import register
 
-BLURS = 10 / 28**2  # passes of the filter that makes a mask's regions, for a side of 1: ten for MNIST
+
+class Negatives(ABC):
+    """Where negative data comes from. A leaf says which labels negative cases have."""
+
+    hybrid = False
+    """Whether negative images differ from the positive ones, by `images`."""
+
+    @abstractmethod
+    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Labels of the negative cases, `(batch, negatives)`.
+
+        `logits` `(batch, classes)` are those of the network's own softmax, `labels` `(batch,)` the true ones.
+        """
+
+    def images(self, images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+        """Negative images, of images and others in random order `(batch, height, width)`: the same ones."""
+        del others, generator
+        return images
 
 
 def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -32,41 +51,40 @@ def shuffled_labels(_logits: Tensor, labels: Tensor, generator: torch.Generator)
     return labels[torch.randperm(len(labels), generator=generator, device=labels.device)]
 
 
-def blur(size: int, device: torch.device) -> Tensor:
-    """Passes of the filter [¼, ½, ¼], reflected at the ends, as one matrix `(size, size)`.
+@final
+@register("negatives", "hard")
+class Hard(Negatives):
+    """One wrong label, sampled from the one-pass softmax: `hard_labels`."""
 
-    Their number grows with size², so that regions keep their size relative to the image.
-    """
-    eye = torch.eye(size, device=device, dtype=torch.float64)
-    padded = torch.cat([eye[:1], eye, eye[-1:]])
-    once = padded[:-2] / 4 + padded[1:-1] / 2 + padded[2:] / 4
-    repeated: Tensor = torch.linalg.matrix_power(once, max(1, round(BLURS * size**2)))
-    return repeated.float()
+    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        return hard_labels(logits, labels, generator).unsqueeze(1)
 
 
-def masks(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Masks `(count, height, width)` of ones and zeros in large regions, half of each on average.
+@final
+@register("negatives", "uniform")
+class Uniform(Negatives):
+    """One wrong label, every one as likely as any other: `uniform_labels`."""
 
-    Random bits, blurred repeatedly in both directions, cut at 0.5. Source: Hinton 2022 §3.2.
-    """
-    where = generator.device
-    bits = torch.randint(2, (count, height, width), generator=generator, device=where).float()
-    return (blur(height, where) @ bits @ blur(width, where).T >= 0.5).float()
-
-
-def hybrid(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
-    """one · mask + other · (1 − mask), all of one shape. Source: Hinton 2022 §3.2, figure 1."""
-    return torch.where(mask.bool(), one, other)
+    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        return uniform_labels(logits, labels, generator).unsqueeze(1)
 
 
-def hybrid_images(images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
-    """Images mixed with others, both `(batch, height, width)`, each under a mask of its own."""
-    batch, height, width = images.shape
-    return hybrid(images, others, masks(batch, height, width, generator))
+@final
+@register("negatives", "all")
+class Every(Negatives):
+    """Every wrong label of every image."""
+
+    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        del generator
+        classes = logits.shape[1]
+        return (labels.unsqueeze(1) + torch.arange(1, classes, device=labels.device)) % classes
 
 
-NEGATIVE_LABELS: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
-    "hard": hard_labels,
-    "uniform": uniform_labels,
-    "shuffled": shuffled_labels,
-}
+@final
+@register("negatives", "none")
+class Absent(Negatives):
+    """No negative data: class scores compete with each other instead."""
+
+    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        del logits, generator
+        return labels.new_empty(len(labels), 0)

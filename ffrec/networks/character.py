@@ -3,31 +3,22 @@
 Characters are codes, 0 to symbols − 1. A window has shape `(cases, window)`, activities `(cases, units)`.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch import Tensor
 
 from ffrec.config import CharacterConfig
 from ffrec.data.sampling import draw, sharpen
-from ffrec.learning.connection import Full
-from ffrec.learning.goodness import Logistic, Squares
-from ffrec.learning.layer import Layer, Readout, Stack, normalise
+from ffrec.learning.connection import Codes, Connection
+from ffrec.learning.readout import Readout
+from ffrec.learning.update import Step
 from ffrec.networks.memory import Memory
+from ffrec.networks.network import Encoding, Network
+from ffrec.registry import pick, register
 
 BATCH = 10_000  # windows evaluated together; bounds memory and changes no result
-
-
-class Seen(NamedTuple):
-    """What passages of text do to the network: hidden levels count from 1, at index 0."""
-
-    rows: Tensor
-    """Rows of the first layer's weights that the characters pick, `(cases, characters)`."""
-    activities: list[Tensor]
-    sources: list[Tensor]
-    """Normalised activities: what each level sends."""
 
 
 def windows_of(strings: Tensor, size: int) -> Tensor:
@@ -35,69 +26,71 @@ def windows_of(strings: Tensor, size: int) -> Tensor:
     return strings.unfold(1, size, 1)
 
 
-class Character(nn.Module):
-    """Hinton 2022 §4.1 and figure 4. With n(·) = `normalise` and c the one-hot code of a window's characters,
-    scaled to unit mean square:
+@register("network", "character")
+class Character(Network):
+    """Hinton 2022 §4.1 and figure 4. With n(·) the normalisation and c the one-of-N codes of a window's
+    characters, scaled to unit mean square:
 
-        h₁ = max(0, c W₁ + b₁),    hₗ = max(0, n(hₗ₋₁) Wₗ + bₗ),    p(next) = softmax([n(h₁) … n(h_L)] V + a)
+        h₁ = act(c W₁ + b₁),    hₗ = act(n(hₗ₋₁) Wₗ + bₗ),    p(next) = softmax([n(h₁) … n(h_L)] V + a)
 
-    The product c W₁ is a sum of picked rows. The softmax never changes a hidden layer. With a memory,
-    p(next) is a mixture of the softmax and of what a `Memory` of the same hidden state recalls.
+    The softmax never changes a hidden layer. With a memory, p(next) is a mixture of the softmax and of what a
+    `Memory` of the same hidden state recalls.
     """
 
+    config: CharacterConfig
+
     def __init__(self, config: CharacterConfig, symbols: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.config, self.symbols = config, symbols
+        super().__init__(config, symbols)
+        self.symbols = symbols
         self.passage = config.window + config.lookahead
-        self.goodness = Squares(config.sign)
-        judges = [Logistic(*pair) for pair in zip(config.thresholds, config.sharpnesses, strict=True)]
-        self.layers = nn.ModuleList()
-        for level, (fan_in, units) in enumerate(pairwise((self.passage * symbols, *config.hidden))):
-            wiring = {str(level): Full(fan_in, units)}
-            self.layers.append(Layer(wiring, self.goodness, judges[level], config, generator))
-        self.reads = [level - 1 for level in config.reads] or list(range(len(config.hidden)))
-        self.readout = Readout(sum(config.hidden[i] for i in self.reads), symbols)
-        self.stack = Stack()
+        connect = pick("connection", config.connection)
+        for level, (below, units) in enumerate(pairwise((symbols, *config.hidden)), 1):
+            connection: Connection = (
+                Codes(symbols, units, generator, self.passage)
+                if level == 1
+                else connect(below, units, generator)
+            )
+            self.layers.append(self.make_layer(level, {str(level - 1): connection}, generator))
+        self.read = config.reads or tuple(self.levels)
+        self.readout = Readout(sum(config.hidden[level - 1] for level in self.read), symbols)
         self.memory = Memory(config.memory, symbols) if config.memory else None
-        self.register_buffer("offsets", torch.arange(self.passage) * symbols, persistent=False)
-        self.offsets: Tensor
         self.shape_first_layer()
 
     def shape_first_layer(self) -> None:
         """Scale initial weights by recency^(characters since); what a window sends keeps a variance of 1, and
         so does the character after it."""
-        size, first = self.config.window, self.layer(0)
+        size, first = self.config.window, self.layer(1)
         scale = self.config.recency ** torch.arange(size - 1, -1, -1.0)
         scale = torch.cat([scale / scale.norm(), torch.ones(self.passage - size)]) * self.passage**0.5
-        first.weights["0"].view(self.passage, self.symbols, -1).mul_(scale[:, None, None])
+        first.connection("0").weight.view(self.passage, self.symbols, -1).mul_(scale[:, None, None])
         first.bias.fill_(self.config.bias)
 
-    def layer(self, index: int) -> Layer:
-        """A hidden layer, counted from 0."""
-        layer = self.layers[index]
-        assert isinstance(layer, Layer)
-        return layer
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.readout.weight.device
 
-    def look(self, passages: Tensor) -> Seen:
-        """Activities of every hidden layer for windows `(cases, window)`, or for passages
-        `(cases, window + 1)` that end in the character after a window; if it is missing, all count alike."""
-        first, weights = self.layer(0), self.layer(0).weights["0"]
-        rows = passages + self.offsets[: passages.shape[1]]
-        total = embedding_bag(rows, weights, mode="sum")
-        if passages.shape[1] < self.passage:
-            total += weights[-self.symbols :].mean(0)  # the neutral label of §3.3
-        activities = [total.mul_(self.symbols**0.5).add_(first.bias).relu_()]
-        sources = [normalise(activities[0])]
-        for index in range(1, len(self.layers)):
-            layer = self.layer(index)
-            activities.append(layer.send(str(index), sources[-1], layer.bias).relu_())
-            sources.append(normalise(activities[-1]))
-        return Seen(rows, activities, sources)
+    def encode(self, x: Tensor) -> Encoding:
+        """A pass over windows of codes `(cases, window)`, or over passages `(cases, window + 1)` that end in
+        the character after a window; if that one is missing, it is neutral."""
+        codes = x.unsqueeze(1)
+        sent, activities, slopes = {"0": codes}, {}, {}
+        for level in self.levels:
+            layer = self.layer(level)
+            total = layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())
+            activities[level], slopes[level] = layer.activation(total)
+            sent[str(level)] = layer.send(activities[level])
+        return Encoding(codes, {}, Step(sent, activities, slopes))
 
-    def features(self, seen: Seen) -> Tensor:
-        """What the softmax and the memory see, `(cases, Σ units)`."""
-        read = [seen.sources[i] for i in self.reads]
+    def features(self, encoding: Encoding) -> Tensor:
+        """What the softmax and the memory read, `(cases, Σ units)`."""
+        read = [encoding.step.inputs[str(level)].squeeze(1) for level in self.read]
         return read[0] if len(read) == 1 else torch.cat(read, dim=1)
+
+    def steps(self, encoding: Encoding, candidates: Tensor, count: int = 1) -> Iterator[Step]:
+        """One pass: a passage holds its candidate, the character after the window, already."""
+        del candidates, count
+        yield encoding.step
 
     def predict(self, windows: Tensor) -> Tensor:
         """log p of the next character, `(cases, symbols)`, after windows `(cases, window)`."""
@@ -105,7 +98,7 @@ class Character(nn.Module):
 
     def predictions(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:
         """log p of the next character `(cases, symbols)`, by the softmax and by the memory if filled."""
-        features = self.features(self.look(windows))
+        features = self.features(self.encode(windows))
         softmax: Tensor = self.readout(features).log_softmax(1)
         return softmax, self.memory.recall(features) if self.memory and self.memory.filled else None
 
@@ -132,49 +125,24 @@ class Character(nn.Module):
         """Fill the memory, if there is one, from strings."""
         if self.memory is not None:
             windows, following = self.cases(strings)
-            states = [self.features(self.look(part)) for part in windows.split(BATCH)]
+            states = [self.features(self.encode(part)) for part in windows.split(BATCH)]
             self.memory.store(torch.cat(states), following)
 
-    def clear(self) -> None:
-        """Set the gradients of all hidden layers to zero."""
-        for index in range(len(self.layers)):
-            self.layer(index).clear()
-
-    def learn(self, seen: Seen, sign: float) -> tuple[Tensor, Tensor]:
-        """Add to every hidden layer's gradients what positive (sign +1) or negative (−1) passages teach it.
-
-        The loss is −mean log p(correct) over passages, in each layer for itself. Returns, per layer, that
-        loss and the share of passages on the right side of the threshold.
-        """
-        correct = seen.activities[0].new_tensor([sign])
-        scale, measured = 1 / len(seen.rows), []
-        for index, h in enumerate(seen.activities):
-            layer, goodness = self.layer(index), self.goodness.value(h).unsqueeze(1)
-            out = self.stack.slot(f"delta {index}", 0, 1, h).unsqueeze(1)
-            delta = layer.delta(h.unsqueeze(1), goodness, correct, out).squeeze(1)
-            if index == 0:
-                code = h.new_zeros(len(h), self.passage * self.symbols).scatter_(1, seen.rows, 1.0)
-                layer.accumulate("0", code, delta, correct, scale * self.symbols**0.5)
-            else:
-                layer.accumulate(str(index), seen.sources[index - 1], delta, correct, scale)
-            layer.accumulate_bias(delta, scale)
-            layer.note(goodness.mean(), correct)
-            right = sign * (goodness - layer.logistic.threshold) > 0
-            loss = -layer.logistic.log_p_correct(goodness, correct).mean()
-            measured.append(torch.stack([loss, right.mean(dtype=loss.dtype)]))
-        loss, right = torch.stack(measured, dim=1)
-        return loss, right
+    def passages(self, strings: Tensor) -> Tensor:
+        """All passages of strings, with the character after the window if layers see it: `(cases,
+        passage)`."""
+        return windows_of(strings, self.passage).flatten(0, 1)
 
     def goodness_of(self, strings: Tensor) -> Tensor:
         """Every layer's mean goodness over the passages of every string: `(layers, strings)`."""
-        passages = windows_of(strings, self.passage)
-        goodness = [
-            torch.stack([self.goodness.value(h) for h in self.look(part).activities])
-            for part in passages.flatten(0, 1).split(BATCH)
-        ]
-        return torch.cat(goodness, dim=1).view(len(self.layers), *passages.shape[:2]).mean(2)
+        goodness = []
+        for part in self.passages(strings).split(BATCH):
+            activities = self.encode(part).step.activities
+            found = [self.layer(level).goodness_of(h).squeeze(1) for level, h in activities.items()]
+            goodness.append(torch.stack(found))
+        return torch.cat(goodness, dim=1).view(len(self.layers), len(strings), -1).mean(2)
 
-    def write(
+    def generate(
         self,
         context: Tensor,
         length: int,
@@ -183,10 +151,11 @@ class Character(nn.Module):
         top_k: int | None = None,
         top_p: float = 1.0,
     ) -> Tensor:
-        """Continue contexts `(strings, characters ≥ window)` by `length` characters of the network's own.
+        """Continue contexts `(strings, characters ≥ window)` by `length` characters that the network
+        predicts.
 
         All strings are written as one batch on the device, and nothing leaves it. Returns context and
-        continuation, `(strings, characters + length)`. This is how negative strings are dreamt (§4.1).
+        continuation, `(strings, characters + length)`. Negative strings are generated so (§4.1).
         """
         size, start = self.config.window, context.shape[1]
         strings = torch.cat([context, context.new_empty(len(context), length)], dim=1)

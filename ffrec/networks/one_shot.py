@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from ffrec.learning.connection import Full
-from ffrec.learning.goodness import Blocks, Squares
+from ffrec.learning.connection import Codes, Dense
+from ffrec.learning.goodness import Blocks, MeanSquare, Minus
 from ffrec.networks.feedforward import FeedForward
 
 
@@ -21,45 +21,43 @@ def one_shot(network: FeedForward, image: Tensor, goodness: float, label: int | 
     layers can take their step at once. `image` is `(pixels,)`; `goodness` has the sign of the network's.
     Behind a black box that is stochastic, a layer is sent something else the next time.
 
-    Raises ValueError, with nothing changed, for layers that are not fully connected rectifiers judged by
-    their squares, without a label where the network needs one, if a layer is silent or sent nothing, and if
-    S* has the wrong sign.
+    Raises ValueError, with nothing changed, for layers that are not fully connected rectifiers with the mean
+    of their squares as goodness, without a label where the network needs one, if a layer is silent or sent
+    nothing, and if S* has the wrong sign.
     """
     if (label is None) == network.labelled or label not in (None, *range(network.classes)):
         wanted = f"0 to {network.classes - 1}" if network.labelled else "none"
         raise ValueError(f"label: expected {wanted}, found {label}")
-    steps: list[tuple[Tensor, Tensor]] = []
+    changes: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
-        seen = network.look(image.unsqueeze(0))
-        passed, code = seen.bottom_up, None
+        encoding = network.encode(image.unsqueeze(0))
+        step = encoding.step
         if label is not None:
-            told = torch.tensor([label], device=image.device)
-            passed = next(network.iterate(seen, told.view(1, 1)))
-            code = torch.nn.functional.one_hot(told, network.classes).to(image.dtype) * network.classes**0.5
+            step = next(network.steps(encoding, torch.tensor([[label]], device=image.device)))
         for level in network.levels:
-            layer, h = network.layer(level), passed.activities[level].squeeze(1)
+            layer, h = network.layer(level), step.activities[level].squeeze(1)
             if not learns_in_one_step(network, level):
-                raise ValueError("one_shot needs fully connected rectifiers judged by their squares")
-            x = passed.sources[level - 1] if level > 1 else seen.image
-            sent = {str(level - 1): x.squeeze(1)}
-            if level == 1 and code is not None:
-                sent["label"] = code
+                raise ValueError("one_shot needs fully connected rectifiers with the mean of their squares")
+            sent = {s: layer.connection(s).dense(step.inputs[s].squeeze(1)) for s in layer.sources}
             length = sum(part.square().sum().item() for part in sent.values())
-            ratio = goodness / layer.judge(h).item() if h.any() else -1.0
+            ratio = goodness / layer.goodness_of(h).item() if h.any() else -1.0
             if not (math.isfinite(ratio) and ratio >= 0 and length > 0):
                 raise ValueError(
-                    f"goodness: expected a finite one of the network's sign and that hidden layer {level} "
-                    f"is sent something and not silent, found {goodness} for {layer.judge(h).item():.3g}"
+                    f"goodness: expected a finite one of the network's sign and that hidden layer {level} is "
+                    f"sent something and not silent, found {goodness} for {layer.goodness_of(h).item():.3g}"
                 )
             growth = (ratio**0.5 - 1) / length
-            steps += [(layer.weights[source], part.T @ h * growth) for source, part in sent.items()]
-        for weights, step in steps:
-            weights += step
+            changes += [(layer.connection(s).weight, part.T @ h * growth) for s, part in sent.items()]
+        for weights, change in changes:
+            weights += change
 
 
 def learns_in_one_step(network: FeedForward, level: int) -> bool:
-    """Whether a hidden layer is one of fully connected rectifiers judged by their squares."""
+    """Whether a hidden layer is one of fully connected rectifiers with the mean of their squares as
+    goodness."""
     layer = network.layer(level)
-    judged = isinstance(layer.goodness, Blocks) and isinstance(layer.goodness.whole, Squares)
-    connected = all(isinstance(wires, Full) for wires in layer.wiring.values())
-    return judged and connected and network.config.activation == "relu"
+    goodness = layer.goodness
+    while isinstance(goodness, Minus | Blocks):
+        goodness = goodness.whole
+    connected = all(isinstance(layer.connection(s), Dense | Codes) for s in layer.sources)
+    return isinstance(goodness, MeanSquare) and connected and network.config.activation == "relu"

@@ -1,4 +1,4 @@
-"""Feed-forward networks on images: supervised, unsupervised, local fields, thresholds, and the rivals."""
+"""Feed-forward networks on images: supervised, unsupervised, local fields, thresholds, and baselines."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +12,7 @@ def supervised_mnist() -> ImageRecipe:
         name="supervised-mnist",
         paper="1.36 % (Hinton 2022 §3.3, 60 epochs)",
         data="mnist",
-        network=FeedForwardConfig(objective="min", threshold=-1.0),
+        network=FeedForwardConfig(activity="min", threshold=-1.0),
         training=TrainingConfig(epochs=30, batch=100, dropout=0.1, weight_decay=0.3, validate_every=5),
     )
 
@@ -23,7 +23,7 @@ def supervised_mnist_jitter() -> ImageRecipe:
         name="supervised-mnist-jitter",
         paper="0.64 % (Hinton 2022 §3.3, 500 epochs)",
         data="mnist",
-        network=FeedForwardConfig(objective="min", threshold=-1.0),
+        network=FeedForwardConfig(activity="min", threshold=-1.0),
         training=TrainingConfig(epochs=60, batch=100, jitter=2, weight_decay=0.3, validate_every=10),
     )
 
@@ -34,7 +34,7 @@ def supervised_fashion() -> ImageRecipe:
         name="supervised-fashion",
         paper="–",
         data="fashion-mnist",
-        network=FeedForwardConfig(objective="min", threshold=-1.0, label="append"),
+        network=FeedForwardConfig(activity="min", threshold=-1.0, label="append"),
         training=TrainingConfig(epochs=30, batch=100, dropout=0.1, weight_decay=0.1, validate_every=5),
     )
 
@@ -45,7 +45,7 @@ def supervised_digits() -> ImageRecipe:
         name="supervised-digits",
         paper="–",
         data="digits",
-        network=FeedForwardConfig(hidden=(200, 200, 200), objective="min", threshold=-1.0, label="append"),
+        network=FeedForwardConfig(hidden=(200, 200, 200), activity="min", threshold=-1.0, label="append"),
         training=TrainingConfig(epochs=40, batch=50, validate_every=5),
     )
 
@@ -121,8 +121,8 @@ def threshold_corrected() -> ImageRecipe:
     )
 
 
-def rival(name: str, network: BackpropConfig) -> ImageRecipe:
-    """What a user would pick instead of FF, on the same images."""
+def baseline(name: str, network: BackpropConfig) -> ImageRecipe:
+    """A baseline on the same images: backpropagation, random hidden layers, or none."""
     return ImageRecipe(
         name=f"{name}-mnist",
         paper="1.4 % (Hinton 2022 §3.1)" if network.learns == "all" and network.hidden else "–",
@@ -144,7 +144,7 @@ MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
     partial(threshold, 3.0, "6.42 %"),
     threshold_backprop,
     threshold_corrected,
-    partial(rival, "backprop", BackpropConfig()),
-    partial(rival, "random", BackpropConfig(learns="softmax", reads=(2, 3, 4))),
-    partial(rival, "linear", BackpropConfig(hidden=())),
+    partial(baseline, "backprop", BackpropConfig()),
+    partial(baseline, "random", BackpropConfig(learns="softmax", reads=(2, 3, 4))),
+    partial(baseline, "linear", BackpropConfig(hidden=())),
 )

@@ -1,4 +1,4 @@
-"""Days and nights apart, on images."""
+"""Wake and sleep phases apart, on images."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ def paper_of_sleep(error: str, phases: str) -> str:
 
 
 def sleep(name: str, data: str, paper: str) -> ImageRecipe:
-    """Days and nights of one batch each, by the rule of the paper that found how long ones are forgotten."""
+    """Wake and sleep phases of one batch each, by the rule of the paper that found that long phases fail."""
     return ImageRecipe(
         name=name,
         paper=paper_of_sleep(paper, "1 : 1"),
@@ -29,17 +29,17 @@ def sleep(name: str, data: str, paper: str) -> ImageRecipe:
             negatives="uniform",
             optimiser="Adam",
             schedule="constant",
-            awake=1,
-            asleep=1,
+            wake=1,
+            sleep=1,
             validate_every=25,
         ),
     )
 
 
 def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
-    """Days and nights of 128 batches each, more than an epoch, that are not forgotten: inputs count from the
-    midpoint between them, synaptic scaling keeps goodness near the threshold, layers remember what the last
-    phase of the other kind taught on average, and see a strong label."""
+    """Wake and sleep phases of 128 batches each, more than an epoch, that do not fail: inputs count from the
+    midpoint between positive and negative data, synaptic scaling keeps goodness near the threshold, layers
+    add the mean gradient of the last phase of the other kind, and they see a strong label."""
     return ImageRecipe(
         name=name,
         paper=paper_of_sleep(paper, "128 : 128"),
@@ -52,8 +52,8 @@ def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
             batch=512,
             negatives="uniform",
             rate=3.5e-4,
-            awake=128,
-            asleep=128,
+            wake=128,
+            sleep=128,
             wake_rate=3.5e-4,
             baseline=0.75,
             validate_every=25,
@@ -62,7 +62,7 @@ def sleep_cure(name: str, data: str, paper: str) -> ImageRecipe:
 
 
 def masks_cure(name: str, data: str, paper: str) -> ImageRecipe:
-    """The cure with hybrid images by night, labelled wrongly."""
+    """The cure with hybrid images, labelled wrongly, as negative data."""
     return sleep_cure(name, data, paper).override(MASKS)
 
 

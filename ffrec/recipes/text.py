@@ -4,13 +4,12 @@ from collections.abc import Callable
 from functools import partial
 
 from ffrec.config import CharacterConfig, TextRecipe, TextTraining
-from ffrec.config.training import Regime
-from ffrec.training.phases import PHASES
 
+REGIMES = ("random", "together", "sleep", "teacher-forced", "night")
 FIGURE_5 = "a curve without numbers (Hinton 2022, figure 5, 2000 units a layer)"
 
 
-def figure_5(regime: Regime, small: bool) -> TextRecipe:
+def figure_5(regime: str, small: bool) -> TextRecipe:
     """One curve of figure 5, or its neighbour: the paper's window, layers and full batches."""
     name = "teacher" if regime == "teacher-forced" else regime
     return TextRecipe(
@@ -24,7 +23,7 @@ def figure_5(regime: Regime, small: bool) -> TextRecipe:
 
 def sparse(*hidden: int, memory: float) -> CharacterConfig:
     """What was chosen on validation strings: recent characters count more, fewer units are active, hidden
-    layers judge a window with the character after it, and a fast-weight memory recalls what followed."""
+    layers see a window with the character after it, and a fast-weight memory recalls what followed."""
     return CharacterConfig(
         hidden=hidden,
         lookahead=True,
@@ -97,7 +96,7 @@ def fables() -> TextRecipe:
 
 
 MAKERS: tuple[Callable[[], TextRecipe], ...] = (
-    *(partial(figure_5, regime, small) for small in (False, True) for regime in PHASES),
+    *(partial(figure_5, regime, small) for small in (False, True) for regime in REGIMES),
     aesop_recall,
     aesop_full,
     fables,

@@ -60,7 +60,7 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
     """The recipe of a cell, validated at its end; `settings` go on top.
 
     Raises ConfigError for those that a cell decides itself."""
-    fixed = sorted(settings.keys() & {"negatives", "awake", "asleep", "label"})
+    fixed = sorted(settings.keys() & {"negatives", "wake", "sleep", "label"})
     if fixed:
         raise ConfigError(f"--set {fixed[0]}: every cell of a sweep has its own: use --only to choose cells")
     name = "sleep-" + cell.data.removesuffix("-mnist")
@@ -68,12 +68,12 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
     assert isinstance(made, ImageRecipe)
     values: dict[str, Any] = {"negatives": cell.negatives}
     if cell.phases == "together":
-        values |= {"awake": None, "asleep": 1, "wake_rate": None, "baseline": 0.0}
+        values |= {"wake": None, "sleep": 1, "wake_rate": None, "baseline": 0.0}
         if rule == "cure":  # a low rate, centring and scaling are for what is apart
             values |= {"rate": 1e-3, "centring": False, "scaling": 0.0}
     else:
         awake, asleep = cell.phases.split(":")
-        values |= {"awake": number(awake), "asleep": number(asleep)}
+        values |= {"wake": number(awake), "sleep": number(asleep)}
         if rule == "cure" and cell.negatives == "hybrid":
             values |= MASKS
             if cell.data == "digits":  # of which there are few: the rate for wrong labels is better

@@ -6,9 +6,8 @@ from typing import Any, Protocol, Self
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ffrec.baselines.baselines import BackpropTrainer, Perceptron
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe
 from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
@@ -16,6 +15,7 @@ from ffrec.negatives.labels import hard_labels
 from ffrec.networks.feedforward import FeedForward
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
+from ffrec.training.backprop import BackpropTrainer
 from ffrec.training.images import ImageTrainer, make_network
 from ffrec.training.recorded import check_data, check_fit, describe, weights
 from ffrec.training.task import Task, TrainedRun
@@ -132,7 +132,7 @@ class TrainedImages(TrainedRun):
             raise ConfigError(
                 f"--candidates: expected 1 to {len(self.classes)} labels, found {candidates}: give fewer"
             )
-        if candidates and not self.network.judging:
+        if candidates and not self.network.scored:
             raise ConfigError(
                 f"--candidates: the network of {self.folder.path} has no goodness of labels: leave it out"
             )
@@ -169,11 +169,7 @@ def trained_network(
 ) -> Any:
     """The network that `weights` read from a run folder, for images of the shape of `like[0]`."""
     drawn, pixels = torch.Generator(), like[0].numel()
-    network: nn.Module
-    if isinstance(recipe.network, BackpropConfig):
-        network = Perceptron(recipe.network, pixels, classes, drawn)
-    else:
-        network = make_network(recipe, pixels, classes, drawn)
+    network = make_network(recipe.network, pixels, classes, drawn)
     check_fit(network, saved, recipe.name)
     network.load_state_dict(saved)
     return network.to(device)
@@ -200,9 +196,9 @@ def shown_examples(trainer: ImageTrainer, images: Images, test: LabelledImages) 
     """What pictures of the network are made from; empty if there is nothing to show."""
     network, device = trainer.network, trainer.device
     chosen = torch.Generator(device).manual_seed(trainer.seed)
-    if network.judging:
+    if network.scored:
         with torch.no_grad():
-            logits = network.classify(network.look(images.batch(slice(0, BATCH))))[1]
+            logits = network.logits(network.encode(images.batch(slice(0, BATCH))))
         negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
         shown = examples(network, images, test.labels, negatives)
         return shown | {"images": test.images[shown["index"]].contiguous()}

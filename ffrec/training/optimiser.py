@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules: torch's own, chosen by name."""
+"""Optimisers and learning-rate schedules: optimisers are torch's own, chosen by name."""
 
 import inspect
 import math
@@ -8,13 +8,34 @@ import torch
 from torch import nn
 
 from ffrec.config import ConfigError, OptimiserConfig
+from ffrec.registry import register
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda _done: 1.0,
-    "half-linear": lambda done: min(1.0, 2 * (1 - done)),
-    "linear": lambda done: 1 - done,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-}
+RateSchedule = Callable[[float], float]
+"""From the share of the updates that is done, 0 to 1, to a factor of the learning rates."""
+
+
+@register("rate schedule", "constant")
+def constant(_done: float) -> float:
+    """1."""
+    return 1.0
+
+
+@register("rate schedule", "half-linear")
+def half_linear(done: float) -> float:
+    """1 for half of the updates, then linearly to 0."""
+    return min(1.0, 2 * (1 - done))
+
+
+@register("rate schedule", "linear")
+def linear(done: float) -> float:
+    """From 1 linearly to 0."""
+    return 1 - done
+
+
+@register("rate schedule", "cosine")
+def cosine(done: float) -> float:
+    """From 1 to 0 along half a cosine."""
+    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 UNFIT = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
@@ -39,7 +60,15 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserCon
         named = list(module.named_parameters())
         for bias, decay in ((False, weight_decay), (True, 0.0)):
             parameters = [p for name, p in named if name.endswith("bias") == bias]
-            groups.append({"params": parameters, "lr": rate, "weight_decay": decay, "learns": learns})
+            groups.append(
+                {
+                    "params": parameters,
+                    "lr": rate,
+                    "initial_lr": rate,
+                    "weight_decay": decay,
+                    "learns": learns,
+                }
+            )
     options = dict(training.optimiser_options)
     if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
         options.setdefault("fused", True)  # one pass over the weights: several times as fast on a CPU
@@ -49,23 +78,8 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserCon
         raise ConfigError(f"optimiser_options: torch.optim.{training.optimiser} says: {error}") from None
 
 
-def make_scheduler(
-    optimiser: torch.optim.Optimizer, training: OptimiserConfig, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """The recipe's learning-rate schedule, advanced once an update; raises ConfigError."""
-    if training.schedule in SCHEDULES:
-        shape = SCHEDULES[training.schedule]
-        return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: shape(min(step / steps, 1.0)))
-    kind = getattr(torch.optim.lr_scheduler, training.schedule, None)
-    if (
-        not (isinstance(kind, type) and issubclass(kind, torch.optim.lr_scheduler.LRScheduler))
-        or "metrics" in inspect.signature(kind.step).parameters
-    ):
-        raise ConfigError(
-            f"schedule: expected {', '.join(SCHEDULES)} or a class of torch.optim.lr_scheduler that needs no "
-            f"metric, found {training.schedule!r}"
-        )
-    try:
-        return kind(optimiser, **training.schedule_options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"schedule_options: {training.schedule} says: {error}") from None
+def set_rates(optimiser: torch.optim.Optimizer, factor: float, wake_share: float = 1.0) -> None:
+    """Give every group its own first rate times a factor; hidden layers a share of that in wake phases."""
+    for group in optimiser.param_groups:
+        share = wake_share if group["learns"] == "FF" else 1.0
+        group["lr"] = group["initial_lr"] * factor * share

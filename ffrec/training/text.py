@@ -8,27 +8,28 @@ import torch
 from torch import Tensor
 
 from ffrec.config import TextRecipe
-from ffrec.config.training import Phase
 from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
 from ffrec.evaluation.text import evaluate_text
-from ffrec.networks.character import Character, Seen, windows_of
-from ffrec.training.phases import PHASES, Schedule, dreaming
+from ffrec.networks.character import Character, windows_of
+from ffrec.networks.network import Encoding
+from ffrec.registry import pick
+from ffrec.training.phases import Phase, Schedule, generating
 from ffrec.training.trainer import Diverged, Trainer
 
-DREAMT = 1000  # strings that are written together in a night; bounds memory
+GENERATED = 1000  # strings that are generated together; bounds memory
 
 
 class TextTrainer(Trainer):
-    """The loop for strings of codes `(n, length)`; negative data are characters that the network writes.
+    """The loop for strings of codes `(n, length)`; negative data are characters that the network generates.
 
     Positive data are the windows that lie in a string and have a character after them, with that character if
-    the network looks ahead. Negative data are, in regime teacher-forced, such passages with the network's own
-    prediction in the last place, otherwise passages of `dreams`: strings that go on from the real ones' first
-    window in the network's own words.
+    layers see it. Negative data are, in regime teacher-forced, such passages with a predicted character in
+    the last place, otherwise passages of `negatives`: strings that begin with the real ones' first window and
+    go on with characters that the network generates.
     """
 
-    counted, judged = "characters", "accuracy"
+    counted, accuracy_name = "characters", "accuracy"
 
     def __init__(
         self,
@@ -45,76 +46,89 @@ class TextTrainer(Trainer):
         super().__init__(recipe, network, len(self.strings), seed, device, arithmetic)
         self.passes = training.passes
         self.size = self.cases * (self.strings.shape[1] - recipe.network.window)
-        self.taught = 0 if training.regime == "random" else self.taught
+        self.learning_layers = 0 if training.regime == "random" else self.learning_layers
         self.prepare()
-        self.dreams = self.strings.clone()
-        self.diary: Callable[[Tensor], None] | None = None
-        """What is told every night's dreams."""
+        self.negatives = self.strings.clone()
+        """The negative string that was last generated for each string."""
+        self.on_generate: Callable[[Tensor], None] | None = None
+        """Called with all negative strings whenever they are generated together."""
 
     def make_schedule(self) -> Schedule:
         training = self.recipe.training
-        return dreaming(self.apart()) if training.awake else PHASES[training.regime](training.night)
+        regime = pick("regime", training.regime)
+        return generating(self.apart()) if training.wake else regime(training.night)
 
     def update(self, index: Tensor) -> Tensor:
-        """Do with the strings at `index` what the schedule wants."""
-        measured = torch.zeros(2 * self.taught + 1, device=self.device)
+        """Do with the strings at `index` what the schedule says."""
+        measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
         for phase in next(self.schedule):
-            if phase == "dream":
-                self.dreams[index] = self.dream(self.strings[index])
-            elif phase == "night":
-                self.dreams = torch.cat([self.dream(part) for part in self.strings.split(DREAMT)])
-                if self.diary:
-                    self.diary(self.dreams)
+            if phase == "generate":
+                self.negatives[index] = self.generate(self.strings[index])
+            elif phase == "generate-all":
+                self.negatives = torch.cat([self.generate(part) for part in self.strings.split(GENERATED)])
+                if self.on_generate:
+                    self.on_generate(self.negatives)
             else:
-                measured += self.teach(index, phase)
+                measured += self.learn(index, phase)
         return measured
 
-    def dream(self, strings: Tensor) -> Tensor:
-        """Strings that go on from the first window of the given ones, written by the network."""
+    def generate(self, strings: Tensor) -> Tensor:
+        """Strings that begin with the first window of the given ones and go on as the network predicts."""
         size, length = self.network.config.window, strings.shape[1]
         temperature = self.recipe.training.temperature
-        written: Tensor = self.network.write(strings[:, :size], length - size, self.generator, temperature)
-        return written
+        made: Tensor = self.network.generate(strings[:, :size], length - size, self.generator, temperature)
+        return made
 
-    def teach(self, index: Tensor, phase: Phase) -> Tensor:
+    def learn(self, index: Tensor, phase: Phase) -> Tensor:
         """One weight update from positive data (wake), negative data (sleep), or both."""
         network, strings = self.network, self.strings[index]
-        measured = torch.zeros(2 * self.taught + 1, device=self.device)
-        if self.taught:
-            network.clear()
-        network.readout.zero_grad()  # None: asleep, the optimiser leaves the softmax alone
+        measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
+        by_class = network.config.objective == "classes"
+        if self.learning_layers:
+            network.zero_grad()
+        network.readout.zero_grad()  # None: in sleep phases the optimiser leaves the softmax alone
         if phase != "sleep":
             windows, following = network.cases(strings)
-            seen = network.look(windows)
-            features = network.features(seen)
+            encoding = network.encode(windows)
+            features = network.features(encoding)
             logits = network.readout(features)
             if self.recipe.training.regime == "teacher-forced":
                 negative = self.predicted(windows, logits)
-            measured[self.taught] = self.teach_softmax(features, logits, following)
-            if network.config.lookahead and self.taught:
-                seen = network.look(torch.cat([windows, following[:, None]], dim=1))
-            self.teach_layers(seen, 1.0, measured)
-        if phase != "wake" and self.taught:
+            measured[self.learning_layers] = self.learn_softmax(features, logits, following)
+            if network.config.lookahead and self.learning_layers:
+                encoding = network.encode(torch.cat([windows, following[:, None]], dim=1))
+            self.learn_layers(encoding, following if by_class else self.signs(1.0), measured)
+        if phase != "wake" and self.learning_layers and not by_class:
             if self.recipe.training.regime != "teacher-forced":
-                negative = self.dreamt(index)
-            self.teach_layers(network.look(negative), -1.0, measured)
+                negative = self.negative_passages(index)
+            self.learn_layers(network.encode(negative), self.signs(-1.0), measured)
         self.step_optimiser(phase)
         return measured
 
-    def dreamt(self, index: Tensor) -> Tensor:
-        """All passages of dreams that hold a character of the network's own, `(cases, characters)`."""
-        predictions = self.dreams.shape[1] - self.network.config.window
-        passages = windows_of(self.dreams[index], self.network.passage)[:, -predictions:]
+    def negative_passages(self, index: Tensor) -> Tensor:
+        """All passages of negative strings that hold a generated character, `(cases, characters)`."""
+        predictions = self.negatives.shape[1] - self.network.config.window
+        passages = windows_of(self.negatives[index], self.network.passage)[:, -predictions:]
         return passages.flatten(0, 1)
 
-    def teach_layers(self, seen: Seen, sign: float, measured: Tensor) -> None:
-        """Gradients of the hidden layers from positive or negative windows, and what was measured of them."""
-        if self.taught:
-            loss, right = self.network.learn(seen, sign)
-            measured[: self.taught] += loss
-            measured[self.taught + 1 :] += right / 2  # positive and negative cases count alike
+    def signs(self, sign: float) -> Tensor:
+        """The target of passages that are all of one kind, `(1,)`."""
+        return torch.full((1,), sign, device=self.device)
 
-    def teach_softmax(self, features: Tensor, logits: Tensor, following: Tensor) -> Tensor:
+    @property
+    def kinds(self) -> int:
+        """Of data that an update learns from: positive and negative, or positive alone."""
+        return 1 if self.network.config.objective == "classes" else 2
+
+    def learn_layers(self, encoding: Encoding, target: Tensor, measured: Tensor) -> None:
+        """Gradients of the hidden layers from positive or negative passages, and what was measured of
+        them."""
+        if self.learning_layers:
+            loss, accuracy = self.network.learn(encoding, None, target)
+            measured[: self.learning_layers] += loss
+            measured[self.learning_layers + 1 :] += accuracy / self.kinds  # both kinds of cases count alike
+
+    def learn_softmax(self, features: Tensor, logits: Tensor, following: Tensor) -> Tensor:
         """Gradients of the softmax, of which dropout hides some of the features; returns its loss."""
         share = self.recipe.training.dropout
         if share:
@@ -124,7 +138,7 @@ class TextTrainer(Trainer):
         return loss
 
     def predicted(self, windows: Tensor, logits: Tensor) -> Tensor:
-        """Passages that end in the network's own prediction, not the real character: teacher forcing."""
+        """Passages that end in a predicted character in place of the real one: teacher forcing."""
         p = sharpen(logits.log_softmax(1), self.recipe.training.temperature)
         passages = torch.cat([windows, draw(p, self.generator)[:, None]], dim=1)
         return passages[:, -self.network.passage :]
@@ -146,8 +160,8 @@ class TextTrainer(Trainer):
         return found
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"dreams": self.dreams}
+        return super().state() | {"negatives": self.negatives}
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         super().restore(weights, state)
-        self.dreams = state["dreams"].to(self.device)
+        self.negatives = state["negatives"].to(self.device)

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ffrec.baselines.baselines import backprop
 from ffrec.config import TextRecipe
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
 from ffrec.networks.character import Character
 from ffrec.storage.run_folder import RunFolder
+from ffrec.training.backprop import backprop
 from ffrec.training.text import TextTrainer
 
 
@@ -28,7 +28,7 @@ class HeldOut(Protocol):
 
 def held_out(network: Character, text: HeldOut) -> dict[str, Any]:
     """Perplexity on the validation and on the test strings."""
-    device = network.offsets.device
+    device = network.device
     return {part: evaluate_text(network, getattr(text, part).to(device)) for part in ("validation", "test")}
 
 

@@ -161,7 +161,7 @@ def evaluate_parts(network: Character, training: TextTraining, text: Text) -> di
     found = held_out(network, text)
     if network.memory:
         network.memory.forget()
-    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.offsets.device))
+    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.device))
     return found
 
 
@@ -177,7 +177,7 @@ def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature:
     if network.memory:
         network.memory.forget()
     with torch.no_grad():
-        dreamt = network.write(strings[:, :size], length - size, drawn, temperature)
+        dreamt = network.generate(strings[:, :size], length - size, drawn, temperature)
         positive, negative = network.goodness_of(strings), network.goodness_of(dreamt)
     found = {"strings": strings, "dreamt": dreamt, "positive": positive, "negative": negative}
     return {name: value.cpu().contiguous() for name, value in found.items()}

@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ffrec.config.training import Phase
-from ffrec.learning.gradient_baseline import Opposite
+from ffrec.learning.gradient_baseline import GradientBaseline
+from ffrec.registry import pick
 from ffrec.storage.checkpoint import RunFolder
-from ffrec.training.optimiser import make_optimiser, make_scheduler
-from ffrec.training.phases import Schedule, apart
+from ffrec.training.optimiser import RateSchedule, make_optimiser, set_rates
+from ffrec.training.phases import Phase, Schedule, apart
 
-CHECK_EVERY = 50  # updates between two looks for a loss that is not finite
-WATCH = 8  # times an epoch, or a few more, that goodness is watched where day and night are apart
+CHECK_EVERY = 50  # updates between two checks for a loss that is not finite
+TRACED = 8  # times an epoch, or a few more, that goodness is recorded where wake and sleep phases are apart
 SPARING = 100  # times what a checkpoint takes to write, that pass before the next one is written
 
 
@@ -72,8 +72,8 @@ class Trainer(ABC):
 
     counted: ClassVar[str]
     """What a second's worth of training is counted in."""
-    judged: ClassVar[str]
-    """What the record calls the share of cases that a hidden layer judges rightly."""
+    accuracy_name: ClassVar[str]
+    """What the record calls the share of cases that a hidden layer gets right."""
 
     def __init__(
         self, recipe: Any, network: Any, cases: int, seed: int, device: str | torch.device, arithmetic: str
@@ -82,33 +82,33 @@ class Trainer(ABC):
         self.network, self.cases, self.passes = network.to(self.device), cases, 1
         self.size = cases
         """What `counted` counts in a pass over the data."""
-        self.taught = len(recipe.network.hidden)
-        """Hidden layers that learn."""
+        self.learning_layers = len(recipe.network.hidden)
+        """Hidden layers that have a loss of their own."""
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.watched: list[dict[str, Any]] = []
+        self.traced: list[dict[str, Any]] = []
         """This epoch's goodness, so far."""
         self.save_due = -math.inf
         """When the next checkpoint may be written, by `time.perf_counter`."""
 
     def prepare(self) -> None:
-        """Make optimiser, schedule and history, once all the above is settled."""
+        """Make optimisers, schedules and history, once all the above is settled."""
         training = self.recipe.training
         self.steps = self.passes * math.ceil(self.cases / training.batch)
         self.optimiser = make_optimiser(self.network.layers, self.network.readout, training)
-        self.scheduler = make_scheduler(self.optimiser, training, self.steps * training.epochs)
+        self.sleep_optimiser = self.optimiser
+        if training.states == "separate":
+            self.sleep_optimiser = make_optimiser(self.network.layers, self.network.readout, training)
+        self.rate_factor: RateSchedule = pick("rate schedule", training.schedule)
         self.schedule = self.make_schedule()
         learn = dict(self.network.layers.named_parameters())
-        self.opposite = Opposite(learn, training.baseline) if training.baseline else None
-        self.by_night = self.optimiser
-        if training.states == "separate":
-            self.by_night = make_optimiser(self.network.layers, self.network.readout, training)
-        self.history = torch.zeros(self.steps, 2 * self.taught + 1, device=self.device)
+        self.gradient_baseline = GradientBaseline(learn, training.baseline) if training.baseline else None
+        self.history = torch.zeros(self.steps, 2 * self.learning_layers + 1, device=self.device)
 
     @abstractmethod
     def update(self, index: Tensor) -> Tensor:
-        """Learn from the cases at `index`: returns losses of the taught layers, of the softmax, and shares
-        judged rightly, in one vector."""
+        """Learn from the cases at `index`: returns the losses of the learning layers, that of the softmax,
+        and the layers' accuracies, in one vector."""
 
     @abstractmethod
     def validate(self, held_out: Any) -> dict[str, Any]:
@@ -134,17 +134,17 @@ class Trainer(ABC):
             with torch.no_grad(), precision(self.arithmetic, self.device):
                 self.history[self.step] = self.update(batches[self.step])
                 self.step += 1
-                due = self.recipe.training.awake and self.step % max(1, self.steps // WATCH) == 0
-                if due and (seen := self.watch()):
-                    self.watched.append({"update": self.updates} | seen)
-            self.scheduler.step()
+                due = self.recipe.training.wake and self.step % max(1, self.steps // TRACED) == 0
+                if due and (found := self.trace()):
+                    self.traced.append({"update": self.updates} | found)
             if self.step % CHECK_EVERY == 0 or self.step == self.steps:
                 self.check()
             self.seconds += time.perf_counter() - start
             yield Update(self.epoch + 1, self.step, self.steps)
 
-    def watch(self) -> dict[str, list[float]]:
-        """Mean goodness of some positive and some negative data now, layer by layer; empty if unwatched."""
+    def trace(self) -> dict[str, list[float]]:
+        """Mean goodness of some positive and some negative data now, layer by layer; empty if not
+        recorded."""
         return {}
 
     @abstractmethod
@@ -152,30 +152,28 @@ class Trainer(ABC):
         """What is done with each batch, from the first one on."""
 
     def apart(self) -> Schedule:
-        """Positive and negative data apart, from the first batch on, as the recipe wants it."""
+        """Wake and sleep phases apart, from the first batch on, as long as the recipe says."""
         training = self.recipe.training
-        awake, asleep = (self.steps if n == "epoch" else n for n in (training.awake, training.asleep))
-        return apart(awake, asleep)
+        wake, sleep = (self.steps if n == "epoch" else n for n in (training.wake, training.sleep))
+        return apart(wake, sleep)
+
+    def factor(self) -> float:
+        """Of the learning rates, at this update."""
+        return self.rate_factor(min(self.updates / (self.steps * self.recipe.training.epochs), 1.0))
 
     def step_optimiser(self, phase: Phase) -> None:
         """Change the weights by their gradients, at the phase's own rate and with its own state."""
-        training = self.recipe.training
-        if self.opposite and phase != "both":
-            self.opposite.add(phase)
-        optimiser = self.by_night if phase == "sleep" else self.optimiser
-        rates = [group["lr"] for group in self.optimiser.param_groups]
-        awake = training.wake_share if phase == "wake" else 1.0
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * awake if group["learns"] == "FF" else rate
+        if self.gradient_baseline and (phase == "wake" or phase == "sleep"):
+            self.gradient_baseline.add(phase)
+        optimiser = self.sleep_optimiser if phase == "sleep" else self.optimiser
+        set_rates(optimiser, self.factor(), self.recipe.training.wake_share if phase == "wake" else 1.0)
         optimiser.step()
         for layer in self.network.layers:
             layer.rescale()
-        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate
 
     def check(self) -> None:
         """Raise Diverged if any loss of this epoch is not a finite number."""
-        names = [*(f"hidden layer {level}" for level in range(1, self.taught + 1)), "the softmax"]
+        names = [*(f"hidden layer {level}" for level in range(1, self.learning_layers + 1)), "the softmax"]
         bad = ~self.history[: self.step, : len(names)].isfinite()
         if bad.any():
             step = int(bad.any(1).nonzero()[0])
@@ -193,16 +191,16 @@ class Trainer(ABC):
         record = {
             "epoch": self.epoch,
             "updates": self.updates,
-            "loss": means[: self.taught],
-            "softmax_loss": means[self.taught],
-            self.judged: means[self.taught + 1 :],
-            "rate": self.scheduler.get_last_lr()[0],
+            "loss": means[: self.learning_layers],
+            "softmax_loss": means[self.learning_layers],
+            self.accuracy_name: means[self.learning_layers + 1 :],
+            "rate": self.recipe.training.rate * self.factor(),
             "seconds": self.seconds,
             f"{self.counted}_per_second": self.passes * self.size / max(self.seconds, 1e-9),
         }
-        if self.watched:
-            record["goodness"] = self.watched
-        self.seconds, self.watched = 0.0, []
+        if self.traced:
+            record["goodness"] = self.traced
+        self.seconds, self.traced = 0.0, []
         return record
 
     def state(self) -> dict[str, Any]:
@@ -212,11 +210,12 @@ class Trainer(ABC):
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
-            "watched": self.watched,
+            "traced": self.traced,
             "optimiser": self.optimiser.state_dict(),
-            "opposite": self.opposite.state_dict() if self.opposite else None,
-            "by_night": self.by_night.state_dict() if self.by_night is not self.optimiser else None,
-            "scheduler": self.scheduler.state_dict(),
+            "sleep_optimiser": self.sleep_optimiser.state_dict()
+            if self.sleep_optimiser is not self.optimiser
+            else None,
+            "gradient_baseline": self.gradient_baseline.state_dict() if self.gradient_baseline else None,
             "generator": self.generator.get_state(),
         }
 
@@ -226,13 +225,12 @@ class Trainer(ABC):
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])
-        self.watched = list(state.get("watched", []))
+        self.traced = list(state["traced"])
         self.optimiser.load_state_dict(state["optimiser"])
-        if self.opposite:
-            self.opposite.load_state_dict(state["opposite"])
-        if state["by_night"]:
-            self.by_night.load_state_dict(state["by_night"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        if self.gradient_baseline:
+            self.gradient_baseline.load_state_dict(state["gradient_baseline"])
+        if state["sleep_optimiser"]:
+            self.sleep_optimiser.load_state_dict(state["sleep_optimiser"])
         self.generator.set_state(state["generator"].cpu())
 
     def run(

@@ -1,0 +1,68 @@
+"""Goodness per class: scores s = φ(h) A that an objective over classes lets compete.
+
+With A the indicator of groups of units this is `Blocks`; here A is fixed at random, or learnt.
+"""
+
+from typing import ClassVar, Self, final
+
+import torch
+from torch import Tensor, nn
+
+from ffrec.learning.goodness import Goodness, mean_square
+from ffrec.registry import register
+
+
+class Scores(nn.Module, Goodness):
+    """s = n(h) A, with n(h) the activities of unit mean square, `(..., units)` to `(..., classes)`.
+
+    ∂s/∂h = (A − n(h) sᵀ / units) / |h|, with |h| the root mean square: normalisation is part of the score.
+    A has entries from N(0, 1 / units). Sources: Mono-Forward (learnt A), ASGE (fixed random A).
+    """
+
+    learns: ClassVar[bool]
+    weight: Tensor
+
+    def __init__(self, units: int, classes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        drawn = torch.randn(units, classes, generator=generator) / units**0.5
+        if self.learns:
+            self.weight = nn.Parameter(drawn, requires_grad=False)
+        else:
+            self.register_buffer("weight", drawn)
+
+    @classmethod
+    def for_layer(cls, units: int, classes: int, generator: torch.Generator) -> Self:
+        return cls(units, classes, generator)
+
+    def value(self, h: Tensor) -> Tensor:
+        return self.normalise(h) @ self.weight
+
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        x, size = self.normalise(h), self.norm(h).clamp_min(1e-8).unsqueeze(-1)
+        direction = weight @ self.weight.T
+        return (direction - x * (direction * x).mean(-1, keepdim=True)) / size * (h != 0)
+
+    def norm(self, h: Tensor) -> Tensor:
+        return mean_square(h).sqrt()
+
+    def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
+        if self.learns:
+            if self.weight.grad is None:
+                self.weight.grad = torch.zeros_like(self.weight)
+            self.weight.grad += self.normalise(h).flatten(0, -2).T @ weight.flatten(0, -2)
+
+
+@final
+@register("goodness", "scores")
+class LearntScores(Scores):
+    """Scores whose A is learnt with the layer."""
+
+    learns = True
+
+
+@final
+@register("goodness", "random-scores")
+class RandomScores(Scores):
+    """Scores whose A stays as it was drawn."""
+
+    learns = False

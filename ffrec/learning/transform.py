@@ -1,0 +1,59 @@
+"""Transforms: what becomes of a layer's normalised activities before they are sent on."""
+
+from collections.abc import Callable
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, max_pool2d
+
+Transform = Callable[[Tensor], Tensor]
+"""Normalised activities `(..., units)` to what is sent, `(..., sent units)`; no gradient passes through
+it."""
+
+POOLS: dict[str, Callable[..., Tensor]] = {"max": max_pool2d, "mean": avg_pool2d}
+
+
+@final
+class Pool(nn.Module):
+    """Max- or average-pooling of maps `(channels, height, width)` over squares of `size` places."""
+
+    def __init__(self, source: tuple[int, int, int], size: int, kind: str = "max") -> None:
+        super().__init__()
+        if kind not in POOLS or size > min(source[1:]):
+            raise ValueError(
+                f"pool: expected one of {', '.join(POOLS)} over at most {min(source[1:])} places, found "
+                f"{kind!r} over {size}"
+            )
+        self.source, self.size, self.pool = source, size, POOLS[kind]
+        self.map = (source[0], source[1] // size, source[2] // size)
+        """Channels, height and width of what is sent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(x.reshape(-1, *self.source), self.size).reshape(*x.shape[:-1], -1)
+
+
+@final
+class BlackBox(nn.Module):
+    """Anything that makes finite numbers of the same shape, differentiable or not: Hinton 2022 §6.
+
+    What it makes is normalised again by `normalise`. Raises ValueError, naming the place, for anything else.
+    """
+
+    def __init__(self, box: Transform, normalise: Transform, place: str) -> None:
+        super().__init__()
+        self.box, self.normalise, self.place = box, normalise, place
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.box(x.clone())
+        try:
+            sent = torch.as_tensor(made).detach().to(x)
+            found = f"shape {tuple(sent.shape)}" if sent.shape != x.shape else "NaN or infinity"
+        except (TypeError, ValueError, RuntimeError):
+            sent, found = x.new_empty(0), type(made).__name__
+        if sent.shape != x.shape or not sent.isfinite().all():
+            raise ValueError(
+                f"the black box behind {self.place}: expected finite numbers of shape {tuple(x.shape)}, "
+                f"found {found}: mend what it returns"
+            )
+        return self.normalise(sent)

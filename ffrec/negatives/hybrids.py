@@ -1,0 +1,65 @@
+"""Negative data by image: two images mixed under a mask of large regions."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ffrec.negatives.labels import Negatives, shuffled_labels, uniform_labels
+from ffrec.registry import register
+
+BLURS = 10 / 28**2  # passes of the filter that makes a mask's regions, for a side of 1: ten for MNIST
+LABELS = {"uniform": uniform_labels, "shuffled": shuffled_labels}
+"""Labels of hybrid images: wrong for the first parent, or those of the batch in another order."""
+
+
+def blur(size: int, device: torch.device) -> Tensor:
+    """Passes of the filter [¼, ½, ¼], reflected at the ends, as one matrix `(size, size)`.
+
+    Their number grows with size², so that regions keep their size relative to the image.
+    """
+    eye = torch.eye(size, device=device, dtype=torch.float64)
+    padded = torch.cat([eye[:1], eye, eye[-1:]])
+    once = padded[:-2] / 4 + padded[1:-1] / 2 + padded[2:] / 4
+    repeated: Tensor = torch.linalg.matrix_power(once, max(1, round(BLURS * size**2)))
+    return repeated.float()
+
+
+def masks(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Masks `(count, height, width)` of ones and zeros in large regions, half of each on average.
+
+    Random bits, blurred repeatedly in both directions, cut at 0.5. Source: Hinton 2022 §3.2.
+    """
+    where = generator.device
+    bits = torch.randint(2, (count, height, width), generator=generator, device=where).float()
+    return (blur(height, where) @ bits @ blur(width, where).T >= 0.5).float()
+
+
+def hybrid(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+    """one · mask + other · (1 − mask), all of one shape. Source: Hinton 2022 §3.2, figure 1."""
+    return torch.where(mask.bool(), one, other)
+
+
+def hybrid_images(images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+    """Images mixed with others, `(batch, height, width)` or `(batch, height, width, colours)`, each under a
+    mask of its own."""
+    batch, height, width, *colours = images.shape
+    mask = masks(batch, height, width, generator)
+    return hybrid(images, others, mask[..., None] if colours else mask)
+
+
+@final
+@register("negatives", "hybrid")
+class Hybrid(Negatives):
+    """Hybrid images: Hinton 2022 §3.2. In a network with labels they have one too: `labelled` names how."""
+
+    hybrid = True
+
+    def __init__(self, labelled: str = "shuffled") -> None:
+        self.draw_labels = LABELS[labelled]
+
+    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        return self.draw_labels(logits, labels, generator).unsqueeze(1)
+
+    def images(self, images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+        return hybrid_images(images, others, generator)

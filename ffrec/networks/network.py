@@ -1,0 +1,148 @@
+"""What every network is: an encoding of its input, steps with candidates, layers, and a softmax that reads
+them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from ffrec.config import LayerConfig
+from ffrec.learning.connection import Connection
+from ffrec.learning.goodness import Blocks, Goodness, Minus
+from ffrec.learning.layer import Layer
+from ffrec.learning.objective import Objective
+from ffrec.learning.readout import Readout
+from ffrec.learning.update import Buffers, Measured, Step, local_update
+from ffrec.registry import pick
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What does not depend on a candidate: computed once for all labels that are tried."""
+
+    input: Tensor
+    """What enters the network: normalised images `(batch, frames or twins, inputs)`, or codes of characters
+    `(batch, 1, positions)`."""
+    drive: Mapping[int, Tensor]
+    """Bias and the input's contribution to the layers' total input, `(batch, 1, units)`, by level."""
+    step: Step
+    """One bottom-up pass, without a label or with the neutral one."""
+
+
+class Classifier(nn.Module, ABC):
+    """A network that encodes its input, and whose softmax reads features of the encoding."""
+
+    classes: int
+    readout: nn.Module
+    layers: nn.ModuleList
+    scored: tuple[int, ...] = ()
+    """Levels whose goodness scores a candidate; none if only the softmax predicts."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Encoding:
+        """What x does to the network before any candidate is tried."""
+
+    @abstractmethod
+    def features(self, encoding: Encoding) -> Tensor:
+        """What the softmax reads, `(batch, features)`."""
+
+    def logits(self, encoding: Encoding) -> Tensor:
+        """Of the one-pass softmax, `(batch, classes)`."""
+        logits: Tensor = self.readout(self.features(encoding))
+        return logits
+
+
+class Network(Classifier):
+    """A network of layers that learn locally. Levels are numbered from the input (0) to the last hidden
+    layer.
+
+    A subclass builds its layers with `make_layer`, and says how it encodes and steps.
+    """
+
+    def __init__(self, config: LayerConfig, classes: int) -> None:
+        super().__init__()
+        self.config, self.classes = config, classes
+        self.levels = range(1, len(config.hidden) + 1)
+        self.layers = nn.ModuleList()
+        self.workspace = Buffers()
+        self.readout: Readout
+
+    def make_layer(
+        self, level: int, connections: Mapping[str, Connection], generator: torch.Generator
+    ) -> Layer:
+        """The layer of a level, with the goodness, objective and activation that the configuration names."""
+        config, units = self.config, self.config.hidden[level - 1]
+        goodness: Goodness = pick("goodness", config.goodness).for_layer(units, self.classes, generator)
+        if config.activity == "min":
+            goodness = Minus(goodness)
+        if config.blocks > 1:
+            goodness = Blocks(goodness, config.blocks)
+        make_objective = pick("objective", config.objective)
+        objective: Objective = make_objective(config.thresholds[level - 1], config.sharpnesses[level - 1])
+        return Layer(
+            connections,
+            goodness,
+            objective,
+            pick("activation", config.activation),
+            context=config.context,
+            peer=config.peer,
+            centring=config.centring,
+            scaling=config.scaling,
+        )
+
+    def layer(self, level: int) -> Layer:
+        """The hidden layer at a level."""
+        layer = self.layers[level - 1]
+        assert isinstance(layer, Layer)  # for the type checker: ModuleList forgets the class
+        return layer
+
+    @property
+    def iterations(self) -> int:
+        """Steps that an evaluation runs to show all that the network does."""
+        return 1
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """First and last step whose goodness, averaged, scores a candidate."""
+        return (1, 1)
+
+    @property
+    def loss_steps(self) -> tuple[int, int]:
+        """First and last step that the layers learn from."""
+        return (1, 1)
+
+    @abstractmethod
+    def steps(self, encoding: Encoding, candidates: Tensor, count: int) -> Iterator[Step]:
+        """Run `count` steps with candidate labels `(batch, candidates)`, one after another."""
+
+    def learn(self, encoding: Encoding, candidates: Tensor | None, target: Tensor) -> Measured:
+        """Add to the gradients of all layers what one update teaches: `local_update` over the `loss_steps`.
+
+        Without candidates the layers learn from the encoding's own pass.
+        """
+        first, last = self.loss_steps
+        layers = {level: self.layer(level) for level in self.levels}
+        if candidates is None:
+            return local_update(layers, [encoding.step], target, buffers=self.workspace)
+        steps = islice(self.steps(encoding, candidates, last), first - 1, None)
+        return local_update(layers, steps, target, last - first + 1, self.workspace)
+
+    def zero_grad(self, set_to_none: bool = False) -> None:
+        """Set the gradients of the hidden layers to zero, in place; those of the softmax are set anew
+        anyway."""
+        for level in self.levels:
+            self.layer(level).zero_grad(set_to_none)
+
+    def scores(self, step: Step, candidates: Tensor) -> Tensor:
+        """Goodness of each candidate label `(batch, candidates)` in one step, summed over the `scored`
+        levels."""
+        found = [self.layer(level).goodness_of(step.activities[level]) for level in self.scored]
+        return torch.stack([goodness.expand(candidates.shape) for goodness in found]).sum(0)
+
+    def mean_goodness(self, step: Step) -> Tensor:
+        """Of every layer, over the batch, for each candidate: `(layers, candidates)`."""
+        found = [self.layer(level).goodness_of(h).mean(0) for level, h in step.activities.items()]
+        return torch.stack([goodness.expand(step.candidates) for goodness in found])
