@@ -12,7 +12,8 @@ from corpora import Alphabet
 from ffrec.config import Recipe
 from ffrec.recipes import text
 from ffrec.recipes.recurrent import recurrent_digits
-from ffrec.reports.pictures import draw
+from ffrec.reports.figures import draw
+from ffrec.reports.summary import read
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.task import Task
 from ffrec.training.tasks import new_task
@@ -49,7 +50,7 @@ def digits() -> None:
         f"{recipe.training.epochs} epochs, no backward pass"
     )
     folder, result = learn(new_task(recipe, corpus), DIGITS)
-    heat_map, *_ = draw(folder)
+    heat_map, *_ = draw(read(folder))
     test = result["test"]
     print(
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "

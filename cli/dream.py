@@ -8,8 +8,8 @@ import typer
 from cli import options
 from cli.trained import open_run
 from corpora import Alphabet
-from ffrec.reports.canvas import save
-from ffrec.reports.pictures import dreamt, told_apart
+from ffrec.reports.figures.canvas import save
+from ffrec.reports.figures.histograms import pair_accuracy, real_and_generated
 from ffrec.storage.files import write_atomic
 from ffrec.training.text_task import TrainedText
 
@@ -45,10 +45,14 @@ def dream(
             print(f"{i + 1:6d}  goodness, real and negative: {values}")
     if score:
         both = found["positive"].numpy(), found["negative"].numpy()
-        for layer, share in enumerate(told_apart(*both), 1):
+        for layer, share in enumerate(pair_accuracy(*both), 1):
             print(
                 f"layer {layer}: of all pairs of a real and a negative string, {100 * share:.1f} % have "
                 "the higher goodness for the real one"
             )
         thresholds = trained.network.config.thresholds
-        print(save(dreamt(*both, thresholds), trained.folder.path / "pictures" / "dreams_scored.png"))
+        print(
+            save(
+                real_and_generated(*both, thresholds), trained.folder.path / "pictures" / "dreams_scored.png"
+            )
+        )

@@ -14,8 +14,10 @@ from rich.table import Column, Table
 
 from cli import options
 from cli.plugins import load_plugins, menus
+from cli.report import read_runs
 from ffrec.recipes import RECIPES
-from ffrec.reports.tables import Summary, judged_by, of_test, summaries, told
+from ffrec.reports.groups import in_words
+from ffrec.reports.summary import Summary
 
 
 def ls(
@@ -23,7 +25,10 @@ def ls(
     menu: Annotated[bool, typer.Option("--menus", help="List what networks can be built from.")] = False,
     plugin: options.Plugins = None,
 ) -> None:
-    """List the recipes, with the paper's result and ours to expect, and the runs, with theirs."""
+    """List the recipes, with the paper's result and the one to expect here, and the runs with their results.
+
+    A folder that cannot be read is left out, with one line on stderr.
+    """
     load_plugins(plugin)
     console = Console()
     if menu:
@@ -31,7 +36,7 @@ def ls(
             console.print(f"{name}: {', '.join(entries)}", soft_wrap=True, highlight=False)
         return
     console.print(table_of_recipes())
-    found = summaries(runs)
+    found = read_runs(runs)
     if found:
         console.print(table_of_runs(found))
     else:
@@ -50,7 +55,7 @@ def table_of_recipes() -> Table:
         "paper",
         "to expect",
         title="Recipes",
-        caption="sources, seeds and devices of these test results: README",
+        caption="sources, seeds and devices of these test results: docs/results.md",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -81,8 +86,8 @@ def table_of_runs(found: Sequence[Summary]) -> Table:
     for run in found:
         table.add_row(
             str(run.path),
-            run.config["recipe"]["name"],
-            Path(run.config["recipe"]["data"]).name,
+            run.name,
+            Path(run.recipe["data"]).name,
             str(run.config["seed"]),
             reached_by(run),
         )
@@ -105,8 +110,8 @@ def reached_by(run: Summary) -> str:
     """What a run reached on the test set, in a few words."""
     if run.result is None:
         return "–"
-    measure = judged_by(run)
-    return told(measure, of_test([run], measure)) + " by softmax" * (measure == "error_softmax")
+    found = f"{run.result['test'][run.measure]:.2f}"
+    return in_words(run.measure, found) + " by softmax" * (run.measure == "error_softmax")
 
 
 def whole(title: str, names: Iterable[str]) -> Column:

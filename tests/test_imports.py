@@ -14,7 +14,7 @@ BESIDE = {  # rooms beside the chain, and all that they may import of ffrec
     "negatives": {"networks", "learning", "data"},
     "evaluation": {"networks", "learning", "data", "negatives"},
     "baselines": {"networks", "learning", "data", "config", "training"},
-    "reports": {"storage", "studies"},
+    "reports": {"storage"},
 }
 FILES = sorted((ROOT / "ffrec").rglob("*.py")) + sorted((ROOT / "corpora").rglob("*.py"))
 
