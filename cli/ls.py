@@ -5,26 +5,46 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-if TYPE_CHECKING:
-    from ffrec.reports.summary import Summary
+from cli import options
+from cli.plugins import load_plugins, menus
+from cli.report import read_runs
+from ffrec.recipes import RECIPES
+from ffrec.reports.groups import in_words
+from ffrec.reports.summary import Summary
 
 
-def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs")) -> None:
+def ls(
+    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    menu: Annotated[bool, typer.Option("--menus", help="List what networks can be built from.")] = False,
+    plugin: options.Plugins = None,
+) -> None:
     """List the recipes, with the paper's result and the one to expect here, and the runs with their results.
 
     A folder that cannot be read is left out, with one line on stderr.
     """
-    from cli.report import read_runs
-    from ffrec.recipes import RECIPES
-
+    load_plugins(plugin)
     console = Console()
+    if menu:
+        for name, entries in menus().items():
+            console.print(f"{name}: {', '.join(entries)}", soft_wrap=True, highlight=False)
+        return
+    console.print(table_of_recipes())
+    found = read_runs(runs)
+    if found:
+        console.print(table_of_runs(found))
+    else:
+        console.print(f"no runs in {runs} yet: try `ffrec demo`")
+
+
+def table_of_recipes() -> Table:
+    """Every recipe, with the paper's result and ours."""
     file = files("ffrec") / "expected.json"
     reached = json.loads(file.read_text()) if file.is_file() else {}
     table = Table(
@@ -49,11 +69,11 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
             brief(recipe.paper),
             brief(reached.get(recipe.name, "–")),
         )
-    console.print(table)
-    found = read_runs(runs)
-    if not found:
-        console.print(f"no runs in {runs} yet: try `ffrec demo`")
-        return
+    return table
+
+
+def table_of_runs(found: Sequence[Summary]) -> Table:
+    """Every run, with what it reached."""
     table = Table(
         whole("run", [str(run.path) for run in found]),
         "recipe",
@@ -71,7 +91,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
             str(run.config["seed"]),
             reached_by(run),
         )
-    console.print(table)
+    return table
 
 
 def size(hidden: Sequence[int]) -> str:
@@ -86,10 +106,8 @@ def brief(result: str) -> str:
     return re.sub(r" \([^)]*\)", "", result)
 
 
-def reached_by(run: "Summary") -> str:
+def reached_by(run: Summary) -> str:
     """What a run reached on the test set, in a few words."""
-    from ffrec.reports.groups import in_words
-
     if run.result is None:
         return "–"
     found = f"{run.result['test'][run.measure]:.2f}"

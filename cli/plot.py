@@ -5,6 +5,16 @@ from typing import Annotated
 
 import typer
 
+from ffrec.reports.figures import draw
+from ffrec.reports.figures.canvas import save
+from ffrec.reports.figures.perplexity import figure_5
+from ffrec.reports.page import page
+from ffrec.reports.summary import read
+from ffrec.storage.run_folder import RunFolder
+from ffrec.studies.sleep import reached
+from ffrec.studies.sleep_figure import phase_lengths
+from ffrec.training.recorded import completed
+
 
 def plot(
     runs: Annotated[
@@ -21,15 +31,6 @@ def plot(
     Several runs on a text share one figure of perplexity against batches (figure 5 of Hinton 2022). A sweep's
     folder makes one figure of accuracy against the length of the phases.
     """
-    from ffrec.reports.figures import draw
-    from ffrec.reports.figures.canvas import save
-    from ffrec.reports.figures.perplexity import figure_5
-    from ffrec.reports.page import page
-    from ffrec.reports.summary import read
-    from ffrec.storage.checkpoint import RunFolder
-    from ffrec.studies.sleep import reached
-    from ffrec.studies.sleep_figure import phase_lengths
-    from ffrec.training.runs import completed
 
     if len(runs) == 1 and any(runs[0].glob("*/config.json")):  # a folder of run folders
         print(save(phase_lengths(reached(runs[0])), out or runs[0] / "phase_lengths.png"))

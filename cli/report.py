@@ -4,12 +4,20 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from ffrec.reports.summary import Summary
+from ffrec.config import ConfigError
+from ffrec.recipes import RECIPES
+from ffrec.reports.figures import draw
+from ffrec.reports.headline import headline_table
+from ffrec.reports.page import page
+from ffrec.reports.summary import Summary, read_all
+from ffrec.reports.tables import expected as to_expect
+from ffrec.reports.tables import results_table
+from ffrec.storage.files import RunError, write_atomic
+from ffrec.training.recorded import completed, plain
 
 
 def report(
@@ -34,12 +42,6 @@ def report(
 
     A folder that cannot be read is left out, with one line on stderr.
     """
-    from ffrec.recipes import RECIPES
-    from ffrec.reports.headline import headline_table
-    from ffrec.reports.tables import expected as to_expect
-    from ffrec.reports.tables import results_table
-    from ffrec.storage.checkpoint import write_atomic
-    from ffrec.training.runs import plain
 
     found = read_runs(runs)
     if not (results or into or headline or expected):
@@ -56,11 +58,9 @@ def report(
         put_between(headline, "headline", headline_table(found, defaults))
 
 
-def read_runs(runs: Path) -> "list[Summary]":
+def read_runs(runs: Path) -> list[Summary]:
     """Every run folder directly under `runs`, with settings by today's names; one line on stderr for each
     folder that cannot be read."""
-    from ffrec.reports.summary import read_all
-    from ffrec.training.runs import completed
 
     found, faults = read_all(runs, completed)
     for fault in faults:
@@ -73,11 +73,8 @@ def skip(fault: str) -> None:
     print(f"ffrec: skipped: {fault}", file=sys.stderr)
 
 
-def write_pages(found: "list[Summary]") -> None:
+def write_pages(found: list[Summary]) -> None:
     """Draw every run that has finished an epoch, and print the path of its page."""
-    from ffrec.reports.figures import draw
-    from ffrec.reports.page import page
-    from ffrec.storage.checkpoint import RunError
 
     for run in found:
         if run.metrics:
@@ -92,8 +89,6 @@ def put_between(file: Path, name: str, table: str) -> None:
 
     Raises ConfigError without them.
     """
-    from ffrec.config import ConfigError
-    from ffrec.storage.checkpoint import write_atomic
 
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines

@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 from ffrec.config import ConfigError, ImageRecipe
 from ffrec.recipes import recipe
 from ffrec.recipes.sleep import MASKS
-from ffrec.storage.checkpoint import RunError, RunFolder
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
 
 DATA = ("mnist", "fashion-mnist", "digits")
 NEGATIVES = {"uniform": "wrong label", "hybrid": "masks"}
