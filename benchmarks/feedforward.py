@@ -15,8 +15,8 @@ from timing import medians
 
 from ffrec.networks.feedforward import FeedForward
 from ffrec.recipes import recipe
+from ffrec.tasks.images import new_trainer
 from ffrec.training.images import ImageTrainer
-from ffrec.training.runs import new_trainer
 
 
 def trainer(name: str, batch: int, device: str, **changed: object) -> ImageTrainer:

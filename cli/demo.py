@@ -15,8 +15,8 @@ from ffrec.recipes.recurrent import recurrent_digits
 from ffrec.reports.figures import draw
 from ffrec.reports.summary import read
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.task import Task
-from ffrec.training.tasks import new_task
+from ffrec.tasks.kinds import new_task
+from ffrec.tasks.task import Task
 
 DIGITS, FABLES = Path("runs/demo"), Path("runs/demo-fables")
 PROMPTS = ("the fox ", "one day ", "a lion a")

@@ -11,7 +11,7 @@ from corpora import Alphabet
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.histograms import pair_accuracy, real_and_generated
 from ffrec.storage.files import write_atomic
-from ffrec.training.text_task import TrainedText
+from ffrec.tasks.text import TrainedText
 
 
 def dream(

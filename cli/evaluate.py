@@ -7,7 +7,7 @@ import typer
 from cli import options
 from cli.answers import print_result
 from cli.trained import open_run
-from ffrec.training.image_task import ImageTask, TrainedImages
+from ffrec.tasks.images import ImageTask, TrainedImages
 
 
 def evaluate(

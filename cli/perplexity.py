@@ -10,8 +10,8 @@ from cli import corpus, options
 from cli.answers import note, print_result
 from cli.trained import open_run
 from corpora import Alphabet
-from ffrec.training.text_baselines import network_baselines
-from ffrec.training.text_task import TextTask, TrainedText
+from ffrec.tasks.text import TextTask, TrainedText
+from ffrec.tasks.text_baselines import network_baselines
 
 
 def perplexity(

@@ -13,7 +13,7 @@ from ffrec.reports.summary import read
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import reached
 from ffrec.studies.sleep_figure import phase_lengths
-from ffrec.training.recorded import completed
+from ffrec.tasks.recorded import completed
 
 
 def plot(

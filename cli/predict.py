@@ -2,9 +2,9 @@
 
 import csv as tables
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
@@ -16,9 +16,8 @@ from cli.answers import print_result
 from cli.pictures import read_pictures
 from cli.plugins import check_plugins, load_plugins
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.device import pick_device
-from ffrec.training.image_task import TrainedImages
-from ffrec.training.tasks import check_kind
+from ffrec.tasks.images import TrainedImages
+from ffrec.tasks.kinds import check_kind
 
 
 def predict(
@@ -38,19 +37,13 @@ def predict(
     folder = RunFolder.open(run)
     check_plugins(folder, load_plugins(plugin))
     check_kind(folder, TrainedImages)
-    model = load_model(run, str(pick_device(device)))
+    model = cast(ffrec.ImageModel, ffrec.load(run, device))  # as `check_kind` has found
     images = read_pictures(files, model.image_shape, resize)
-    rows = answers(files, model.predict_proba(images), model.classes)
+    rows = answers(files, model.predict_proba(images), model.classes.tolist())
     if csv:
         print_csv(rows)
     else:
         print_result({"run": str(run), "predictions": rows}, [line(row) for row in rows], json)
-
-
-def load_model(run: Path, device: str) -> Any:
-    """The trained model of a run folder."""
-    load: Callable[..., Any] = vars(ffrec)["load"]
-    return load(run, device=device)
 
 
 def answers(

@@ -17,7 +17,7 @@ from ffrec.reports.summary import Summary, read_all
 from ffrec.reports.tables import expected as to_expect
 from ffrec.reports.tables import results_table
 from ffrec.storage.files import RunError, write_atomic
-from ffrec.training.recorded import completed, plain
+from ffrec.tasks.recorded import completed, plain
 
 
 def report(

@@ -9,7 +9,7 @@ from cli import options
 from cli.answers import note
 from cli.trained import open_run
 from corpora import Alphabet
-from ffrec.training.text_task import TrainedText
+from ffrec.tasks.text import TrainedText
 
 
 def sample(

@@ -23,8 +23,8 @@ from cli.signals import Signals
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import Cell, Rule, cells, reached, recipe_of, tables
+from ffrec.tasks.kinds import new_task
 from ffrec.training.device import pick_device
-from ffrec.training.tasks import new_task
 from ffrec.training.trainer import Diverged, Interrupted
 
 if TYPE_CHECKING:

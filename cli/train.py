@@ -17,9 +17,9 @@ from cli.signals import Signals
 from corpora import Alphabet
 from ffrec.config import Recipe
 from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.kinds import new_task
+from ffrec.tasks.task import Task
 from ffrec.training.device import pick_device
-from ffrec.training.task import Task
-from ffrec.training.tasks import new_task
 from ffrec.training.trainer import Epoch, Interrupted, Trainer
 
 

@@ -10,10 +10,10 @@ from cli.corpus import load, refuse_folder
 from cli.plugins import check_plugins, load_plugins
 from corpora import Alphabet
 from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.kinds import open_task
+from ffrec.tasks.stored_text import StoredText
+from ffrec.tasks.task import TrainedRun
 from ffrec.training.device import pick_device
-from ffrec.training.stored_text import StoredText
-from ffrec.training.task import TrainedRun
-from ffrec.training.tasks import open_task
 
 T = TypeVar("T", bound=TrainedRun)
 

@@ -41,7 +41,10 @@ from ffrec.training.text import TextTrainer
 
 if TYPE_CHECKING:
     from ffrec.estimator import FFClassifier
-    from ffrec.model import ImageModel, TextModel, Trained, load, train
+    from ffrec.models.image_model import ImageModel
+    from ffrec.models.load import load
+    from ffrec.models.notebook import Trained, train
+    from ffrec.models.text_model import TextModel
 
 __version__ = "0.1.0"
 __all__ = [
@@ -110,11 +113,11 @@ __all__ = [
 
 LATER = {  # names imported on first use: what they need is slow to import
     "FFClassifier": "ffrec.estimator",
-    "ImageModel": "ffrec.model",
-    "TextModel": "ffrec.model",
-    "Trained": "ffrec.model",
-    "load": "ffrec.model",
-    "train": "ffrec.model",
+    "ImageModel": "ffrec.models.image_model",
+    "TextModel": "ffrec.models.text_model",
+    "Trained": "ffrec.models.notebook",
+    "load": "ffrec.models.load",
+    "train": "ffrec.models.notebook",
 }
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from ffrec.config import ConfigError, FeedForwardConfig, ImageRecipe, RecurrentConfig, TrainingConfig
 from ffrec.evaluation.calibration import Calibration, class_scores, fit_temperature, probabilities
 from ffrec.networks.network import Network
+from ffrec.training.device import pick_device
 from ffrec.training.images import ImageTrainer
-from ffrec.training.runs import pick_device
 from ffrec.training.trainer import Epoch
 
 Floats = NDArray[np.float64]

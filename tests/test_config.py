@@ -4,7 +4,7 @@ import pytest
 
 from ffrec.config import ConfigError, RecurrentConfig, recipe_from
 from ffrec.recipes import RECIPES, recipe
-from ffrec.training.runs import plain
+from ffrec.tasks.recorded import plain
 
 
 @pytest.mark.parametrize("name", RECIPES)

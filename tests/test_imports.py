@@ -23,9 +23,9 @@ ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},
     "estimator": {"config", "networks", "evaluation", "training", "tasks"},
-    "model": {"config", "data", "networks", "evaluation", "storage", "training", "recipes", "tasks"},
+    "models": {"config", "data", "networks", "evaluation", "storage", "training", "recipes", "tasks"},
 }
-JOINT = "model"  # the one room of the package that may import corpora, and only when it is asked for data
+JOINT = "models"  # the one room of the package that may import corpora, and only when it is asked for data
 AUTOGRAD = {"backward", "autograd", "enable_grad"}
 FILES = sorted((ROOT / "ffrec").rglob("*.py"))
 READERS = sorted((ROOT / "corpora").rglob("*.py"))
@@ -65,7 +65,7 @@ def test_arrows(file):
     used = tops(file)
     assert not used & {"cli", "typer", "rich"}, "only cli knows a terminal"
     here = room(file)
-    assert "corpora" not in used or here == JOINT, "ffrec receives tensors; model and cli join the two"
+    assert "corpora" not in used or here == JOINT, "ffrec receives tensors; models and cli join the two"
     if here != "__init__":
         assert rooms_used(file) - {here} <= ROOMS[here]
 
@@ -98,7 +98,7 @@ def test_autograd_appears_in_baselines_only():
 
 
 def test_gradients_of_hidden_layers_come_from_one_place():
-    """`write_grad` of a goodness forms δ, and `add_weight_grad` a gradient: nothing but learning calls them."""
+    """`write_grad` of a goodness forms δ, and `add_weight_grad` a gradient: only learning calls them."""
     for file in [file for file in FILES if room(file) != "learning"]:
         calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
         names = {call.attr for call in calls if isinstance(call, ast.Attribute)}

@@ -17,7 +17,7 @@ import ffrec
 from ffrec.config import BackpropConfig, FeedForwardConfig, ImageRecipe, TrainingConfig
 from ffrec.evaluation.calibration import expected_calibration_error, fit_temperature, probabilities
 from ffrec.model import as_images
-from ffrec.storage.checkpoint import RunError
+from ffrec.storage.files import RunError
 from ffrec.training.trainer import Epoch, Update
 
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz ,;."

@@ -7,10 +7,11 @@ from ffrec.recipes import recipe
 from ffrec.reports.figures.canvas import NothingToDraw
 from ffrec.reports.figures.wake_sleep import wake_sleep
 from ffrec.reports.summary import read
-from ffrec.storage.checkpoint import RunFolder
+from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import Cell
 from ffrec.studies.sleep_figure import phase_lengths
-from ffrec.training.runs import configuration, new_trainer
+from ffrec.tasks.images import new_trainer
+from ffrec.tasks.recorded import configuration
 
 SHORT = {"hidden": [20, 20, 20], "epochs": 3, "batch": 50, "wake": 24, "sleep": 24, "wake_rate": 1e-3}
 

@@ -10,7 +10,7 @@ from PIL import Image
 import ffrec as package
 from ffrec.recipes import recipe
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.recorded import configuration
+from ffrec.tasks.recorded import configuration
 
 
 class Model:

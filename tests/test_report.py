@@ -31,8 +31,9 @@ from ffrec.reports.headline import ROWS, headline_table
 from ffrec.reports.page import page
 from ffrec.reports.summary import Summary, read, read_all
 from ffrec.reports.tables import expected, models_table, results_table
-from ffrec.storage.checkpoint import RunError, RunFolder
-from ffrec.training.runs import configuration, plain
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import configuration, plain
 
 DEFAULTS = {name: plain(make()) for name, make in RECIPES.items()}
 ITERATIONS, SHOWN, CLASSES, CASES = 8, 4, 10, 50

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ffrec.reports.summary import Summary, flat
-from ffrec.storage.checkpoint import UNLEARNT
+from ffrec.storage.run_folder import UNLEARNT
 
 FIXED = (*UNLEARNT, "kind")
 """Settings that are no part of a command: those that change nothing, and the network's kind."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ffrec.reports.groups import Defaults, Group, groups, in_words
 from ffrec.reports.summary import Summary
 from ffrec.reports.tables import table
-from ffrec.storage.checkpoint import RunError
+from ffrec.storage.files import RunError
 
 HEAD = ("task", "paper", "ours, mean ± std (seeds)", "command", "minutes", "hardware")
 

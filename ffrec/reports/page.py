@@ -8,7 +8,7 @@ from typing import Any
 
 from ffrec.reports.figures import FIGURES
 from ffrec.reports.summary import Summary, flat
-from ffrec.storage.checkpoint import write_atomic
+from ffrec.storage.files import write_atomic
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:3em auto;padding:0 1em;color:#222}
 img{max-width:100%}table{border-collapse:collapse}td,th{padding:.15em 1em .15em 0;vertical-align:top}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ffrec.storage.checkpoint import RunError, RunFolder
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
 
 Kind = Literal["images", "text"]
 Complete = Callable[[Mapping[str, Any]], dict[str, Any]]

@@ -7,19 +7,13 @@ import copy
 import hashlib
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from ffrec.storage.files import RunError as RunError
-from ffrec.storage.files import read_json, to_json
-from ffrec.storage.files import write_atomic as write_atomic
-
-if TYPE_CHECKING:
-    from ffrec.storage.run_folder import UNLEARNT as UNLEARNT
-    from ffrec.storage.run_folder import RunFolder as RunFolder
+from ffrec.storage.files import RunError, read_json, to_json, write_atomic
 
 PARTS = ("weights.safetensors", "state.pt")  # of a checkpoint, beside its manifest
 
@@ -69,10 +63,3 @@ def read_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor], dict[str, Any
         what = f"expected tensors and plain containers, found what raises {type(error).__name__}"
         raise RunError(f"{folder / 'state.pt'} holds more than plain data: {what}: {cure}") from None
     return step, safetensors.torch.load(files["weights.safetensors"]), state
-
-
-def __getattr__(name: str) -> Any:
-    """What was moved to `run_folder`, for those who still ask here."""
-    from ffrec.storage import run_folder
-
-    return getattr(run_folder, name)

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import Cell, Rule, recipe_of
-from ffrec.training.recorded import check_same, configuration
+from ffrec.tasks.recorded import check_same, configuration
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

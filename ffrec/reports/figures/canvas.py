@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from ffrec.storage.checkpoint import RunError, write_atomic
+from ffrec.storage.files import RunError, write_atomic
 
 GOOD, BAD, QUIET = "#0072b2", "#d55e00", "#888888"  # colour-blind readers can separate them too
 

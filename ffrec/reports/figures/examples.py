@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ffrec.reports.figures.canvas import NothingToDraw
 from ffrec.reports.summary import Summary
-from ffrec.storage.checkpoint import RunError
+from ffrec.storage.files import RunError
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ffrec.reports.figures.canvas import NothingToDraw, plain_ticks
 from ffrec.reports.summary import Summary
-from ffrec.storage.checkpoint import RunError
+from ffrec.storage.files import RunError
 
 
 def figure_5(runs: Sequence[Summary]) -> Figure:

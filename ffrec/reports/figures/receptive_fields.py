@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from ffrec.reports.figures.canvas import NothingToDraw
 from ffrec.reports.figures.examples import Array, examples
 from ffrec.reports.summary import Summary
-from ffrec.storage.checkpoint import RunFolder
+from ffrec.storage.run_folder import RunFolder
 
 WEIGHTS = "layers.0.connections.0.weight"  # in a checkpoint
 LABEL_WEIGHTS = "layers.0.connections.label.weight"

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import torch
 
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training import recorded
+from ffrec.tasks import recorded
 from ffrec.training.trainer import Trainer
 
 
 class Task(ABC):
     """One run from its first update to its result.
 
-    A kind of data supplies one class; `ffrec.training.tasks` knows which recipe needs which.
+    A kind of data supplies one class; `ffrec.tasks.kinds` knows which recipe needs which.
     """
 
     recipe: Any

@@ -8,9 +8,9 @@ import torch
 from ffrec.config import ImageRecipe, Recipe, TextRecipe, recipe_from
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.image_task import ImageTask, TrainedImages
-from ffrec.training.task import Task, TrainedRun
-from ffrec.training.text_task import TextTask, TrainedText
+from ffrec.tasks.images import ImageTask, TrainedImages
+from ffrec.tasks.task import Task, TrainedRun
+from ffrec.tasks.text import TextTask, TrainedText
 
 T = TypeVar("T", bound=TrainedRun)
 

@@ -14,11 +14,11 @@ from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.character import Character
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.recorded import check_data, check_fit, describe, weights
-from ffrec.training.stored_text import PARTS, DescribedText, StoredText, Text, packed
-from ffrec.training.task import Task, TrainedRun
+from ffrec.tasks.recorded import check_data, check_fit, describe, weights
+from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed
+from ffrec.tasks.task import Task, TrainedRun
+from ffrec.tasks.text_baselines import counted_baselines, held_out
 from ffrec.training.text import TextTrainer
-from ffrec.training.text_baselines import counted_baselines, held_out
 
 SHOWN = 100  # test strings whose goodness is kept for a picture
 

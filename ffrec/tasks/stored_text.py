@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.image_task import Described
+from ffrec.tasks.images import Described
 
 PARTS = ("train", "validation", "test")
 

@@ -1,5 +1,7 @@
 """Runs on labelled images."""
 
+import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -8,17 +10,20 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ffrec.config import BackpropConfig, ConfigError, ImageRecipe
+from ffrec.config import ConfigError, ImageRecipe
 from ffrec.data.images import Images, LabelledImages
+from ffrec.evaluation.calibration import Calibration, calibrate
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.negatives.labels import hard_labels
-from ffrec.networks.feedforward import FeedForward
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import check_data, check_fit, describe, weights
+from ffrec.tasks.task import Task, TrainedRun
 from ffrec.training.backprop import BackpropTrainer
 from ffrec.training.images import ImageTrainer, make_network
-from ffrec.training.recorded import check_data, check_fit, describe, weights
-from ffrec.training.task import Task, TrainedRun
+
+TRAINERS: dict[str, type[ImageTrainer]] = {"backprop": BackpropTrainer}
+"""Of kinds of networks that do not learn locally."""
 
 
 class Described(Protocol):
@@ -36,7 +41,7 @@ class LabelledCorpus(Protocol):
     @property
     def validation(self) -> LabelledImages | None: ...
     @property
-    def test(self) -> LabelledImages: ...
+    def test(self) -> LabelledImages | None: ...
     @property
     def description(self) -> Described: ...
     def joined(self) -> Self: ...
@@ -81,7 +86,18 @@ class ImageTask(Task):
         return [note] if (note := getattr(self.corpus, "note", "")) else []
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:
+        folder.write_json("calibration.json", dataclasses.asdict(self.calibration()))
         return finish_images(self.trainer, folder, self.corpus.test)
+
+    def calibration(self) -> Calibration:
+        """The temperature of probabilities, fitted on validation images; where there are none, on the last
+        tenth of the training images."""
+        trainer = self.trainer
+        if self.validation is not None:
+            return calibrate(trainer.network, *self.validation)
+        last = slice(-math.ceil(len(trainer.labels) / 10), None)
+        images = Images(trainer.images.images[last], trainer.device, self.recipe.training.permute)
+        return calibrate(trainer.network, images, trainer.labels[last], "training")
 
     def score(self, result: dict[str, Any]) -> float:
         """Test accuracy in percent: by goodness where labels have one, otherwise by the softmax."""
@@ -120,7 +136,7 @@ class TrainedImages(TrainedRun):
         self.corpus = parts_for(recipe, load(recipe))
         check_data(folder, checksum(self.corpus), recipe.data)
         self.classes = self.corpus.description.classes
-        like = self.corpus.test.images
+        like = self.corpus.train.images
         self.network = trained_network(saved, recipe, like, len(self.classes), device)
 
     def evaluate(self, candidates: int | None = None) -> dict[str, Any]:
@@ -160,8 +176,7 @@ def checksum(corpus: LabelledCorpus) -> dict[str, str]:
 
 def new_trainer(recipe: ImageRecipe, *arguments: Any, **options: Any) -> ImageTrainer:
     """The trainer that a recipe for images needs; takes what `ImageTrainer` takes."""
-    trains = BackpropTrainer if isinstance(recipe.network, BackpropConfig) else ImageTrainer
-    return trains(recipe, *arguments, **options)
+    return TRAINERS.get(recipe.network.kind, ImageTrainer)(recipe, *arguments, **options)
 
 
 def trained_network(
@@ -175,19 +190,21 @@ def trained_network(
     return network.to(device)
 
 
-def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages) -> dict[str, Any]:
+def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages | None) -> dict[str, Any]:
     """Read the test set, once, and write `result.json` and the examples that pictures are made from.
 
-    The result has no validation part if the last epoch ended without a validation.
+    The result has no validation part if the last epoch ended without a validation, and no test part if there
+    are no test images.
     """
     result = describe(folder, trainer.device)
     last = (folder.metrics() or [{}])[-1]
     if "validation" in last:
         result["validation"] = last["validation"]
-    images = Images(test.images, trainer.device, trainer.recipe.training.permute)
-    result["test"] = evaluate_images(trainer.network, images, test.labels)
-    if shown := shown_examples(trainer, images, test):
-        write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
+    if test is not None:
+        images = Images(test.images, trainer.device, trainer.recipe.training.permute)
+        result["test"] = evaluate_images(trainer.network, images, test.labels)
+        if shown := shown_examples(trainer, images, test):
+            write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
     folder.write_json("result.json", result)
     return result
 
@@ -202,4 +219,4 @@ def shown_examples(trainer: ImageTrainer, images: Images, test: LabelledImages) 
         negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
         shown = examples(network, images, test.labels, negatives)
         return shown | {"images": test.images[shown["index"]].contiguous()}
-    return hybrid_examples(network, images, chosen) if isinstance(network, FeedForward) else {}
+    return hybrid_examples(network, images, chosen) if trainer.negatives.hybrid else {}
