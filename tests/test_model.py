@@ -16,7 +16,7 @@ from PIL import Image
 import ffrec
 from ffrec.config import BackpropConfig, FeedForwardConfig, ImageRecipe, TrainingConfig
 from ffrec.evaluation.calibration import expected_calibration_error, fit_temperature, probabilities
-from ffrec.model import as_images
+from ffrec.models.arrays import as_images
 from ffrec.storage.files import RunError
 from ffrec.training.trainer import Epoch, Update
 
@@ -339,7 +339,9 @@ def test_the_progress_line(monkeypatch):
 def text():
     codes = torch.tensor([SYMBOLS.index(c) for c in "the fox and the crow, the crow and the fox. " * 30])
     strings = codes[: len(codes) // 40 * 40].view(-1, 40)
-    return SimpleNamespace(train=strings[:20], validation=strings[20:26], test=strings[26:], sha256="0" * 64)
+    about = SimpleNamespace(classes=tuple(SYMBOLS))
+    parts = {"train": strings[:20], "validation": strings[20:26], "test": strings[26:]}
+    return SimpleNamespace(**parts, sha256="0" * 64, description=about)
 
 
 @pytest.fixture(scope="module", params=[0.0, 20.0], ids=["softmax", "memory"])

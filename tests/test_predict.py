@@ -16,7 +16,7 @@ from ffrec.tasks.recorded import configuration
 class Model:
     """Takes the mean of an image as a class: dark, grey, bright."""
 
-    classes = ("dark", "grey", "bright")
+    classes = np.array(["dark", "grey", "bright"])
     image_shape: tuple[int, ...] = (4, 6)
 
     def predict_proba(self, images):
