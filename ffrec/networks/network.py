@@ -88,8 +88,8 @@ class Network(Classifier):
         parts = tuple(goodness.value(torch.zeros(1, units)).shape[1:])
         if objective.compete == "parts" and parts != (self.classes,):
             raise ConfigError(
-                f"objective {config.objective}: expected a goodness for each of {self.classes} classes, found "
-                f"parts {parts}: give goodness=scores, or blocks={self.classes}"
+                f"objective {config.objective}: expected a goodness for each of {self.classes} classes, "
+                f"found parts {parts}: give goodness=scores, or blocks={self.classes}"
             )
         return Layer(
             connections,
