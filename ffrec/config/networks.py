@@ -52,7 +52,7 @@ class LayerConfig:
     """Slope of the objective in the goodness, for all layers or for each."""
     context: Literal["own", "below", "all"] = "own"
     """Whose goodness a layer's loss sees: its own; that of the layers below too, held fixed; or of all
-    layers."""
+    layers. A label then has to be scored by all of them: a feed-forward network names them in `reads`."""
     blocks: PositiveInt = 1
     """Equal parts of every layer that have a loss each (§5.3)."""
     activation: Annotated[str, on_menu("activation")] = "relu"
