@@ -10,6 +10,8 @@ point of the group `ffrec.plugins` that is installed, and by the files given wit
 import difflib
 import importlib
 import importlib.util
+import sys
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -118,12 +120,15 @@ def load_plugins(files: Iterable[Path]) -> None:
 @cache
 def load_plugin(file: Path) -> None:
     """Import one file as a module of its own."""
-    spec = importlib.util.spec_from_file_location(f"ffrec_plugin_{file.stem}", file)
+    name = f"ffrec_plugin_{file.stem}_{zlib.crc32(bytes(file)):08x}"  # two files may have one stem
+    spec = importlib.util.spec_from_file_location(name, file)
     if file.suffix != ".py" or not file.is_file() or spec is None or spec.loader is None:
         raise PluginError(f"plugin: expected a Python file, found {file}: check the path")
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)  # dataclasses look there
     try:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise PluginError(
             f"plugin {file}: expected a file that can be imported, found {type(error).__name__}: {error}: "
             "mend it"

@@ -6,17 +6,47 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from ffrec.negatives.labels import NEGATIVE_LABELS, hard_labels, hybrid, hybrid_images, masks, uniform_labels
+from ffrec import registry
+from ffrec.negatives.hybrids import Hybrid, hybrid, hybrid_images, masks
+from ffrec.negatives.labels import hard_labels, uniform_labels
 
 DRAWS = 100_000
 
 
-@pytest.mark.parametrize("name", ["hard", "uniform"])
+NEGATIVES = registry.menu("negatives")
+
+
+@pytest.mark.parametrize("name", [name for name in NEGATIVES if name != "hybrid"])  # whose label may be true
 def test_a_negative_is_never_the_true_label(name, generator):
     labels = torch.randint(10, (DRAWS,), generator=generator)
     logits = 20 * torch.randn(DRAWS, 10, generator=generator)
     logits[torch.arange(DRAWS), labels] += 50  # the true class is all but certain
-    assert not (NEGATIVE_LABELS[name](logits, labels, generator) == labels).any()
+    found = NEGATIVES[name]().labels(logits, labels, generator)
+    assert found.shape == (DRAWS, {"all": 9, "none": 0}.get(name, 1))
+    assert not (found == labels.unsqueeze(1)).any()
+
+
+def test_every_wrong_label_is_each_of_them_once(generator):
+    labels = torch.tensor([0, 2, 3])
+    found = NEGATIVES["all"]().labels(torch.zeros(3, 4), labels, generator)
+    for own, row in zip(labels.tolist(), found.tolist(), strict=True):
+        assert sorted([own, *row]) == [0, 1, 2, 3]
+
+
+def test_only_hybrids_change_the_image(generator):
+    images = torch.randint(256, (30, 9, 9), generator=generator, dtype=torch.uint8)
+    for name, kind in NEGATIVES.items():
+        negatives = kind()
+        assert negatives.hybrid == (name == "hybrid")
+        assert torch.equal(negatives.images(images, images.roll(1, 0), generator), images) != negatives.hybrid
+
+
+@pytest.mark.parametrize("labelled", ["shuffled", "uniform"])
+def test_labels_of_hybrids_are_shuffled_or_wrong_for_certain(labelled, generator):
+    labels = torch.randint(10, (2000,), generator=generator)
+    (found,) = Hybrid(labelled).labels(torch.zeros(2000, 10), labels, generator).T
+    assert torch.equal(found.sort().values, labels.sort().values) == (labelled == "shuffled")
+    assert (found == labels).any() == (labelled == "shuffled")
 
 
 def test_hard_negatives_follow_the_softmax(generator):
@@ -74,3 +104,10 @@ def test_every_image_is_mixed_with_its_other_under_a_mask_of_its_own(generator):
         regions.append(child == own)
     assert all(not torch.equal(one, two) for one, two in combinations(regions, 2))
     assert not torch.equal(children, hybrid_images(images, images.roll(1, 0), generator))
+
+
+def test_a_mask_is_the_same_for_all_colours(generator):
+    images = torch.zeros(5, 12, 12, 3, dtype=torch.uint8)
+    children = hybrid_images(images, images + 200, generator)
+    assert torch.equal(children, children[..., :1].expand(-1, -1, -1, 3))
+    assert len(children.unique()) == 2

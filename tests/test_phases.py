@@ -4,37 +4,40 @@ from itertools import islice
 
 import pytest
 
-from ffrec.training.phases import PHASES, apart, dreaming
+from ffrec import registry
+from ffrec.training.phases import apart, generating
+
+REGIMES = registry.menu("regime")
 
 
-@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize("name", REGIMES)
 def test_every_schedule_goes_on_and_shows_every_batch_both_kinds_of_data(name):
-    for phases in islice(PHASES[name](3), 50):
+    for phases in islice(REGIMES[name](3), 50):
         learnt = {"both"} & set(phases) or {"wake", "sleep"} & set(phases)
         assert learnt in ({"both"}, {"wake", "sleep"})
 
 
-def test_together_dreams_before_it_learns():
-    assert next(PHASES["together"](1)) == ("dream", "both")
+def test_together_generates_before_it_learns():
+    assert next(REGIMES["together"](1)) == ("generate", "both")
 
 
-def test_sleep_dreams_between_waking_and_sleeping():
-    assert list(islice(PHASES["sleep"](1), 2)) == [("wake", "dream", "sleep")] * 2
+def test_sleep_generates_between_wake_and_sleep():
+    assert list(islice(REGIMES["sleep"](1), 2)) == [("wake", "generate", "sleep")] * 2
 
 
 @pytest.mark.parametrize("between", [1, 2, 5])
-def test_nights_come_once_in_so_many_batches(between):
-    batches = list(islice(PHASES["night"](between), 20))
-    assert [i for i, phases in enumerate(batches) if "night" in phases] == list(range(0, 20, between))
+def test_regime_night_generates_once_in_so_many_batches(between):
+    batches = list(islice(REGIMES["night"](between), 20))
+    assert [i for i, phases in enumerate(batches) if "generate-all" in phases] == list(range(0, 20, between))
     assert all(phases[-1] == "both" for phases in batches)
 
 
-@pytest.mark.parametrize(("awake", "asleep"), [(1, 1), (3, 3), (4, 1), (5, 2)])
-def test_days_and_nights_have_the_batches_they_were_given(awake, asleep):
-    cycle = [("wake",)] * awake + [("sleep",)] * asleep
-    assert list(islice(apart(awake, asleep), 3 * len(cycle) + 1)) == cycle * 3 + [("wake",)]
+@pytest.mark.parametrize(("wake", "sleep"), [(1, 1), (3, 3), (4, 1), (5, 2)])
+def test_wake_and_sleep_phases_have_the_batches_they_were_given(wake, sleep):
+    cycle = [("wake",)] * wake + [("sleep",)] * sleep
+    assert list(islice(apart(wake, sleep), 3 * len(cycle) + 1)) == cycle * 3 + [("wake",)]
 
 
-def test_dreams_come_before_every_batch_of_sleep():
-    found = list(islice(dreaming(apart(2, 2)), 5))
-    assert found == [("wake",), ("wake",), ("dream", "sleep"), ("dream", "sleep"), ("wake",)]
+def test_strings_are_generated_before_every_batch_of_a_sleep_phase():
+    found = list(islice(generating(apart(2, 2)), 5))
+    assert found == [("wake",), ("wake",), ("generate", "sleep"), ("generate", "sleep"), ("wake",)]

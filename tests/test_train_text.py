@@ -5,16 +5,17 @@ import dataclasses
 import pytest
 import torch
 
+from ffrec import registry
 from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
 from ffrec.networks.character import windows_of
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, resume
-from ffrec.training.phases import PHASES
 from ffrec.training.text import TextTrainer
 from ffrec.training.trainer import Diverged, Epoch, Interrupted
 
 SYMBOLS, WINDOW = 6, 4
-LEARNING = [regime for regime in PHASES if regime != "random"]
+REGIMES = list(registry.menu("regime"))
+LEARNING = [regime for regime in REGIMES if regime != "random"]
 
 
 def counting(count: int, seed: int = 0) -> torch.Tensor:
@@ -38,7 +39,7 @@ def make(regime="together", network=(), **training) -> TextTrainer:
         name="toy",
         paper="–",
         data="–",
-        network=CharacterConfig(hidden=(30, 20), window=WINDOW, **dict(network)),
+        network=CharacterConfig(**{"hidden": (30, 20), "window": WINDOW} | dict(network)),
         training=TextTraining(regime=regime, **values),
     )
     return TextTrainer(recipe, counting(24), SYMBOLS, seed=1)
@@ -49,21 +50,16 @@ def weights(trainer):
 
 
 def spy(trainer, monkeypatch):
-    """Record the passages and the sign of every hidden update."""
-    learnt, looked = [], {}
-    look, learn = trainer.network.look, trainer.network.learn
+    """Record the passages and the target of every hidden update."""
+    learnt = []
+    learn = trainer.network.learn
 
-    def watched_look(passages):
-        seen = look(passages)
-        looked[id(seen.rows)] = (seen, passages.clone())
-        return seen
+    def record(encoding, candidates, target):
+        assert candidates is None
+        learnt.append((target.tolist(), encoding.input.squeeze(1).clone()))
+        return learn(encoding, candidates, target)
 
-    def watched_learn(seen, sign):
-        learnt.append((sign, looked[id(seen.rows)][1]))
-        return learn(seen, sign)
-
-    monkeypatch.setattr(trainer.network, "look", watched_look)
-    monkeypatch.setattr(trainer.network, "learn", watched_learn)
+    monkeypatch.setattr(trainer.network, "learn", record)
     return learnt
 
 
@@ -72,19 +68,19 @@ def rows(passages):
 
 
 @pytest.mark.parametrize("lookahead", [False, True])
-@pytest.mark.parametrize("regime", PHASES)
+@pytest.mark.parametrize("regime", REGIMES)
 def test_it_learns_what_follows(regime, lookahead):
-    trainer = make(regime, {"lookahead": lookahead}, epochs=30)
+    trainer = make(regime, {"lookahead": lookahead}, epochs=20)
     before = trainer.validate(counting(20, seed=9))["perplexity"]
     records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
     assert before > 4
     assert records[-1]["validation"]["perplexity"] < 2
     assert records[-1]["softmax_loss"] < records[0]["softmax_loss"]
-    assert records[-1]["updates"] == 30 * 2 * 3
+    assert records[-1]["updates"] == 20 * 2 * 3
     assert len(records[-1]["accuracy"]) == (0 if regime == "random" else 2)
 
 
-@pytest.mark.parametrize("regime", PHASES)
+@pytest.mark.parametrize("regime", REGIMES)
 def test_the_softmax_does_not_touch_hidden_weights(regime):
     """With hidden layers that do not learn, only the softmax changes; a rate of the softmax changes no hidden
     weight in the update it is used in."""
@@ -92,8 +88,8 @@ def test_the_softmax_does_not_touch_hidden_weights(regime):
     index = torch.arange(8)
     start = weights(first)
     with torch.no_grad():
-        first.teach(index, "both")
-        second.teach(index, "both")
+        first.learn(index, "both")
+        second.learn(index, "both")
     hidden = [name for name in start if name.startswith("layers") and "running" not in name]
     assert all(torch.equal(weights(first)[name], weights(second)[name]) for name in hidden)
     assert not torch.equal(weights(first)["readout.weight"], weights(second)["readout.weight"])
@@ -107,28 +103,30 @@ def test_random_features_stay_what_they_are(regime, decay):
     trainer = make(regime, weight_decay=decay)
     start = weights(trainer)
     list(trainer.run())
-    assert torch.equal(weights(trainer)["layers.0.weights.0"], start["layers.0.weights.0"])
+    assert torch.equal(
+        weights(trainer)["layers.0.connections.0.weight"], start["layers.0.connections.0.weight"]
+    )
     assert torch.equal(weights(trainer)["layers.1.bias"], start["layers.1.bias"])
 
 
-def test_sleep_learns_from_data_awake_and_from_dreams_asleep(monkeypatch):
+def test_wake_learns_from_data_and_sleep_from_what_is_generated(monkeypatch):
     trainer = make("sleep")
     learnt = spy(trainer, monkeypatch)
     index = torch.arange(8)
     real = rows(windows_of(trainer.strings[index], WINDOW).flatten(0, 1))
-    readout = trainer.network.readout.weight.clone()
+    before = trainer.network.readout.weight.clone()
     with torch.no_grad():
-        trainer.teach(index, "wake")
-    assert [sign for sign, _ in learnt] == [1.0]
+        trainer.learn(index, "wake")
+    assert [target for target, _ in learnt] == [[1.0]]
     assert rows(learnt[0][1]) <= real
-    awake = trainer.network.readout.weight.clone()
-    assert not torch.equal(readout, awake)
-    trainer.dreams[index] = trainer.dream(trainer.strings[index])
+    after = trainer.network.readout.weight.clone()
+    assert not torch.equal(before, after)
+    trainer.negatives[index] = trainer.generate(trainer.strings[index])
     with torch.no_grad():
-        trainer.teach(index, "sleep")
-    assert [sign for sign, _ in learnt] == [1.0, -1.0]
-    assert rows(learnt[1][1]) == rows(windows_of(trainer.dreams[index], WINDOW)[:, 1:].flatten(0, 1))
-    assert torch.equal(trainer.network.readout.weight, awake)  # the softmax is asleep
+        trainer.learn(index, "sleep")
+    assert [target for target, _ in learnt] == [[1.0], [-1.0]]
+    assert rows(learnt[1][1]) == rows(windows_of(trainer.negatives[index], WINDOW)[:, 1:].flatten(0, 1))
+    assert torch.equal(trainer.network.readout.weight, after)  # the softmax learns in wake phases alone
 
 
 @pytest.mark.parametrize("lookahead", [False, True])
@@ -152,34 +150,55 @@ def test_teacher_forced_negatives_are_the_networks_own_predictions():
     trainer = make("teacher-forced", {"lookahead": True}, strings=1)
     windows, _ = trainer.network.cases(trainer.strings)
     trainer.network.readout.bias[3] = 1000.0
-    logits = trainer.network.readout(trainer.network.features(trainer.network.look(windows)))
+    logits = trainer.network.logits(trainer.network.encode(windows))
     negative = trainer.predicted(windows, logits)
     assert torch.equal(negative[:, :-1], windows)
     assert (negative[:, -1] == 3).all()
 
 
-def test_every_dream_starts_with_its_real_context():
+def test_every_negative_string_starts_with_its_real_context():
     trainer = make()
-    dreams = trainer.dream(trainer.strings)
-    assert dreams.shape == trainer.strings.shape
-    assert torch.equal(dreams[:, :WINDOW], trainer.strings[:, :WINDOW])
+    made = trainer.generate(trainer.strings)
+    assert made.shape == trainer.strings.shape
+    assert torch.equal(made[:, :WINDOW], trainer.strings[:, :WINDOW])
 
 
-def test_dreams_are_kept_until_the_next_night_and_told_to_the_diary():
+def test_negative_strings_are_kept_until_the_next_are_generated_together():
     trainer = make("night", night=4)
-    told = []
-    trainer.diary = lambda dreams: told.append(dreams.clone())
-    seen = []
+    called, seen = [], []
+    trainer.on_generate = lambda strings: called.append(strings.clone())
     with torch.no_grad():
         for batch in [*trainer.batches(), *trainer.batches()]:
             trainer.update(batch)
-            seen.append(trainer.dreams.clone())
-    assert len(told) == 3
-    assert [torch.equal(dreams, told[i // 4]) for i, dreams in enumerate(seen)] == [True] * 12
-    assert not torch.equal(told[0], told[1])
+            seen.append(trainer.negatives.clone())
+    assert len(called) == 3
+    assert [torch.equal(strings, called[i // 4]) for i, strings in enumerate(seen)] == [True] * 12
+    assert not torch.equal(called[0], called[1])
 
 
-@pytest.mark.parametrize("regime", PHASES)
+@pytest.mark.parametrize(
+    "fields", [{"goodness": "scores"}, {"goodness": "random-scores"}, {"blocks": SYMBOLS}]
+)
+def test_scores_of_characters_learn_without_negative_strings(fields, monkeypatch):
+    network = {"objective": "classes", "sharpness": 10.0} | fields
+    network |= {"hidden": (36, 24)} if "blocks" in fields else {}
+    trainer = make("teacher-forced", network, epochs=15, rate=5e-3)
+    learnt = spy(trainer, monkeypatch)
+    index = torch.arange(8)
+    with torch.no_grad():
+        trainer.update(index)
+    ((target, passages),) = learnt
+    windows, following = trainer.network.cases(trainer.strings[index])
+    assert torch.equal(passages, windows)
+    assert target == following.tolist()
+    records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
+    for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True):
+        assert last < 0.6 * first
+    assert min(records[-1]["accuracy"]) > 0.7
+    assert records[-1]["validation"]["perplexity"] < 3
+
+
+@pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("stop_after", [1, 5, 8])
 def test_a_resumed_run_ends_bitwise_equal(tmp_path, regime, stop_after):
     extra = {"memory": 10.0} if regime == "night" else {}
@@ -191,10 +210,10 @@ def test_a_resumed_run_ends_bitwise_equal(tmp_path, regime, stop_after):
     assert isinstance(events[-1], Interrupted)
     second = make(regime, extra, night=4, dropout=0.2)
     resume(second, folder, wanted)
-    assert torch.equal(second.dreams, first.dreams)
+    assert torch.equal(second.negatives, first.negatives)
     list(second.run(folder, counting(10, seed=9)))
     assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
-    assert torch.equal(second.dreams, whole.dreams)
+    assert torch.equal(second.negatives, whole.negatives)
 
 
 def test_validation_fills_and_empties_the_memory():
@@ -222,7 +241,11 @@ def test_decay_of_the_softmax_can_be_another():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"regime": "slep"}, "regime"),
+        ({"regime": "slep"}, "did you mean sleep"),
+        ({"regime": "teacher-forced", "objective": "classes"}, "found goodness squares"),
+        ({"objective": "classes", "goodness": "scores"}, "expected regime teacher-forced, found night"),
+        ({"objective": "classes", "goodness": "scores", "lookahead": True}, "leave lookahead out"),
+        ({"objective": "pairwise"}, "compares candidates of one case"),
         ({"temperature": 0}, "temperature"),
         ({"night": 0}, "night"),
         ({"window": 1}, "window"),

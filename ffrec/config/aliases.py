@@ -26,6 +26,8 @@ def modern(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ConfigError if they are no recipe's, or have a setting that is gone with a value that mattered.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"recipe: expected its settings, found {values!r}: restore config.json")
     parts = {part: values.get(part) for part in ("network", "training")}
     for part, held in parts.items():
         if not isinstance(held, Mapping):
@@ -42,6 +44,8 @@ def modern(values: Mapping[str, Any]) -> dict[str, Any]:
     network = changed["network"]
     if network.get("objective") in ("max", "min"):
         network["activity"] = network.pop("objective")
+    if network.get("centring") == 0:  # it was a share for a while
+        network["centring"] = False
     if "kind" not in network:
         network["kind"] = next((kind for key, kind in KINDS.items() if key in network), "recurrent")
     return changed

@@ -52,7 +52,7 @@ class LayerConfig:
     """Slope of the objective in the goodness, for all layers or for each."""
     context: Literal["own", "below", "all"] = "own"
     """Whose goodness a layer's loss sees: its own; that of the layers below too, held fixed; or of all
-    layers."""
+    layers. A label then has to be scored by all of them: a feed-forward network names them in `reads`."""
     blocks: PositiveInt = 1
     """Equal parts of every layer that have a loss each (§5.3)."""
     activation: Annotated[str, on_menu("activation")] = "relu"
@@ -97,6 +97,8 @@ class LayerConfig:
             raise ValueError("sharpness must be above 0")
         if any(units % self.blocks for units in self.hidden):
             raise ValueError(f"blocks: {self.blocks} must divide every layer of {self.hidden}")
+        if self.blocks > 1 and self.goodness in ("scores", "random-scores"):
+            raise ValueError(f"blocks: goodness {self.goodness} has a part for each class: leave blocks out")
         if self.centring and self.peer:
             raise ValueError(
                 "peer pulls all cases alike, which centring takes away: give peer=0 or no centring"
@@ -116,10 +118,10 @@ class LayerConfig:
                 f"objective {self.objective} has no threshold or no sign of its cases for peer, centring and "
                 "scaling: leave them out"
             )
-        if self.objective == "classes" and "scores" not in self.goodness:
+        if self.objective == "classes" and self.goodness in ("squares", "activities") and self.blocks == 1:
             raise ValueError(
                 f"objective classes needs a goodness for every class, found goodness {self.goodness}: give "
-                "goodness=scores or goodness=random-scores"
+                "goodness=scores, goodness=random-scores, or as many blocks as there are classes"
             )
 
 
@@ -292,5 +294,9 @@ class CharacterConfig(LayerConfig):
             raise ValueError(
                 f"objective {self.objective} compares candidates of one case; positive and negative strings "
                 "are different cases: expected logistic or classes"
+            )
+        if self.objective == "classes" and self.lookahead:
+            raise ValueError(
+                "objective classes: the next character is the target, not an input: leave lookahead out"
             )
         return self

@@ -6,7 +6,7 @@ from typing import Self, final
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from ffrec.registry import register
 
@@ -102,12 +102,17 @@ class MeanActivity(Goodness):
         return h.mean(-1)
 
 
-@final
-@dataclass(frozen=True)
-class Minus(Goodness):
-    """−g(h): a layer that makes its activity low for positive data. Source: Hinton 2022 §9."""
+class Wrapped(nn.Module, Goodness):
+    """A goodness made from another one, `whole`, whose parameters, if it has any, belong to the layer."""
 
-    whole: Goodness
+    def __init__(self, whole: Goodness) -> None:
+        super().__init__()
+        self.whole = whole
+
+
+@final
+class Minus(Wrapped):
+    """−g(h): a layer that makes its activity low for positive data. Source: Hinton 2022 §9."""
 
     def value(self, h: Tensor) -> Tensor:
         return -self.whole.value(h)
@@ -118,13 +123,15 @@ class Minus(Goodness):
     def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
         return self.whole.write_grad(h, -weight, out)
 
+    def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
+        self.whole.add_weight_grad(h, -weight)
+
     def norm(self, h: Tensor) -> Tensor:
         return self.whole.norm(h)
 
 
 @final
-@dataclass(frozen=True)
-class Blocks(Goodness):
+class Blocks(Wrapped):
     """A goodness for each of `count` equal blocks of a layer, `(..., count)`; every block has a loss of its
     own.
 
@@ -132,8 +139,9 @@ class Blocks(Goodness):
     still normalised as a whole. Source: Hinton 2022 §5.3.
     """
 
-    whole: Goodness
-    count: int
+    def __init__(self, whole: Goodness, count: int) -> None:
+        super().__init__(whole)
+        self.count = count
 
     def value(self, h: Tensor) -> Tensor:
         return self.whole.value(h.unflatten(-1, (self.count, -1)))
@@ -146,18 +154,21 @@ class Blocks(Goodness):
         self.whole.write_grad(h.unflatten(-1, (self.count, -1)), weight, split)
         return out
 
+    def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
+        self.whole.add_weight_grad(h.unflatten(-1, (self.count, -1)), weight)
+
     def norm(self, h: Tensor) -> Tensor:
         return self.whole.norm(h)
 
 
 @final
-@dataclass(frozen=True)
-class Places(Goodness):
+class Places(Wrapped):
     """A goodness for each of `count` places of a map `(channels, height, width)`, over its channels:
     `(..., count)`. What is sent on is normalised place by place too."""
 
-    whole: Goodness
-    count: int
+    def __init__(self, whole: Goodness, count: int) -> None:
+        super().__init__(whole)
+        self.count = count
 
     def by_place(self, h: Tensor) -> Tensor:
         return rearrange(h, "... (channel place) -> ... place channel", place=self.count)
@@ -169,6 +180,9 @@ class Places(Goodness):
         return rearrange(
             self.whole.grad(self.by_place(h), weight), "... place channel -> ... (channel place)"
         )
+
+    def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
+        self.whole.add_weight_grad(self.by_place(h), weight)
 
     def norm(self, h: Tensor) -> Tensor:
         return self.whole.norm(self.by_place(h))

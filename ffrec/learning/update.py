@@ -83,6 +83,8 @@ def local_update(
     buffers = Buffers() if buffers is None else buffers
     measured, step = [], None
     for index, step in enumerate(steps):
+        if index == count:
+            raise ValueError(f"expected {count} steps, found more")
         measured.append(add_deltas(layers, step, target, index, count, buffers))
         for name, x in step.inputs.items() if count > 1 else ():
             if name not in step.fixed:
@@ -135,16 +137,17 @@ def add_products(layer: Layer, delta: Tensor, step: Step, sign: Tensor, buffers:
     What steps or candidates share meets δ summed over them.
     """
     summed = delta.sum(0) if len(delta) > 1 else delta[0]  # steps first: with candidates it is far slower
-    labels = step.inputs["label"].flatten() if layer.centring and "label" in layer.sources else None
+    labels = step.inputs["label"].squeeze(-1) if layer.centring and "label" in layer.sources else None
     for source in layer.sources:
         whole = source not in step.fixed and len(delta) > 1
         x = buffers.filled(f"input {source}") if whole else step.inputs[source]
         of_x = delta if whole else summed
         if labels is not None:
-            x = x.expand(-1, step.candidates, -1)
+            x = x.expand(*of_x.shape[:-1], -1)
         elif source in step.shared:
             of_x = of_x.sum(-2, keepdim=True)
         elif not whole:
             x = x.expand(-1, step.candidates, -1)
-        layer.add_grads(source, x.flatten(0, -2), of_x.flatten(0, -2), sign, labels)
+        of_rows = None if labels is None else labels.expand(of_x.shape[:-1]).flatten()
+        layer.add_grads(source, x.flatten(0, -2), of_x.flatten(0, -2), sign, of_rows)
     layer.add_bias_grad(summed.flatten(0, 1))

@@ -9,7 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from ffrec.config import LayerConfig
+from ffrec.config import ConfigError, LayerConfig
 from ffrec.learning.connection import Connection
 from ffrec.learning.goodness import Blocks, Goodness, Minus
 from ffrec.learning.layer import Layer
@@ -73,7 +73,10 @@ class Network(Classifier):
     def make_layer(
         self, level: int, connections: Mapping[str, Connection], generator: torch.Generator
     ) -> Layer:
-        """The layer of a level, with the goodness, objective and activation that the configuration names."""
+        """The layer of a level, with the goodness, objective and activation that the configuration names.
+
+        Raises ConfigError if an objective over classes finds no goodness for every class.
+        """
         config, units = self.config, self.config.hidden[level - 1]
         goodness: Goodness = pick("goodness", config.goodness).for_layer(units, self.classes, generator)
         if config.activity == "min":
@@ -82,6 +85,12 @@ class Network(Classifier):
             goodness = Blocks(goodness, config.blocks)
         make_objective = pick("objective", config.objective)
         objective: Objective = make_objective(config.thresholds[level - 1], config.sharpnesses[level - 1])
+        parts = tuple(goodness.value(torch.zeros(1, units)).shape[1:])
+        if objective.compete == "parts" and parts != (self.classes,):
+            raise ConfigError(
+                f"objective {config.objective}: expected a goodness for each of {self.classes} classes, "
+                f"found parts {parts}: give goodness=scores, or blocks={self.classes}"
+            )
         return Layer(
             connections,
             goodness,

@@ -1,9 +1,11 @@
-"""The remembered mean gradient of the other phase."""
+"""The stored mean gradient of the other phase."""
+
+import io
 
 import pytest
 import torch
 
-from ffrec.learning.gradient_baseline import Opposite
+from ffrec.learning.gradient_baseline import GradientBaseline
 
 
 @pytest.fixture
@@ -11,20 +13,20 @@ def weight():
     return torch.nn.Parameter(torch.zeros(2), requires_grad=False)
 
 
-def gradients(opposite, weight, *batches):
+def gradients(baseline, weight, *batches):
     """What each batch's gradient becomes: (phase, gradient) in."""
     found = []
     for phase, gradient in batches:
         weight.grad = torch.tensor(gradient)
-        opposite.add(phase)
+        baseline.add(phase)
         found.append(weight.grad.tolist())
     return found
 
 
 def test_the_mean_of_the_last_phase_of_the_other_kind_is_added(weight):
-    opposite = Opposite({"w": weight}, 0.5)
+    baseline = GradientBaseline({"w": weight}, 0.5)
     found = gradients(
-        opposite,
+        baseline,
         weight,
         ("wake", [2.0, 0.0]),
         ("wake", [4.0, 2.0]),
@@ -33,14 +35,14 @@ def test_the_mean_of_the_last_phase_of_the_other_kind_is_added(weight):
         ("wake", [0.0, 8.0]),
         ("sleep", [0.0, 0.0]),
     )
-    assert found[:2] == [[2.0, 0.0], [4.0, 2.0]]  # nothing is remembered yet
-    assert found[2:4] == [[0.5, -0.5], [-1.5, -0.5]]  # and half of the day's mean, (3, 1)
-    assert found[4] == [-1.0, 7.5]  # and half of the night's own mean, (-2, -1)
-    assert found[5] == [0.0, 4.0]  # and half of the second day's, (0, 8)
+    assert found[:2] == [[2.0, 0.0], [4.0, 2.0]]  # nothing is stored yet
+    assert found[2:4] == [[0.5, -0.5], [-1.5, -0.5]]  # and half of the wake phase's mean, (3, 1)
+    assert found[4] == [-1.0, 7.5]  # and half of the sleep phase's own mean, (-2, -1)
+    assert found[5] == [0.0, 4.0]  # and half of the second wake phase's, (0, 8)
 
 
 def test_it_goes_on_from_its_state(weight):
-    first, second = Opposite({"w": weight}, 1.0), Opposite({"w": weight}, 1.0)
+    first, second = GradientBaseline({"w": weight}, 1.0), GradientBaseline({"w": weight}, 1.0)
     before = [("wake", [1.0, 2.0]), ("sleep", [0.5, 0.0]), ("sleep", [1.5, 0.0])]
     after = [("sleep", [1.0, 1.0]), ("wake", [0.0, 0.0])]
     gradients(first, weight, *before)
@@ -49,10 +51,13 @@ def test_it_goes_on_from_its_state(weight):
     assert gradients(second, weight, *after) == gradients(first, weight, *after)
 
 
-def saved(opposite):
-    import io
-
+def saved(baseline):
     file = io.BytesIO()
-    torch.save(opposite.state_dict(), file)
+    torch.save(baseline.state_dict(), file)
     file.seek(0)
     return file
+
+
+def test_a_parameter_without_a_gradient_is_named(weight):
+    with pytest.raises(ValueError, match="w: expected a gradient, found none"):
+        GradientBaseline({"w": weight}, 0.5).add("wake")
