@@ -128,8 +128,8 @@ def expected_calibration_error(proba: Tensor, labels: Tensor, bins: int = 15) ->
 def calibrate(
     network: Classifier, images: Images, labels: Tensor, fitted_on: FittedOn = "validation"
 ) -> Calibration:
-    """The temperature for a trained network, fitted on images and their labels `(n,)`, at least one; no fit for
-    a network whose scores are not finite."""
+    """The temperature for a trained network, fitted on images and their labels `(n,)`, at least one; no fit
+    for a network whose scores are not finite."""
     scores = torch.cat([class_scores(network, rows) for rows in batches(images)]).cpu()  # mps has no float64
     if not scores.isfinite().all():
         return Calibration()
