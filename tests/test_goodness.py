@@ -123,6 +123,8 @@ def test_blocks_are_normalised_as_a_whole_and_places_one_by_one(generator):
     torch.testing.assert_close(Blocks(MeanSquare(), 3).normalise(h), normalise(h))
     maps = Places(MeanSquare(), 3).normalise(h).view(5, 4, 3)  # four channels of three places
     torch.testing.assert_close(maps.square().mean(1), torch.ones(5, 3))
+    torch.testing.assert_close(Places(MeanSquare(), 3).norm(h), h.view(5, 4, 3).square().mean(1).sqrt())
+    torch.testing.assert_close(Blocks(MeanSquare(), 3).norm(h), h.square().mean(1).sqrt())
 
 
 def test_logistic_by_hand():

@@ -137,6 +137,16 @@ def test_one_synchronous_step_by_hand(tiny, cases):
     torch.testing.assert_close(second.inputs["2"][:, 0], normalise(0.3 * start2 + 0.7 * new2))
 
 
+def test_the_softmax_reads_the_normalised_activities_of_the_bottom_up_pass(tiny, cases):
+    network = tiny()
+    encoding = network.encode(cases[0])
+    expected = [normalise(h.squeeze(1)) for h in encoding.step.activities.values()]
+    torch.testing.assert_close(network.features(encoding), torch.cat(expected, dim=1))
+    network.readout.weight.fill_(0.5)
+    logits = torch.cat(expected, dim=1) @ network.readout.weight + network.readout.bias
+    torch.testing.assert_close(network.logits(encoding), logits)
+
+
 def test_alternating_update_feeds_new_even_layers_to_odd_ones(tiny, cases):
     images, labels = cases
     network = tiny(update="alternating", damping=0.0, iterations=10, loss=(3, 10))

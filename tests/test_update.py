@@ -455,6 +455,21 @@ def test_feed_forward_networks_of_class_scores(fields, context, generator):
     assert all(local[name].any() for name in names)
 
 
+@pytest.mark.parametrize("context", ["own", "below", "all"])
+def test_what_a_networks_layers_see_is_what_its_configuration_says(context, generator):
+    """Of two layers, the first hears of the second in context all, the second of the first in all but own."""
+    found = []
+    for context_of in ("own", context):
+        drawn = torch.Generator().manual_seed(0)
+        config = FeedForwardConfig(hidden=(9, 7), sharpness=3.0, label="append", context=context_of)
+        network = FeedForward(config, 16, 4, drawn).double()
+        rows = torch.rand(5, 16, generator=drawn, dtype=torch.float64)
+        network.learn(network.encode(rows), LABELS[:, :2], torch.tensor([1.0, -1.0], dtype=torch.float64))
+        found.append([layer.bias.grad.clone() for layer in network.layers])
+    same = [torch.equal(*pair) for pair in zip(*found, strict=True)]
+    assert same == {"own": [True, True], "below": [True, False], "all": [False, False]}[context]
+
+
 @pytest.mark.parametrize("goodness", GOODNESS)
 @pytest.mark.parametrize("objective", ["logistic", "classes"])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
