@@ -27,7 +27,7 @@ HOME = {  # where ffrec's own entries of each menu are
     "objective": ("ffrec.learning.objective",),
     "negatives": ("ffrec.negatives.labels", "ffrec.negatives.hybrids"),
     "network": ("ffrec.networks", "ffrec.baselines.perceptron"),
-    "config": ("ffrec.config.networks",),
+    "config": ("ffrec.config",),
     "rate schedule": ("ffrec.training.optimiser",),
     "regime": ("ffrec.training.phases",),
     "recipe": ("ffrec.recipes",),

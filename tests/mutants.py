@@ -359,7 +359,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if not isinstance(values, Mapping):\n        raise", "if False:\n        raise", "config"),
         ("changed = dict(values)", "changed = values", "config"),
     ],
-    "ffrec/config/networks.py": [
+    "ffrec/config/layers.py": [
         (
             "or tuple(range(2, len(self.hidden) + 1))",
             "or tuple(range(1, len(self.hidden) + 1))",

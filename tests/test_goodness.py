@@ -160,7 +160,7 @@ def target_of(objective: Objective, cases: int, candidates: int, generator) -> t
 def test_grad_of_an_objective_is_the_gradient_of_its_loss(name, candidates, generator):
     if name == "pairwise" and candidates == 1:
         pytest.skip("pairwise compares a positive candidate with negative ones")
-    objective = OBJECTIVES[name](0.3, 4.0)
+    objective = OBJECTIVES[name].for_layer(0.3, 4.0)
     goodness = torch.randn(6, candidates, generator=generator, dtype=torch.float64, requires_grad=True)
     target = target_of(objective, 6, candidates, generator)
     objective.loss(goodness, target).sum().backward()
@@ -171,7 +171,7 @@ def test_grad_of_an_objective_is_the_gradient_of_its_loss(name, candidates, gene
 @pytest.mark.parametrize("fixed", [False, True])
 @pytest.mark.parametrize("parts", [None, 1, 3])
 def test_a_grade_is_the_mean_loss_and_its_gradient(name, fixed, parts, generator):
-    objective = OBJECTIVES[name](0.3, 4.0)
+    objective = OBJECTIVES[name].for_layer(0.3, 4.0)
     by_part = objective.compete == "parts"
     if by_part and parts is None:
         pytest.skip("classes compete as parts of a layer")
@@ -220,3 +220,10 @@ def test_accuracy_of_blocks_is_that_of_their_mean():
     assert Pairwise(1.0).grade(goodness, torch.tensor([1.0, -1.0])).accuracy == 1
     places = torch.tensor([0, 1])
     assert CandidateSoftmax(1.0).grade(goodness, places).accuracy == 0.5
+
+
+def test_a_silent_layer_is_right_about_nothing():
+    goodness, places = torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])
+    assert OBJECTIVES["candidates"].for_layer(0.0, 3.0).accuracy(goodness, places) == 0
+    right = torch.nn.functional.one_hot(places, 3).float()
+    assert OBJECTIVES["candidates"].for_layer(0.0, 3.0).accuracy(right, places) == 1

@@ -202,13 +202,14 @@ def test_scores_of_characters_learn_without_negative_strings(fields, monkeypatch
 @pytest.mark.parametrize("stop_after", [1, 5, 8])
 def test_a_resumed_run_ends_bitwise_equal(tmp_path, regime, stop_after):
     extra = {"memory": 10.0} if regime == "night" else {}
-    whole = make(regime, extra, night=4, dropout=0.2)
+    settings = {"dropout": 0.2} | ({"night": 4} if regime == "night" else {})
+    whole = make(regime, extra, **settings)
     list(whole.run(None, counting(10, seed=9)))
     folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 1, "fp32"))
-    first = make(regime, extra, night=4, dropout=0.2)
+    first = make(regime, extra, **settings)
     events = list(first.run(folder, counting(10, seed=9), lambda: first.updates == stop_after))
     assert isinstance(events[-1], Interrupted)
-    second = make(regime, extra, night=4, dropout=0.2)
+    second = make(regime, extra, **settings)
     resume(second, folder, wanted)
     assert torch.equal(second.negatives, first.negatives)
     list(second.run(folder, counting(10, seed=9)))
@@ -242,9 +243,9 @@ def test_decay_of_the_softmax_can_be_another():
     ("values", "words"),
     [
         ({"regime": "slep"}, "did you mean sleep"),
-        ({"regime": "teacher-forced", "objective": "classes"}, "found goodness squares"),
+        ({"regime": "teacher-forced", "objective": "classes"}, "found squares"),
         ({"objective": "classes", "goodness": "scores"}, "expected regime teacher-forced, found night"),
-        ({"objective": "classes", "goodness": "scores", "lookahead": True}, "leave lookahead out"),
+        ({"objective": "classes", "goodness": "scores", "lookahead": True}, "no lookahead"),
         ({"objective": "pairwise"}, "compares candidates of one case"),
         ({"temperature": 0}, "temperature"),
         ({"night": 0}, "night"),

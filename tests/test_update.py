@@ -126,7 +126,7 @@ def test_every_objective_on_every_goodness(objective, goodness, inside, context,
         parts = parts_of(new_goodness())
     except RuntimeError:
         pytest.skip(f"goodness {goodness} has a part for each class already: it has no blocks")
-    made = OBJECTIVES[objective](0.7, 3.0)
+    made = OBJECTIVES[objective].for_layer(0.7, 3.0)
     if made.compete == "parts" and parts is None:
         pytest.skip(f"goodness {goodness} is one number, and classes need one each")
     counts = [1, 2, 4] if objective != "pairwise" else [2, 4]  # which compares at least two
@@ -369,13 +369,16 @@ COMPARING = [name for name in OBJECTIVES if name != "classes"]  # which needs a 
 
 def labels_and_target(network, objective):
     """All labels as candidates if they compete, and the true one's place; else the true one and another."""
-    if OBJECTIVES[objective](1.0, 3.0).target == "places":
+    if OBJECTIVES[objective].for_layer(1.0, 3.0).target == "places":
         return LABELS.sort(1).values, LABELS[:, 0]
     return LABELS[:, :2], torch.tensor([1.0, -1.0], dtype=torch.float64)
 
 
+ONE_NUMBER = [name for name, goodness in GOODNESS.items() if not goodness.per_class]
+
+
 @pytest.mark.parametrize("context", ["own", "below", "all"])
-@pytest.mark.parametrize("goodness", GOODNESS)
+@pytest.mark.parametrize("goodness", ONE_NUMBER)
 @pytest.mark.parametrize("objective", COMPARING)
 def test_recurrent_networks(objective, goodness, context, generator):
     config = RecurrentConfig(
@@ -407,7 +410,7 @@ def test_a_recurrent_network_that_sees_a_video(generator):
 
 
 @pytest.mark.parametrize("label", ["append", "twins", "none"])
-@pytest.mark.parametrize("goodness", GOODNESS)
+@pytest.mark.parametrize("goodness", ONE_NUMBER)
 @pytest.mark.parametrize("objective", COMPARING)
 def test_feed_forward_networks(objective, goodness, label, generator):
     if objective == "candidates" and label == "none":
@@ -432,20 +435,9 @@ def test_feed_forward_networks(objective, goodness, label, generator):
     torch.testing.assert_close(*both(network, network.encode(rows), labels, target))
 
 
-@pytest.mark.parametrize("context", ["own", "below", "all"])
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"goodness": "scores"},
-        {"goodness": "random-scores"},
-        {"blocks": 4},
-        {"goodness": "scores", "activity": "min", "threshold": -1.0},
-    ],
-)
-def test_feed_forward_networks_of_class_scores(fields, context, generator):
-    config = FeedForwardConfig(
-        hidden=(12, 8), objective="classes", label="none", sharpness=3.0, context=context, **fields
-    )
+@pytest.mark.parametrize("fields", [{"goodness": "scores"}, {"goodness": "random-scores"}, {"blocks": 4}])
+def test_feed_forward_networks_of_class_scores(fields, generator):
+    config = FeedForwardConfig(hidden=(12, 8), objective="classes", label="none", sharpness=3.0, **fields)
     network = bend(FeedForward(config, 16, 4, generator), generator)
     encoding = network.encode(torch.rand(5, 16, generator=generator, dtype=torch.float64))
     local, expected = both(network, encoding, None, LABELS[:, 0])
@@ -474,8 +466,8 @@ def test_what_a_networks_layers_see_is_what_its_configuration_says(context, gene
 @pytest.mark.parametrize("objective", ["logistic", "classes"])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_character_networks(objective, goodness, sign, generator):
-    if objective == "classes" and "scores" not in goodness:
-        pytest.skip(f"goodness {goodness} is one number, and classes need one each")
+    if (objective == "classes") != GOODNESS[goodness].per_class:
+        pytest.skip("classes need a goodness each, and nothing else has any use for that")
     config = CharacterConfig(hidden=(9, 7), window=4, sharpness=3.0, objective=objective, goodness=goodness)
     network = bend(Character(config, 6, generator), generator)
     strings = torch.randint(6, (5, 12), generator=generator)

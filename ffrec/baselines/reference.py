@@ -26,7 +26,7 @@ def autograd_update(layers: Mapping[int, Layer], steps: Iterable[Step], target: 
             goodness = {level: layer.goodness.value(activities[level]) for level, layer in layers.items()}
             held = {level: g.detach() for level, g in goodness.items()}
             for level, layer in layers.items():
-                fixed = fixed_goodness(layer, level, held)
+                fixed = fixed_goodness(layers, level, held)
                 losses.append(layer.objective.grade(goodness[level], target, fixed).loss)
     with torch.enable_grad():
         loss = torch.stack(losses).sum() * len(layers) / len(losses)

@@ -1,14 +1,12 @@
 """Configuration: frozen dataclasses that refuse wrong values, of networks, training and whole recipes."""
 
+from ffrec.config.backprop import BackpropConfig
 from ffrec.config.base import ConfigError
-from ffrec.config.networks import (
-    BackpropConfig,
-    CharacterConfig,
-    FeedForwardConfig,
-    LayerConfig,
-    RecurrentConfig,
-)
+from ffrec.config.character import CharacterConfig
+from ffrec.config.feedforward import FeedForwardConfig
+from ffrec.config.layers import LayerConfig
 from ffrec.config.recipe import ImageRecipe, Recipe, TextRecipe, recipe_from
+from ffrec.config.recurrent import RecurrentConfig
 from ffrec.config.training import OptimiserConfig, PhasedConfig, TextTraining, TrainingConfig
 
 __all__ = [

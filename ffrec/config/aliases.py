@@ -44,6 +44,8 @@ def modern(values: Mapping[str, Any]) -> dict[str, Any]:
     network = changed["network"]
     if network.get("objective") in ("max", "min"):
         network["activity"] = network.pop("objective")
+    if changed["training"].get("regime", "night") != "night":
+        changed["training"].pop("night", None)  # it was ignored there
     if network.get("centring") == 0:  # it was a share for a while
         network["centring"] = False
     if "kind" not in network:

@@ -11,8 +11,10 @@ from pydantic.dataclasses import dataclass
 
 from ffrec import registry
 from ffrec.config.aliases import modern
+from ffrec.config.backprop import BackpropConfig
 from ffrec.config.base import STRICT, ConfigError
-from ffrec.config.networks import BackpropConfig, CharacterConfig, FeedForwardConfig, LayerConfig
+from ffrec.config.character import CharacterConfig
+from ffrec.config.layers import LayerConfig
 from ffrec.config.training import TextTraining, TrainingConfig
 
 R = TypeVar("R", bound="Settings")
@@ -62,34 +64,11 @@ class ImageRecipe(Settings):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        network, training = self.network, self.training
-        if isinstance(network, CharacterConfig):
-            raise ValueError("network: a character network reads strings, not images: choose another kind")
-        hybrid = training.negatives == "hybrid"
-        unlabelled = isinstance(network, FeedForwardConfig) and network.label == "none"
-        if hybrid and not isinstance(network, FeedForwardConfig):
-            raise ValueError(f"negatives: hybrid images need a feed-forward network, found {network.kind}")
-        by_class = isinstance(network, LayerConfig) and network.objective == "classes"
-        if by_class != (training.negatives == "none"):
-            raise ValueError("negatives: none belongs to objective classes, which has no negative data")
-        if unlabelled and not hybrid and not by_class:
-            raise ValueError("negatives: label none leaves no label to be wrong: use negatives hybrid")
-        if (unlabelled or not hybrid) and training.hybrid_labels != "shuffled":
+        if self.network.on != "images":
             raise ValueError(
-                "hybrid_labels: expected negatives hybrid and a network with labels, found negatives "
-                f"{training.negatives}{', label none' if unlabelled else ''}: leave it out"
+                f"network: {self.network.kind} is trained on {self.network.on}: choose another kind"
             )
-        if isinstance(network, LayerConfig) and training.wake and network.objective != "logistic":
-            raise ValueError(
-                f"wake: objective {network.objective} compares candidates of one update: leave it out"
-            )
-        if isinstance(network, BackpropConfig):
-            for name in ("wake", "sleep", "negatives", "repeats"):
-                if getattr(training, name) != getattr(TrainingConfig(), name):
-                    raise ValueError(f"{name}: backpropagation has no negative data: leave it out")
-        covered = isinstance(network, FeedForwardConfig) and network.label == "overwrite"
-        if covered and training.permute is not None:
-            raise ValueError("permute: the label would cover other pixels than the border: use label append")
+        self.network.suits(self.training)
         return self
 
 
@@ -101,17 +80,17 @@ class TextRecipe(Settings):
     paper: str
     """The result it reproduces, and where the paper states it."""
     data: str
-    network: CharacterConfig
+    network: Annotated[CharacterConfig, BeforeValidator(by_kind)]
     training: TextTraining
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
         if (self.network.centring or self.network.scaling) and not self.training.wake:
             raise ValueError("centring and scaling of characters are for wake and sleep phases: give wake")
-        if self.network.objective == "classes" and self.training.regime != "teacher-forced":
+        if self.network.by_class and self.training.regime != "teacher-forced":
             raise ValueError(
-                "objective classes has no negative strings: expected regime teacher-forced, found "
-                f"{self.training.regime}"
+                f"objective {self.network.objective} has no negative strings: expected regime "
+                f"teacher-forced, found {self.training.regime}"
             )
         return self
 
@@ -122,7 +101,11 @@ Recipe = ImageRecipe | TextRecipe
 def recipe_from(values: Mapping[str, Any]) -> Recipe:
     """A validated recipe from plain values, as a run folder of any version holds them; raises ConfigError."""
     values = modern(values)
-    if values["network"].get("kind") == "character":
+    try:
+        on = registry.pick("config", str(values["network"]["kind"])).on
+    except registry.UnknownName as error:
+        raise ConfigError(str(error).replace("unknown config", "unknown kind of network")) from None
+    if on == "text":
         return validated(TextRecipe, values)
     return validated(ImageRecipe, values)
 

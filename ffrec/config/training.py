@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT, Share, Share1
-from ffrec.config.networks import on_menu
+from ffrec.config.base import STRICT, Share, Share1, on_menu
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -28,6 +27,13 @@ class OptimiserConfig:
     """Weight decay of the softmax, where it is to be another."""
     schedule: Annotated[str, on_menu("rate schedule")] = "half-linear"
     """How the learning rates change with the share of the updates that is done: the menu `rate schedule`."""
+
+    @model_validator(mode="after")
+    def optioned(self) -> Self:
+        own = {"lr": "rate and softmax_rate", "weight_decay": "weight_decay and softmax_weight_decay"}
+        for name in own.keys() & self.optimiser_options.keys():
+            raise ValueError(f"optimiser_options: {name} would be ignored: give {own[name]}")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -58,6 +64,8 @@ class PhasedConfig(OptimiserConfig):
             raise ValueError("baseline and wake_rate are for wake and sleep phases: give wake as well")
         if self.wake == "epoch" and not self.wake_rate:
             raise ValueError("wake_rate: expected one, as a whole epoch has no number of batches yet")
+        if self.wake is None and (self.sleep != 1 or self.states != "shared"):
+            raise ValueError("sleep and states are for wake and sleep phases: give wake as well")
         return self
 
 
@@ -113,4 +121,10 @@ class TextTraining(PhasedConfig):
     def apart(self) -> Self:
         if self.wake and self.regime != "together":
             raise ValueError(f"wake: phases apart need regime together, found {self.regime}")
+        if self.night != 1 and self.regime != "night":
+            raise ValueError(
+                f"night: regime {self.regime} generates before every batch or never: leave it out"
+            )
+        if self.temperature != 1 and self.regime == "random":
+            raise ValueError("temperature: regime random generates no negative strings: leave it out")
         return self

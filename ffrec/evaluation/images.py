@@ -74,6 +74,10 @@ def evaluate_images(
     truth, start = truth.to(images.images.device), time.perf_counter()
     if not (network.scored and isinstance(network, Network)):
         return evaluate_softmax(network, images, truth)
+    if not 1 <= (candidates or 1) <= network.classes or not len(truth):
+        raise ValueError(
+            f"expected images, and 1 to {network.classes} candidates, found {len(truth)} and {candidates}"
+        )
     predicted, by_softmax = torch.empty_like(truth), torch.empty_like(truth)
     window = network.window
     iterations = network.iterations if all_iterations else window[1]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import torch
 from einops import rearrange
@@ -24,6 +24,9 @@ class Goodness(ABC):
 
     A rectified layer's slope is 0 where its activity is 0; `grad` has to be 0 there as well.
     """
+
+    per_class: ClassVar[bool] = False
+    """Whether there is one number for each class."""
 
     @classmethod
     def for_layer(cls, units: int, classes: int, generator: torch.Generator) -> Self:

@@ -39,6 +39,9 @@ class Layer(nn.Module):
         scaling: float = 0.0,
     ) -> None:
         super().__init__()
+        if len({connection.units for connection in connections.values()}) != 1:
+            found = {source: connection.units for source, connection in connections.items()}
+            raise ValueError(f"connections: expected some, all to the same number of units, found {found}")
         self.connections = nn.ModuleDict(dict(connections))
         first = next(iter(connections.values()))
         self.units, self.sources = first.units, tuple(connections)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, final
+from typing import ClassVar, Literal, NamedTuple, Self, final
 
 import torch
 from einops import rearrange, repeat
@@ -33,6 +33,15 @@ class Objective(ABC):
     target: ClassVar[Literal["signs", "places"]] = "signs"
     compete: ClassVar[Literal["candidates", "parts"]] = "candidates"
     """Which numbers of a layer are the candidates: one for each candidate input, or its own parts."""
+    has_threshold: ClassVar[bool] = True
+    """Whether p(positive) is a half at a threshold of the goodness."""
+    single: ClassVar[bool] = True
+    """Whether one candidate has a loss by itself, so that positive and negative data can be apart."""
+
+    @classmethod
+    def for_layer(cls, threshold: float, sharpness: float) -> Self:
+        """The objective of a layer with these settings."""
+        return cls(threshold, sharpness)  # type: ignore[call-arg]
 
     @abstractmethod
     def loss(self, goodness: Tensor, target: Tensor) -> Tensor:
@@ -43,10 +52,12 @@ class Objective(ABC):
         """∂(Σ loss) / ∂goodness, `(cases, candidates)`."""
 
     def accuracy(self, goodness: Tensor, target: Tensor) -> Tensor:
-        """Share of cases whose right candidate has the highest goodness; with signs, of negatives that are
-        below their positive."""
+        """Share of cases whose right candidate has the highest goodness, and alone; with signs, of negatives
+        that are below their positive."""
         if self.target == "places":
-            return (goodness.argmax(1) == target).mean(dtype=goodness.dtype)
+            place = target.unsqueeze(1)
+            others = goodness.scatter(1, place, float("-inf")).amax(1, keepdim=True)
+            return (goodness.gather(1, place) > others).mean(dtype=goodness.dtype)
         return (goodness[:, :1] > goodness[:, 1:]).mean(dtype=goodness.dtype)
 
     def grade(self, goodness: Tensor, target: Tensor, fixed: Tensor | float = 0.0) -> Graded:
@@ -103,11 +114,19 @@ class Logistic(Objective):
 
 
 @final
+@register("objective", "pairwise")
 @dataclass(frozen=True)
 class Pairwise(Objective):
     """softplus(−sharpness · (g⁺ − g⁻)) for each negative candidate: SymBa (Lee and Song 2023)."""
 
     sharpness: float
+    has_threshold: ClassVar[bool] = False
+    single: ClassVar[bool] = False
+
+    @classmethod
+    def for_layer(cls, threshold: float, sharpness: float) -> Self:
+        del threshold
+        return cls(sharpness)
 
     def loss(self, goodness: Tensor, target: Tensor) -> Tensor:
         del target
@@ -124,12 +143,6 @@ class Pairwise(Objective):
         return torch.cat([-pull.sum(1, keepdim=True), pull], dim=1)
 
 
-@register("objective", "pairwise")
-def pairwise(_threshold: float, sharpness: float) -> Pairwise:
-    """Positive goodness above negative goodness; no threshold."""
-    return Pairwise(sharpness)
-
-
 @dataclass(frozen=True)
 class Softmax(Objective):
     """−log p of the right candidate, p = softmax(sharpness · g) over all candidates.
@@ -139,6 +152,13 @@ class Softmax(Objective):
 
     sharpness: float
     target: ClassVar[Literal["signs", "places"]] = "places"
+    has_threshold: ClassVar[bool] = False
+    single: ClassVar[bool] = False
+
+    @classmethod
+    def for_layer(cls, threshold: float, sharpness: float) -> Self:
+        del threshold
+        return cls(sharpness)
 
     def loss(self, goodness: Tensor, target: Tensor) -> Tensor:
         return cross_entropy(self.sharpness * goodness, target, reduction="none").unsqueeze(1)
@@ -150,24 +170,14 @@ class Softmax(Objective):
 
 
 @final
+@register("objective", "candidates")
 class CandidateSoftmax(Softmax):
     """Every candidate (a label, a next character) competes with all others."""
 
 
 @final
+@register("objective", "classes")
 class ClassSoftmax(Softmax):
     """The parts of a layer, one for each class, compete: class scores. There are no negative data."""
 
     compete: ClassVar[Literal["candidates", "parts"]] = "parts"
-
-
-@register("objective", "candidates")
-def candidates(_threshold: float, sharpness: float) -> CandidateSoftmax:
-    """Softmax over candidates; no threshold."""
-    return CandidateSoftmax(sharpness)
-
-
-@register("objective", "classes")
-def classes(_threshold: float, sharpness: float) -> ClassSoftmax:
-    """Softmax over the classes that the parts of a layer stand for; no threshold."""
-    return ClassSoftmax(sharpness)

@@ -19,6 +19,7 @@ class Scores(nn.Module, Goodness):
     A has entries from N(0, 1 / units). Sources: Mono-Forward (learnt A), ASGE (fixed random A).
     """
 
+    per_class: ClassVar[bool] = True
     learns: ClassVar[bool]
     weight: Tensor
 

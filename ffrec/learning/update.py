@@ -50,6 +50,10 @@ class Buffers:
     def __init__(self) -> None:
         self.slots: dict[str, Tensor] = {}
 
+    def __getstate__(self) -> dict[str, dict[str, Tensor]]:
+        """Nothing of the memory goes into a copy or a pickle."""
+        return {"slots": {}}
+
     def slot(self, name: str, index: int, depth: int, like: Tensor) -> Tensor:
         """Slot `index` of the `depth` slots called `name`, each of the shape of `like`."""
         shape = (depth, *like.shape)
@@ -93,7 +97,10 @@ def local_update(
     if step is None or len(measured) != count:
         raise ValueError(f"expected {count} steps, found {len(measured)}")
     loss, accuracy, goodness = torch.stack(measured).mean(0)
-    sign = target.mean() if target.is_floating_point() else target.new_zeros(())
+    signs = target.is_floating_point()
+    if signs and len(target) > 2 and any(layer.centring or layer.scaling for layer in layers.values()):
+        raise ValueError(f"expected as many negative as positive candidates, found {len(target) - 1} for one")
+    sign = target.mean() if signs else target.new_zeros(())
     for level, mean in zip(layers, goodness, strict=True):
         add_products(layers[level], buffers.filled(f"delta {level}"), step, sign, buffers)
         layers[level].follow_goodness(mean, sign)
@@ -110,7 +117,7 @@ def add_deltas(
     columns = []
     for level, layer in layers.items():
         h = activities[level]
-        graded = layer.objective.grade(goodness[level], target, fixed_goodness(layer, level, goodness))
+        graded = layer.objective.grade(goodness[level], target, fixed_goodness(layers, level, goodness))
         weight = graded.grad / count
         delta = layer.goodness.write_grad(h, weight, buffers.slot(f"delta {level}", index, count, h))
         layer.goodness.add_weight_grad(h, weight)
@@ -123,12 +130,20 @@ def add_deltas(
     return torch.stack(columns, dim=1)
 
 
-def fixed_goodness(layer: Layer, level: int, goodness: Mapping[int, Tensor]) -> Tensor | float:
-    """The goodness of the other layers that a layer's loss sees, `(batch, candidates)`; 0 if none."""
-    others = [g for at, g in goodness.items() if at < level or (layer.context == "all" and at > level)]
+def fixed_goodness(layers: Mapping[int, Layer], level: int, goodness: Mapping[int, Tensor]) -> Tensor | float:
+    """The goodness of the other layers that a layer's loss sees, `(batch, candidates)`; 0 if none.
+
+    That of the layers below counts from their thresholds: the layer learns what they have left over.
+    """
+    layer = layers[level]
+    others = [at for at in goodness if at < level or (layer.context == "all" and at > level)]
     if layer.context == "own" or not others:
         return 0.0
-    return torch.stack([g if g.ndim == 2 else g.mean(2) for g in others]).sum(0)
+    found = []
+    for at in others:
+        whole = goodness[at] if goodness[at].ndim == 2 else goodness[at].mean(2)
+        found.append(whole - getattr(layers[at].objective, "threshold", 0.0) * (layer.context == "below"))
+    return torch.stack(found).sum(0)
 
 
 def add_products(layer: Layer, delta: Tensor, step: Step, sign: Tensor, buffers: Buffers) -> None:

@@ -1,5 +1,6 @@
 """Negative data by image: two images mixed under a mask of large regions."""
 
+from functools import cache
 from typing import final
 
 import torch
@@ -13,16 +14,17 @@ LABELS = {"uniform": uniform_labels, "shuffled": shuffled_labels}
 """Labels of hybrid images: wrong for the first parent, or those of the batch in another order."""
 
 
+@cache
 def blur(size: int, device: torch.device) -> Tensor:
     """Passes of the filter [¼, ½, ¼], reflected at the ends, as one matrix `(size, size)`.
 
     Their number grows with size², so that regions keep their size relative to the image.
     """
-    eye = torch.eye(size, device=device, dtype=torch.float64)
+    eye = torch.eye(size, dtype=torch.float64)
     padded = torch.cat([eye[:1], eye, eye[-1:]])
     once = padded[:-2] / 4 + padded[1:-1] / 2 + padded[2:] / 4
     repeated: Tensor = torch.linalg.matrix_power(once, max(1, round(BLURS * size**2)))
-    return repeated.float()
+    return repeated.float().to(device)
 
 
 def masks(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,7 @@
 """Negative data by label: the same image with a label that is wrong."""
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -13,8 +13,12 @@ from ffrec.registry import register
 class Negatives(ABC):
     """Where negative data comes from. A leaf says which labels negative cases have."""
 
-    hybrid = False
+    hybrid: ClassVar[bool] = False
     """Whether negative images differ from the positive ones, by `images`."""
+    several: ClassVar[bool] = False
+    """Whether there is more than one negative case for a positive one."""
+    absent: ClassVar[bool] = False
+    """Whether there is no negative data at all."""
 
     @abstractmethod
     def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -72,7 +76,10 @@ class Uniform(Negatives):
 @final
 @register("negatives", "all")
 class Every(Negatives):
-    """Every wrong label of every image."""
+    """Every wrong label of every image. The logistic objective then counts each of them like the true label,
+    so that a goodness at the threshold is no longer as likely positive as negative."""
+
+    several = True
 
     def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         del generator
@@ -84,6 +91,8 @@ class Every(Negatives):
 @register("negatives", "none")
 class Absent(Negatives):
     """No negative data: class scores compete with each other instead."""
+
+    absent = True
 
     def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         del logits, generator

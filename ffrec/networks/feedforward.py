@@ -43,7 +43,7 @@ class FeedForward(Network):
     ) -> None:
         super().__init__(config, classes)
         self.labelled = config.label != "none"
-        self.by_class = config.objective == "classes"
+        self.by_class = config.by_class
         self.scored = config.read if self.labelled or self.by_class else ()
         self.covered = classes if config.label == "overwrite" else 0
         for level, connection in connections(config, inputs - self.covered, generator):
@@ -123,7 +123,10 @@ class FeedForward(Network):
         """Goodness of each candidate label, or its class score, summed over the `scored` levels."""
         if not self.by_class:
             return super().scores(step, candidates)
-        found = [self.layer(level).goodness.value(step.activities[level][:, 0]) for level in self.scored]
+        found = []
+        for level in self.scored:
+            value = self.layer(level).goodness.value(step.activities[level][:, 0])
+            found.append(value * self.config.sharpnesses[level - 1])
         return torch.stack(found).sum(0).gather(1, candidates)
 
 

@@ -22,8 +22,10 @@ class Memory(nn.Module):
         self.sharpness, self.symbols = sharpness, symbols
         self.register_buffer("share", torch.tensor(0.5))
         self.share: Tensor
-        self.keys = torch.empty(0, 0)
-        self.following = torch.empty(0, symbols)
+        self.register_buffer("keys", torch.empty(0, 0), persistent=False)
+        self.register_buffer("following", torch.empty(0, symbols), persistent=False)
+        self.keys: Tensor
+        self.following: Tensor
 
     def store(self, states: Tensor, symbols: Tensor) -> None:
         """Keep states `(stored, units)`, scaled in place, and the symbols that followed `(stored,)`."""

@@ -83,8 +83,8 @@ class Network(Classifier):
             goodness = Minus(goodness)
         if config.blocks > 1:
             goodness = Blocks(goodness, config.blocks)
-        make_objective = pick("objective", config.objective)
-        objective: Objective = make_objective(config.thresholds[level - 1], config.sharpnesses[level - 1])
+        chosen = pick("objective", config.objective)
+        objective: Objective = chosen.for_layer(config.thresholds[level - 1], config.sharpnesses[level - 1])
         parts = tuple(goodness.value(torch.zeros(1, units)).shape[1:])
         if objective.compete == "parts" and parts != (self.classes,):
             raise ConfigError(

@@ -17,7 +17,7 @@ def figure_5(regime: str, small: bool) -> TextRecipe:
         paper=FIGURE_5 if regime in ("random", "together", "sleep") else "–",
         data="aesop",
         network=CharacterConfig(hidden=(500, 500, 500)) if small else CharacterConfig(),
-        training=TextTraining(regime=regime, night=10, softmax_rate=3e-3),
+        training=TextTraining(regime=regime, night=10 if regime == "night" else 1, softmax_rate=3e-3),
     )
 
 

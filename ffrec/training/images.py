@@ -8,7 +8,7 @@ from torch import Tensor
 from ffrec.config import BackpropConfig, ImageRecipe, LayerConfig
 from ffrec.data.images import Images, LabelledImages, silence
 from ffrec.evaluation.images import evaluate_images
-from ffrec.negatives.hybrids import Hybrid, hybrid_images
+from ffrec.negatives.hybrids import Hybrid
 from ffrec.negatives.labels import Negatives
 from ffrec.networks.network import Classifier
 from ffrec.registry import pick
@@ -118,7 +118,7 @@ class ImageTrainer(Trainer):
         truth, rows = self.labels[: len(images)], self.images.rows(images)
         if self.negatives.hybrid:
             always = torch.Generator(self.device).manual_seed(self.seed)
-            twins = hybrid_images(images, images.roll(1, 0), always)
+            twins = self.negatives.images(images, images.roll(1, 0), always)
             rows = torch.stack([rows, self.images.rows(twins)], dim=1)
         encoding = network.encode(rows)
         step = encoding.step

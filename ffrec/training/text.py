@@ -83,7 +83,7 @@ class TextTrainer(Trainer):
         """One weight update from positive data (wake), negative data (sleep), or both."""
         network, strings = self.network, self.strings[index]
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
-        by_class = network.config.objective == "classes"
+        by_class = network.config.by_class
         if self.learning_layers:
             network.zero_grad()
         network.readout.zero_grad()  # None: in sleep phases the optimiser leaves the softmax alone
@@ -92,7 +92,7 @@ class TextTrainer(Trainer):
             encoding = network.encode(windows)
             features = network.features(encoding)
             logits = network.readout(features)
-            if self.recipe.training.regime == "teacher-forced":
+            if self.recipe.training.regime == "teacher-forced" and not by_class:
                 negative = self.predicted(windows, logits)
             measured[self.learning_layers] = self.learn_softmax(features, logits, following)
             if network.config.lookahead and self.learning_layers:
@@ -118,7 +118,7 @@ class TextTrainer(Trainer):
     @property
     def kinds(self) -> int:
         """Of data that an update learns from: positive and negative, or positive alone."""
-        return 1 if self.network.config.objective == "classes" else 2
+        return 1 if self.network.config.by_class else 2
 
     def learn_layers(self, encoding: Encoding, target: Tensor, measured: Tensor) -> None:
         """Gradients of the hidden layers from positive or negative passages, and what was measured of
