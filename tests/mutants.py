@@ -87,7 +87,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "goodness update",
         ),
         ("part=parts).mean(2)", "part=parts)[..., 0]", "goodness update"),
-        ("(goodness.argmax(1) == target)", "(goodness.argmin(1) == target)", "goodness"),
+        ('float("-inf")).amax(1, keepdim=True)', "0.0).amax(1, keepdim=True)", "goodness"),
+        ("goodness.gather(1, place) > others", "goodness.gather(1, place) >= others", "goodness"),
     ],
     "ffrec/learning/activation.py": [
         ("torch.log1p(square), 2", "square.log1p() * 2, 2", "feedforward"),
@@ -191,8 +192,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("at < level or (layer.context", "at <= level or (layer.context", "update"),
         ('(layer.context == "all" and at > level)', "False", "update"),
         ('layer.context == "own" or not others', "not others", "update"),
-        ("g if g.ndim == 2 else g.mean(2)", "g if g.ndim == 2 else g.sum(2)", "update"),
-        ("for g in others]).sum(0)", "for g in others]).mean(0)", "update"),
         (
             "layer.add_bias_grad(summed.flatten(0, 1))",
             "layer.add_bias_grad(delta[0].flatten(0, 1))",
@@ -212,6 +211,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if index == count:", "if False:", "update"),
         ("labels.expand(of_x.shape[:-1]).flatten()", "labels.flatten()", "update"),
         ("held.shape != shape", "False", "update"),
+        ("goodness[at].mean(2)", "goodness[at].sum(2)", "update"),
+        ("return torch.stack(found).sum(0)", "return torch.stack(found).mean(0)", "update"),
+        ('* (layer.context == "below")', "* 0", "update"),
+        ("if signs and len(target) > 2 and", "if False and", "update"),
+        ('return {"slots": {}}', "return dict(self.__dict__)", "update"),
     ],
     "ffrec/learning/midpoint.py": [
         ("(self.updates <= FIRST) * seen", "(self.updates <= FIRST)", "layer"),
@@ -360,25 +364,18 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("changed = dict(values)", "changed = values", "config"),
     ],
     "ffrec/config/layers.py": [
-        (
-            "or tuple(range(2, len(self.hidden) + 1))",
-            "or tuple(range(1, len(self.hidden) + 1))",
-            "feedforward",
-        ),
         ("and self.blocks == 1:", ":", "feedforward train_text"),
-        ('self.objective == "classes" and self.lookahead', "False", "train_text"),
-        ('if self.blocks > 1 and self.goodness in ("scores", "random-scores"):', "if False:", "train_images"),
         ("set(self.thresholds) != {self.sign}", "False", "train_images"),
+        ("if per_class and self.blocks > 1:", "if False:", "train_images"),
+        ("negatives.absent != self.by_class", "negatives.absent and not self.by_class", "train_images"),
+        ("training.wake and not objective.single", "False", "train_images"),
+        ("if per_class and not self.by_class:", "if False:", "train_images"),
+        ("negatives.several and (self.scaling or self.centring)", "False", "train_images"),
+        ('self.by_class and (self.activity == "min" or self.context != "own")', "False", "train_images"),
+        ('objective.target == "places" and (self.peer', "False and (self.peer", "train_images"),
     ],
     "ffrec/config/recipe.py": [
         ("(self.network.centring or self.network.scaling) and", "self.network.centring and", "train_images"),
-        ("(unlabelled or not hybrid) and", "not hybrid and", "train_images"),
-        (
-            'by_class != (training.negatives == "none")',
-            'by_class and training.negatives != "none"',
-            "train_images",
-        ),
-        ('training.wake and network.objective != "logistic"', "False", "train_images"),
     ],
     "ffrec/training/trainer.py": [
         (
@@ -449,9 +446,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("else self.signs(1.0), measured)", "else self.signs(-1.0), measured)", "train_text"),
         ("[:, -predictions:]", "[:, :predictions]", "train_text"),
         ("network.zero_grad()\n        network.readout", "network.readout", "train_text"),
-        ('return 1 if self.network.config.objective == "classes" else 2', "return 2", "train_text"),
         ("self.on_generate(self.negatives)", "pass", "train_text"),
         ("and not by_class:\n            if", "and True:\n            if", "train_text"),
+        ("return 1 if self.network.config.by_class else 2", "return 2", "train_text"),
     ],
     "ffrec/training/backprop.py": [
         ("self.learning_layers = 0  #", "#", "train_images"),
@@ -506,22 +503,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "corpora/corpus.py": [
         ("(self.train, self.validation)", "(self.train, self.train)", "corpora"),
-    ],
-    "ffrec/training/runs.py": [
-        ("settings(completed(folder.config))", "settings(folder.config)", "cli"),
-        (
-            "images = Images(test.images, device, trainer.recipe.training.permute)",
-            "images = Images(test.images, device)",
-            "train_images",
-        ),
-        ('f"recipe.training.{name}" for name in UNLEARNT', '"" for name in UNLEARNT', "cli"),
-    ],
-    "ffrec/reports/pictures.py": [
-        ("if not errors.lines:", "if False:", "report"),
-        ("weights.transpose(2, 0, 1)", "weights.transpose(0, 2, 1)", "report"),
-    ],
-    "cli/options.py": [
-        ("corpus.joined() if", "corpus if", "cli sweep"),
+        ("joined_at=len(self.train.labels)", "joined_at=None", "corpora"),
     ],
     "ffrec/studies/sleep.py": [
         ("if not any(cell.phases in columns for cell in found):", "if False:", "sweep"),
@@ -532,7 +514,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('"validate_every": made.training.epochs', '"validate_every": 1', "sweep"),
         ('"wake_rate": None', '"wake_rate": 1.0', "sweep"),
         ('{"negatives": cell.negatives}', "{}", "sweep"),
-        ("100 - json.loads(", "json.loads(", "sweep"),
+        ("100 - error_of(path)", "error_of(path)", "sweep"),
     ],
     "cli/train.py": [
         ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
@@ -540,8 +522,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/storage/checkpoint.py": [
         ("if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
-        ("[:-KEPT]", "[:0]", "checkpoint"),
-        ("complete[-1]", "complete[0]", "checkpoint"),
         ("weights_only=True", "weights_only=False", "checkpoint"),
     ],
     "corpora/idx.py": [
@@ -550,24 +530,16 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if len(pixels) != len(classes)", "if False", "corpora"),
         (">= CLASSES", "> CLASSES", "corpora"),
     ],
-    "corpora/menu.py": [
-        ("known.images[-VALIDATION:]", "known.images[:VALIDATION]", "corpora"),
-    ],
     "corpora/files.py": [
         ("check(source, file, waiting)", "pass", "corpora"),
     ],
-    "ffrec/reports/tables.py": [
-        ("key not in UNLEARNT and (", "(", "report"),
-        ("statistics.stdev(values)", "statistics.pstdev(values)", "report"),
-        ("html.escape(recipe['name'])", "recipe['name']", "report"),
-    ],
     "corpora/text.py": [
         ("strings = strings[sorted(first.values())]", "pass", "text"),
-        ('"utf-8-sig"', '"utf-8"', "text"),
     ],
     "corpora/alphabet.py": [
-        ("len(ALPHABET) - i", "i + 1", "text"),
         ("dict(made.vocab.stoi)", "__import__('collections').defaultdict(int, made.vocab.stoi)", "text"),
+        ("len(alphabet) - i for", "i + 1 for", "text"),
+        (">= rare *", "> rare *", "alphabet"),
     ],
     "ffrec/studies/sweep.py": [
         ('if (self.path(cell.name) / "config.json").exists():', "if False:", "sweep"),
@@ -589,11 +561,81 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("left.value += 1", "pass", "sweep"),
         ("left.value -= 1", "pass", "sweep"),
         ("signal.signal(number, signal.SIG_IGN)", "pass", "sweep"),
-        ("resume(trainer, folder, wanted)", "pass", "sweep"),
+        ("task.resume(folder)", "pass", "sweep"),
     ],
-    "ffrec/reports/pictures_sleep.py": [
-        ('seen["update"] <= last', "True", "pictures_sleep"),
-        ("range(awake, last, awake + asleep)", "range(0, last, awake + asleep)", "pictures_sleep"),
+    "ffrec/config/feedforward.py": [
+        (
+            "or tuple(range(2, len(self.hidden) + 1))",
+            "or tuple(range(1, len(self.hidden) + 1))",
+            "feedforward",
+        ),
+        ("(unlabelled or not hybrid) and", "not hybrid and", "train_images"),
+        ('self.label == "none" and self.label_size != 1', "False", "train_images"),
+    ],
+    "ffrec/config/character.py": [
+        ("self.by_class and self.lookahead", "False", "train_text"),
+    ],
+    "ffrec/config/training.py": [
+        ('self.wake is None and (self.sleep != 1 or self.states != "shared")', "False", "train_images"),
+        ("for name in own.keys() & self.optimiser_options.keys():", "for name in ():", "train_images"),
+    ],
+    "ffrec/tasks/recorded.py": [
+        ("settings(completed(config))", "settings(config)", "cli"),
+        ('f"recipe.training.{name}" for name in UNLEARNT', '"" for name in UNLEARNT', "cli"),
+    ],
+    "ffrec/tasks/images.py": [
+        (
+            "images = Images(test.images, trainer.device, trainer.recipe.training.permute)",
+            "images = Images(test.images, trainer.device)",
+            "train_images",
+        ),
+        (
+            "return corpus.joined() if recipe.training.train_on_validation else corpus",
+            "return corpus",
+            "cli sweep",
+        ),
+        ('trainer.labels[last], "training")', "trainer.labels[last])", "model"),
+    ],
+    "ffrec/reports/figures/learning_curves.py": [
+        ("if not axes.lines:", "if False:", "report"),
+    ],
+    "ffrec/reports/figures/receptive_fields.py": [
+        ("weights.transpose(2, 0, 1)", "weights.transpose(0, 2, 1)", "report"),
+    ],
+    "ffrec/storage/run_folder.py": [
+        ("[:-KEPT]", "[:0]", "checkpoint"),
+        ("complete[-1]", "complete[0]", "checkpoint"),
+    ],
+    "corpora/mnist.py": [
+        ("known[-VALIDATION:]", "known[:VALIDATION]", "corpora"),
+    ],
+    "ffrec/reports/command.py": [
+        ("key not in FIXED and (", "(", "report"),
+    ],
+    "ffrec/reports/groups.py": [
+        ("statistics.stdev(values)", "statistics.pstdev(values)", "report"),
+    ],
+    "ffrec/reports/page.py": [
+        ("html.escape(recipe['name'])", "recipe['name']", "report"),
+    ],
+    "corpora/utf8.py": [
+        ('"utf-8-sig"', '"utf-8"', "text"),
+    ],
+    "ffrec/reports/figures/wake_sleep.py": [
+        ('point["update"] <= end', "True", "pictures_sleep"),
+        ("range(wake, end, wake + sleep)", "range(0, end, wake + sleep)", "pictures_sleep"),
+    ],
+    "corpora/checksums.py": [
+        ("state.st_mtime_ns, sha256", "0, sha256", "corpora"),
+    ],
+    "corpora/cifar.py": [
+        ('"n (c h w) -> n h w c"', '"n (h w c) -> n h w c"', "cifar"),
+    ],
+    "corpora/own_images/holdout.py": [
+        ("-rest[place]", "rest[place]", "own_images"),
+    ],
+    "ffrec/evaluation/calibration.py": [
+        ("too_sure, low, middle", "too_sure, middle, low", "model"),
     ],
 }
 MUTANTS = [(file, *defect) for file, defects in PLANTED.items() for defect in defects]
