@@ -4,7 +4,7 @@
 
 Between hidden layers 1 and 2 of three sits something that backpropagation cannot pass: units that fire or do
 not, at random, with a probability that grows with their input, and in an order that nobody knows. Printed is
-the test error of single hidden layers, each judging labels by its own goodness, before and after training.
+the test error of single hidden layers, each predicting labels by its own goodness, before and after training.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from torch import Tensor
 import corpora
 from ffrec.data.images import Images
 from ffrec.evaluation.images import evaluate_images
-from ffrec.networks.feedforward import BlackBox
+from ffrec.learning.transform import Transform
 from ffrec.recipes import recipe
 from ffrec.training.images import ImageTrainer
 
 
-def noisy_spikes(units: int, seed: int) -> BlackBox:
+def noisy_spikes(units: int, seed: int) -> Transform:
     """Stochastic, not differentiable, and shuffled."""
     drawn = torch.Generator().manual_seed(seed)
     order = torch.randperm(units, generator=drawn)
@@ -37,7 +37,7 @@ def errors(trainer: ImageTrainer, test: corpora.Split) -> list[float]:
     """Test error of every hidden layer by its own goodness, in percent."""
     network, found = trainer.network, []
     for level in network.levels:
-        network.judging = (level,)
+        network.scored = (level,)
         found.append(evaluate_images(network, Images(test.images), test.labels)["error_goodness"])
     return found
 
@@ -57,7 +57,7 @@ def main() -> None:
         for seed in range(options.seeds):
             trainer = ImageTrainer(chosen, digits.train.images, digits.train.labels, 10, seed)
             if name != "nothing":
-                trainer.network.boxes[1] = noisy_spikes(chosen.network.hidden[0], seed)
+                trainer.network.put_box(1, noisy_spikes(chosen.network.hidden[0], seed))
             before.append(errors(trainer, digits.test))
             for _ in trainer.run():
                 pass

@@ -24,16 +24,16 @@ SYMBOLS = 30
 
 def own_products(network: Character, cases: int) -> Callable[[], None]:
     """Exactly the matrix products of one training step: same shapes, same number, nothing else."""
-    device = network.offsets.device
+    device = network.device
 
     def rows(units: int) -> torch.Tensor:
         return torch.randn(cases, units, device=device)
 
     pairs = []
     for _ in ("positive", "negative"):
-        for index, layer in enumerate(network.layers):
-            (weight,) = layer.weights.values()
-            if index:
+        for level in network.levels:
+            weight = network.layer(level).connection(str(level - 1)).weight
+            if level > 1:
                 pairs.append((rows(weight.shape[0]), weight))
             pairs.append((rows(weight.shape[0]).T, rows(weight.shape[1])))
     readout = network.readout.weight
@@ -60,9 +60,9 @@ def main() -> None:
     trainer = TextTrainer(recipe, strings, SYMBOLS, device=chosen.device)
     index = torch.arange(chosen.strings, device=chosen.device)
     with torch.no_grad():
-        trainer.dreams = trainer.dream(trainer.strings)
+        trainer.negatives = trainer.generate(trainer.strings)
         step = {
-            "step": lambda: trainer.teach(index, "both"),
+            "step": lambda: trainer.learn(index, "both"),
             "products": own_products(trainer.network, chosen.strings * 90),
         }
         seconds = medians(step, chosen.repeat)
@@ -72,8 +72,8 @@ def main() -> None:
         )
         context = trainer.strings[:, :10]
         rollouts = {
-            "batch": lambda: trainer.network.write(context, 10, trainer.generator),
-            "single": lambda: trainer.network.write(context[:1], 10, trainer.generator),
+            "batch": lambda: trainer.network.generate(context, 10, trainer.generator),
+            "single": lambda: trainer.network.generate(context[:1], 10, trainer.generator),
         }
         seconds = medians(rollouts, chosen.repeat)
         batch, single = chosen.strings * 10 / seconds["batch"], 10 / seconds["single"]
@@ -82,10 +82,10 @@ def main() -> None:
             f"{single:.0f} one window at a time: {batch / single:.1f} x"
         )
         network = Character(CharacterConfig(), SYMBOLS, drawn).to(chosen.device)
-        network.write(context[:1], 20, trainer.generator)
+        network.generate(context[:1], 20, trainer.generator)
         synchronise()
         start = time.perf_counter()
-        network.write(context[:1], 300, trainer.generator)
+        network.generate(context[:1], 300, trainer.generator)
         synchronise()
         print(f"one string, 3 x 2000: {300 / (time.perf_counter() - start):.0f} characters/s")
 

@@ -15,8 +15,8 @@ from timing import medians
 
 from ffrec.networks.feedforward import FeedForward
 from ffrec.recipes import recipe
+from ffrec.tasks.images import new_trainer
 from ffrec.training.images import ImageTrainer
-from ffrec.training.runs import new_trainer
 
 
 def trainer(name: str, batch: int, device: str, **changed: object) -> ImageTrainer:
@@ -30,14 +30,15 @@ def trainer(name: str, batch: int, device: str, **changed: object) -> ImageTrain
 
 def own_products(network: FeedForward, batch: int) -> Callable[[], None]:
     """Exactly the matrix products of one supervised step: same shapes, same number, nothing else."""
-    device = network.correct.device
+    device = network.readout.weight.device
 
     def rows(count: int, units: int) -> torch.Tensor:
         return torch.randn(count, units, device=device)
 
     pairs = []
     for level in network.levels:
-        for source, weight in network.layer(level).weights.items():
+        for source in network.layer(level).sources:
+            weight = network.layer(level).connection(source).weight
             fan_in, units = weight.shape
             if source == "label":  # a sum of rows, and one small product for the gradient
                 pairs.append((rows(2 * batch, fan_in).T, rows(2 * batch, units)))

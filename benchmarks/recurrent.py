@@ -5,7 +5,7 @@
 1. a training step over its own matrix products alone;
 2. a step of the same loss by autograd with detached inputs, over the local step;
 3. ten separate full passes over one evaluation of ten labels together, stopping at the same iteration;
-4. peak memory of training, as iterations grow, with all deltas stacked and in chunks (always on the CPU).
+4. peak memory of training, as iterations grow (always on the CPU).
 
 Variants take turns and medians are compared, so that a busy moment of the machine falls on all of them.
 """
@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 from timing import medians
 
-from ffrec.baselines.baselines import autograd_learn
+from ffrec.baselines.reference import autograd_recurrent
 from ffrec.config import RecurrentConfig
 from ffrec.data.images import Images
 from ffrec.evaluation.images import label_goodness
@@ -33,7 +33,8 @@ def own_products(network: Recurrent, batch: int) -> Callable[[], None]:
     """Exactly the matrix products of one training step: same shapes, same number, nothing else."""
     config, weight = network.config, {}
     for level in network.levels:
-        weight |= {(int(s), level): w for s, w in network.layer(level).weights.items()}
+        layer = network.layer(level)
+        weight |= {(int(s), level): layer.connection(s).weight for s in layer.sources}
     first, last = config.loss
     device = next(network.parameters()).device
 
@@ -52,8 +53,8 @@ def own_products(network: Recurrent, batch: int) -> Callable[[], None]:
             if source < level:
                 forward.append((rows(batch, w.shape[0]), w))  # the bottom-up pass
             for number in range(1, last + 1):
-                told = number > network.top - source  # has the label reached the source by the step before?
-                forward.append((rows(2 * batch if told else batch, w.shape[0]), w))
+                reached = number > network.top - source  # has the label reached the source before?
+                forward.append((rows(2 * batch if reached else batch, w.shape[0]), w))
             count = (last - first + 1) * 2 * batch
             backward.append((rows(count, w.shape[0]).T, rows(count, w.shape[1])))
     readout = network.readout.weight
@@ -75,8 +76,8 @@ def training(units: int, batch: int, device: str, repeat: int) -> None:
     images = torch.randint(256, (batch * 4, 28, 28), generator=drawn, dtype=torch.uint8)
     labels = torch.randint(10, (batch * 4,), generator=drawn)
     trainer = ImageTrainer(chosen, images, labels, 10, device=device)
-    rival = ImageTrainer(chosen, images, labels, 10, device=device)
-    rival.network.layers.requires_grad_()
+    twin = ImageTrainer(chosen, images, labels, 10, device=device)
+    twin.network.layers.requires_grad_()
     index = torch.arange(batch, device=device)
 
     def local() -> None:
@@ -84,16 +85,17 @@ def training(units: int, batch: int, device: str, repeat: int) -> None:
         trainer.update(index)
 
     def by_autograd() -> None:
-        rows, truth = rival.images.batch(index), rival.labels[index]
+        rows, truth = twin.images.batch(index), twin.labels[index]
         with torch.no_grad():
-            seen = rival.network.look(rows)
-            features, logits = rival.network.classify(seen)
-            wrong = hard_labels(logits, truth, rival.generator)
-            rival.network.readout.learn(features, logits, truth)
-        for parameter in rival.network.layers.parameters():
+            encoding = twin.network.encode(rows)
+            features = twin.network.features(encoding)
+            logits = twin.network.readout(features)
+            wrong = hard_labels(logits, truth, twin.generator)
+            twin.network.readout.learn(features, logits, truth)
+        for parameter in twin.network.layers.parameters():
             parameter.grad = None
-        autograd_learn(rival.network, seen, torch.stack([truth, wrong], dim=1))
-        rival.optimiser.step()
+        autograd_recurrent(twin.network, encoding, torch.stack([truth, wrong], dim=1))
+        twin.optimiser.step()
 
     products = own_products(trainer.network, batch)
     found = medians({"step": local, "products": products, "autograd": by_autograd}, repeat)
@@ -114,11 +116,11 @@ def evaluation(units: int, batch: int, device: str, repeat: int) -> None:
     last = network.config.window[1]
 
     def together() -> None:
-        label_goodness(network, network.look(rows), every, last)
+        label_goodness(network, network.encode(rows), every, last)
 
     def separately(iterations: int) -> None:
         for label in range(10):
-            label_goodness(network, network.look(rows), every[:, label : label + 1], iterations)
+            label_goodness(network, network.encode(rows), every[:, label : label + 1], iterations)
 
     variants = {
         "together": together,
@@ -134,28 +136,27 @@ def evaluation(units: int, batch: int, device: str, repeat: int) -> None:
     )
 
 
-def peak(units: int, batch: int, iterations: int, chunk: int) -> tuple[float, float]:
+def peak(units: int, batch: int, iterations: int) -> tuple[float, float]:
     """Peak memory of a fresh process that trains one step, and what the step stacks, in MiB."""
-    config = RecurrentConfig(hidden=(units, units), iterations=iterations, loss=(3, iterations), chunk=chunk)
+    config = RecurrentConfig(hidden=(units, units), iterations=iterations, loss=(3, iterations))
     network = Recurrent(config, 784, 10, torch.Generator().manual_seed(0))
     labels = torch.tensor([[0, 1]]).expand(batch, 2)
-    network.learn(network.look(torch.rand(batch, 784)), labels)
-    held = sum(slot.nbytes for slot in network.stack.slots.values())
+    network.learn(network.encode(torch.rand(batch, 784)), labels, torch.tensor([1.0, -1.0]))
+    held = sum(slot.nbytes for slot in network.workspace.slots.values())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10, held / 2**20
 
 
 def memory(units: int, batch: int) -> None:
     print("peak memory of one training step on a CPU, MiB; stacked, by the formula:")
-    print("  2 tensors · layers · iterations with loss (or chunk) · 2 labels · batch · units · 4 bytes")
+    print("  2 tensors · layers · iterations with loss · 2 labels · batch · units · 4 bytes")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
-        for chunk in (0, 4):
-            for iterations in (8, 16, 32):
-                found, held = processes.submit(peak, units, batch, iterations, chunk).result()
-                counted = 2 * 2 * (chunk or iterations - 2) * 2 * batch * units * 4 / 2**20
-                print(
-                    f"  {iterations:2d} iterations, chunk {chunk or 'all'}: peak {found:.0f}, "
-                    f"stacked {held:.1f}, by the formula {counted:.1f}"
-                )
+        for iterations in (8, 16, 32):
+            found, held = processes.submit(peak, units, batch, iterations).result()
+            counted = 2 * 2 * (iterations - 2) * 2 * batch * units * 4 / 2**20
+            print(
+                f"  {iterations:2d} iterations: peak {found:.0f}, stacked {held:.1f}, "
+                f"by the formula {counted:.1f}"
+            )
 
 
 def main() -> None:

@@ -1,64 +1,76 @@
-"""`ffrec` and `python -m cli`: the commands, and one clear line for every mistake."""
+"""`ffrec` and `python -m cli`: the commands, each imported when it is called."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from cli import data, sweep
-from cli.demo import demo
-from cli.dream import dream
-from cli.evaluate import evaluate
-from cli.ls import ls
-from cli.perplexity import perplexity
-from cli.plot import plot
-from cli.report import report
-from cli.sample import sample
-from cli.train import train
+from cli import errors
 
-app = typer.Typer(
-    help="Forward-Forward learning: networks for images and characters, trained without any backward pass.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for command in (demo, train, evaluate, perplexity, sample, dream, plot, ls, report):
-    app.command()(command)
-app.add_typer(data.app, name="data", help="Data sets: list, fetch, verify.")
-app.add_typer(sweep.app, name="sweep", help="Sweeps: the grid of the sleep study, and its tables.")
-
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+COMMANDS = {
+    "demo": "Learn embedded digits, then fables, in about a minute each.",
+    "train": "Train a recipe, also on images or a text of your own.",
+    "evaluate": "Evaluate a trained run on validation and test images.",
+    "predict": "Classify image files with a trained run.",
+    "perplexity": "Perplexity of a character run, symbol by symbol.",
+    "sample": "Generate text with a character run.",
+    "dream": "Generate negative strings with a character run.",
+    "plot": "Draw one run, or several in one picture.",
+    "ls": "List the recipes and the runs.",
+    "report": "Write a page for every run, or the table of results.",
+    "data": "Data sets: list, fetch, verify.",
+    "sweep": "Sweeps: the grid of the sleep study, and its tables.",
+}
+"""Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
 
 
-def fault(error: Exception) -> int | None:
-    """The exit code of an error that a user can mend; None for a defect of ours."""
-    if hasattr(error, "format_message"):
-        return BAD_INPUT
-    from corpora import DataError
-    from ffrec.config import ConfigError
-    from ffrec.storage.checkpoint import RunError
-    from ffrec.training.trainer import Diverged
+class LazyGroup(TyperGroup):
+    """Commands by name, of which only the one that is called is imported."""
 
-    if isinstance(error, Diverged):
-        return FAILED
-    return BAD_INPUT if isinstance(error, DataError | RunError | ConfigError | OSError) else None
+    def list_commands(self, _context: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: Any, name: str) -> Any:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"cli.{name}")
+        if not hasattr(module, "app"):
+            single = typer.Typer(add_completion=False, rich_markup_mode=None)
+            single.command(name)(getattr(module, name))
+            module.app = single  # type: ignore[attr-defined]
+        command = typer.main.get_command(module.app)
+        command.name = name
+        return command
+
+    def format_commands(self, _context: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.callback()
+def group() -> None:
+    """Forward-Forward learning: networks for images and characters, trained without any backward pass."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line, that of the process if none is given; returns the exit code.
+
+    Every mistake of the user is one line on stderr; a defect of ours is raised.
+    """
+    try:
+        return app(args=arguments, prog_name="ffrec", standalone_mode=False) or errors.DONE
+    except (Exception, KeyboardInterrupt) as error:
+        return errors.report(error)
 
 
 def main() -> None:
-    """Run the command line; every mistake of the user ends in one line on stderr and exit code 2."""
-    try:
-        sys.exit(app(standalone_mode=False))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except Exception as error:
-        if type(error).__name__ == "Abort":
-            sys.exit(INTERRUPTED)
-        code = fault(error)
-        if code is None:
-            raise
-        # what click and typer raise for a wrong command line says it in format_message
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        print("ffrec: " + " ".join(message.split()), file=sys.stderr)
-        sys.exit(code)
+    """Run the command line of this process, and end it."""
+    sys.exit(run())
 
 
 if __name__ == "__main__":

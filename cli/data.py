@@ -6,6 +6,8 @@ import typer
 
 import corpora
 from cli import options
+from corpora.files import check, data_folder, find, locate
+from corpora.menu import named
 
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="A data set that `ffrec data ls` lists.")]
@@ -14,12 +16,11 @@ Name = Annotated[str, typer.Argument(help="A data set that `ffrec data ls` lists
 @app.command("ls")
 def list_data(data: options.Data = None) -> None:
     """List the data sets: size of an image or string, licence, and where their files are."""
-    from corpora.files import locate
 
     for name, dataset in corpora.DATASETS.items():
         about, where = dataset.description, "embedded"
         if dataset.source:
-            paths = [locate(dataset.source, file, data) for file in dataset.source.sha256]
+            paths = [locate(dataset.source, file, data_folder(data)) for file in dataset.source.sha256]
             there = [str(path.parent) for path in paths if path]
             where = there[0] if len(there) == len(paths) else "not here: downloads on first use"
         size = "×".join(map(str, about.shape)) + (" pixels" if len(about.shape) > 1 else " characters")
@@ -29,22 +30,18 @@ def list_data(data: options.Data = None) -> None:
 @app.command()
 def fetch(name: Name, data: options.Data = None) -> None:
     """Find a data set's files or download them, and say where they are."""
-    from corpora.files import find
-    from corpora.menu import named
 
     source = named(name).source
     if source is None:
         print(f"{name} is embedded: nothing to fetch")
         return
     for file in source.sha256:
-        print(find(source, file, data))
+        print(find(source, file, data_folder(data)))
 
 
 @app.command()
 def verify(name: Name, data: options.Data = None) -> None:
     """Compare every file's uncompressed content with its SHA-256."""
-    from corpora.files import check, locate
-    from corpora.menu import named
 
     source = named(name).source
     if source is None:
@@ -52,7 +49,7 @@ def verify(name: Name, data: options.Data = None) -> None:
         return
     faults = []
     for file in source.sha256:
-        path = locate(source, file, data)
+        path = locate(source, file, data_folder(data))
         if path is None:
             faults.append(f"{file} is not here: `ffrec data fetch {name}` downloads it")
             continue

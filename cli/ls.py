@@ -5,23 +5,46 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-if TYPE_CHECKING:
-    from ffrec.reports.tables import Summary
+from cli import options
+from cli.plugins import load_plugins, menus
+from cli.report import read_runs
+from ffrec.recipes import RECIPES
+from ffrec.reports.groups import in_words
+from ffrec.reports.summary import Summary
 
 
-def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs")) -> None:
-    """List the recipes, with the paper's result and ours to expect, and the runs, with theirs."""
-    from ffrec.recipes import RECIPES
-    from ffrec.reports.tables import summaries
+def ls(
+    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    menu: Annotated[bool, typer.Option("--menus", help="List what networks can be built from.")] = False,
+    plugin: options.Plugins = None,
+) -> None:
+    """List the recipes, with the paper's result and the one to expect here, and the runs with their results.
 
+    A folder that cannot be read is left out, with one line on stderr.
+    """
+    load_plugins(plugin)
     console = Console()
+    if menu:
+        for name, entries in menus().items():
+            console.print(f"{name}: {', '.join(entries)}", soft_wrap=True, highlight=False)
+        return
+    console.print(table_of_recipes())
+    found = read_runs(runs)
+    if found:
+        console.print(table_of_runs(found))
+    else:
+        console.print(f"no runs in {runs} yet: try `ffrec demo`")
+
+
+def table_of_recipes() -> Table:
+    """Every recipe, with the paper's result and ours."""
     file = files("ffrec") / "expected.json"
     reached = json.loads(file.read_text()) if file.is_file() else {}
     table = Table(
@@ -32,7 +55,7 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
         "paper",
         "to expect",
         title="Recipes",
-        caption="sources, seeds and devices of these test results: README",
+        caption="sources, seeds and devices of these test results: docs/results.md",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -46,11 +69,11 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
             brief(recipe.paper),
             brief(reached.get(recipe.name, "–")),
         )
-    console.print(table)
-    found = summaries(runs)
-    if not found:
-        console.print(f"no runs in {runs} yet: try `ffrec demo`")
-        return
+    return table
+
+
+def table_of_runs(found: Sequence[Summary]) -> Table:
+    """Every run, with what it reached."""
     table = Table(
         whole("run", [str(run.path) for run in found]),
         "recipe",
@@ -63,12 +86,12 @@ def ls(runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path
     for run in found:
         table.add_row(
             str(run.path),
-            run.config["recipe"]["name"],
-            Path(run.config["recipe"]["data"]).name,
+            run.name,
+            Path(run.recipe["data"]).name,
             str(run.config["seed"]),
             reached_by(run),
         )
-    console.print(table)
+    return table
 
 
 def size(hidden: Sequence[int]) -> str:
@@ -83,14 +106,12 @@ def brief(result: str) -> str:
     return re.sub(r" \([^)]*\)", "", result)
 
 
-def reached_by(run: "Summary") -> str:
+def reached_by(run: Summary) -> str:
     """What a run reached on the test set, in a few words."""
-    from ffrec.reports.tables import judged_by, of_test, told
-
     if run.result is None:
         return "–"
-    judged = judged_by(run)
-    return told(judged, of_test([run], judged)) + " by softmax" * (judged == "error_softmax")
+    found = f"{run.result['test'][run.measure]:.2f}"
+    return in_words(run.measure, found) + " by softmax" * (run.measure == "error_softmax")
 
 
 def whole(title: str, names: Iterable[str]) -> Column:

@@ -1,17 +1,23 @@
 """`ffrec perplexity`: how well a trained run predicts text, beside what else could."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cli import options
+from cli import corpus, options
+from cli.answers import note, print_result
+from cli.trained import open_run
+from corpora import Alphabet
+from ffrec.tasks.text import TextTask, TrainedText
+from ffrec.tasks.text_baselines import network_baselines
 
 
 def perplexity(
     run: options.Run,
     text: Annotated[
-        Path | None, typer.Option(help="Judge this text file instead of the run's own text.")
+        Path | None, typer.Option(help="Evaluate this text file instead of the run's own text.")
     ] = None,
     baselines: Annotated[
         bool,
@@ -21,54 +27,48 @@ def perplexity(
     ] = False,
     data: options.Data = None,
     device: options.Device = "auto",
+    plugin: options.Plugins = None,
     json: options.Json = False,
 ) -> None:
-    """Perplexity and bits per character of a character run, with 95 % intervals, symbol by symbol."""
-    import torch
+    """Perplexity and bits per character of a character run, with 95 % intervals, symbol by symbol.
 
-    import corpora
-    from cli.progress import note
-    from cli.writer import load_writer
-    from corpora.text import cut, read_file
-    from ffrec.evaluation.text import evaluate_text
-    from ffrec.training.runs import describe
-    from ffrec.training.runs_text import counted_baselines, evaluate_parts, network_baselines
-
-    folder, recipe, corpus, network = load_writer(run, data, device)
-    where = network.device
-    result = describe(folder, where)
+    Beside it stand models that count the training strings: uniform, unigram and Kneser-Ney.
+    """
+    if text and baselines:
+        raise typer.BadParameter("--baselines compares on the run's own text: leave out --text")
+    trained = open_run(run, TrainedText, data, device, plugin)
+    alphabet = Alphabet.of_symbols(trained.symbols)
     if text:
-        if baselines:
-            raise typer.BadParameter("--baselines compares on the run's own text: leave out --text")
-        strings, deleted = cut(read_file(text), str(text), network.config.window + 1)
-        result["text"] = evaluate_text(network, strings.to(where)) | {"deleted": dict(deleted)}
+        strings, deleted = corpus.cut(text, alphabet, trained.recipe.network.window + 1)
+        result = trained.evaluate_other(strings)
+        result["text"]["deleted"] = dict(deleted)
     else:
-        note(f"judging {sum(map(len, (corpus.train, corpus.validation, corpus.test)))} strings …")
-        train = corpus.train[: recipe.training.strings]
-        with torch.no_grad():
-            result |= evaluate_parts(network, recipe.training, corpus)
-        result["baselines"] = counted_baselines(train, corpus, network.config.window, network.symbols)
-        result["deleted"] = dict(corpus.deleted)
+        note("evaluating all strings …")
+        result, deleted = trained.evaluate(), None
         if baselines:
             note("training networks to compare with: minutes to hours …")
-            result["baselines"] |= network_baselines(folder, recipe, corpus, network.symbols, where)
-    options.print_text_result(result, json)
-    if not json:
-        print_symbols(result["text" if text else "test"]["by_symbol"], corpora.ALPHABET)
-        options.print_deleted(result["text"]["deleted"] if text else result["deleted"])
+            result["baselines"] |= trained_baselines(trained)
+    lines = TextTask.summary(result) + symbol_lines(result["text" if text else "test"]["by_symbol"], trained)
+    print_result(result, lines, json)
+    if deleted and not json:
+        options.print_deleted(deleted, alphabet.unknown)
 
 
-def print_symbols(found: dict[str, list[float]], symbols: str) -> None:
+def trained_baselines(trained: TrainedText) -> dict[str, Any]:
+    """Networks of the run's shape, trained on its strings."""
+    text, symbols = trained.text, len(trained.symbols)
+    return network_baselines(trained.folder, trained.recipe, trained.train, text, symbols, trained.device)
+
+
+def symbol_lines(found: dict[str, list[float]], trained: TrainedText) -> list[str]:
     """Which symbols are hard: hardest first, four in a row."""
+    symbols: Sequence[str] = trained.symbols
     rows = sorted(
         (row for row in zip(found["perplexity"], found["count"], symbols, strict=True) if row[1]),
         reverse=True,
     )
-    print("perplexity where each symbol followed, hardest first (and how often it did)")
-    for start in range(0, len(rows), 4):
-        print(
-            "   ".join(
-                f"{symbol!r}{hard:10.1f} ({count})".ljust(24)
-                for hard, count, symbol in rows[start : start + 4]
-            )
-        )
+    cells = [f"{symbol!r}{hard:10.1f} ({count})".ljust(24) for hard, count, symbol in rows]
+    return [
+        "perplexity where each symbol followed, hardest first (and how often it did)",
+        *("   ".join(cells[start : start + 4]) for start in range(0, len(cells), 4)),
+    ]

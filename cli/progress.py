@@ -1,46 +1,34 @@
 """What a training run shows on a terminal: a bar on stderr, and nothing when stderr is not a terminal."""
 
-import sys
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ffrec.training.trainer import Epoch, Interrupted, Trainer, Update
 
-
-def note(text: str) -> None:
-    """Say what is being waited for, to somebody at a terminal."""
-    if sys.stderr.isatty():
-        print(text, file=sys.stderr)
+FIELDS = ("epoch", "speed", "accuracy", "validation")
 
 
 class TrainingBar:
-    """Epoch, speed, how well every layer judges, and the time left."""
+    """Epoch, speed, the accuracy of every layer, the validation, and the time left."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.epochs, self.steps = trainer.recipe.training.epochs, trainer.steps
-        self.counted, self.judged, self.due = trainer.counted, trainer.accuracy_name, trainer.due
+        self.counted, self.accuracy, self.due = trainer.counted, trainer.accuracy_name, trainer.due
         console = Console(stderr=True)
-        columns = [f"{{task.fields[{name}]}}" for name in ("epoch", "speed", "judged", "validation")]
         self.bar = Progress(
             TextColumn(trainer.recipe.name),
             BarColumn(),
-            *(TextColumn(column) for column in columns),
+            *(TextColumn(f"{{task.fields[{name}]}}") for name in FIELDS),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task(
-            "",
-            total=self.epochs * self.steps,
-            completed=trainer.updates,
-            epoch="",
-            speed="",
-            judged="",
-            validation="",
-        )
+        fields: dict[str, Any] = dict.fromkeys(FIELDS, "")
+        done, total = trainer.updates, self.epochs * self.steps
+        self.task = self.bar.add_task("", completed=done, total=total, **fields)
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -60,10 +48,10 @@ class TrainingBar:
                 self.bar.update(self.task, validation="validating …")
         elif isinstance(event, Epoch):
             record = event.record
-            layers = " ".join(f"{100 * share:.1f}" for share in record[self.judged])
+            layers = " ".join(f"{100 * share:.1f}" for share in record[self.accuracy])
             speed = f"{record[f'{self.counted}_per_second']:.0f} {self.counted}/s"
-            judged = f"{self.judged.replace('_', ' ')} {layers} %" if layers else ""
-            self.bar.update(self.task, speed=speed, judged=judged)
+            accuracy = f"{self.accuracy.replace('_', ' ')} {layers} %" if layers else ""
+            self.bar.update(self.task, speed=speed, accuracy=accuracy)
             held_out = record.get("validation", {})
             if "error_softmax" in held_out:
                 error = held_out.get("error_goodness", held_out["error_softmax"])

@@ -1,45 +1,87 @@
-"""`ffrec report`: the table of results, made from run folders."""
+"""`ffrec report`: tables of results and pages of runs, made from run folders."""
 
 import json
 import re
-from dataclasses import replace
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ffrec.config import ConfigError
+from ffrec.recipes import RECIPES
+from ffrec.reports.figures import draw
+from ffrec.reports.headline import headline_table
+from ffrec.reports.page import page
+from ffrec.reports.summary import Summary, read_all
+from ffrec.reports.tables import expected as to_expect
+from ffrec.reports.tables import results_table
+from ffrec.storage.files import RunError, write_atomic
+from ffrec.tasks.recorded import completed, plain
+
 
 def report(
     runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("runs"),
-    results: Annotated[bool, typer.Option("--results", help="Print one table of all finished runs.")] = False,
+    results: Annotated[bool, typer.Option("--results", help="Print the tables of results.")] = False,
     into: Annotated[
         Path | None,
-        typer.Option(help="Put that table between <!-- results --> and <!-- /results --> in this file."),
+        typer.Option(help="Put those tables between <!-- results --> and <!-- /results --> in this file."),
+    ] = None,
+    headline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Put the table of six chosen results between <!-- headline --> and <!-- /headline --> in "
+            "this file."
+        ),
     ] = None,
     expected: Annotated[
         Path | None, typer.Option(help="Write what each recipe reached to this file, for `ffrec ls`.")
     ] = None,
 ) -> None:
-    """Write a page with pictures for every run that has finished an epoch, or the table of results."""
-    from ffrec.recipes import RECIPES
-    from ffrec.reports import tables as write
-    from ffrec.reports.pictures import draw
-    from ffrec.storage.checkpoint import RunFolder, write_atomic
-    from ffrec.training.runs import completed, plain
+    """Write a page with figures for every run that has finished an epoch, or tables of results.
 
-    found = [replace(run, config=completed(run.config)) for run in write.summaries(runs)]
+    A folder that cannot be read is left out, with one line on stderr.
+    """
+
+    found = read_runs(runs)
+    if not (results or into or headline or expected):
+        write_pages(found)
+        return
     defaults = {name: plain(make()) for name, make in RECIPES.items()}
-    if not (results or into or expected):
-        for run in found:
-            if run.metrics:
-                folder = RunFolder(run.path)
-                print(write.page(folder, draw(folder)))
     if results:
-        print(write.results_table(found, defaults))
+        print(results_table(found, defaults))
     if expected:
-        write_atomic(expected, (json.dumps(write.expected(found, defaults), indent=2) + "\n").encode())
+        write_atomic(expected, (json.dumps(to_expect(found, defaults), indent=2) + "\n").encode())
     if into:
-        put_between(into, "results", write.results_table(found, defaults))
+        put_between(into, "results", results_table(found, defaults))
+    if headline:
+        put_between(headline, "headline", headline_table(found, defaults))
+
+
+def read_runs(runs: Path) -> list[Summary]:
+    """Every run folder directly under `runs`, with settings by today's names; one line on stderr for each
+    folder that cannot be read."""
+
+    found, faults = read_all(runs, completed)
+    for fault in faults:
+        skip(fault)
+    return found
+
+
+def skip(fault: str) -> None:
+    """Say on stderr, in one line, why a folder is left out."""
+    print(f"ffrec: skipped: {fault}", file=sys.stderr)
+
+
+def write_pages(found: list[Summary]) -> None:
+    """Draw every run that has finished an epoch, and print the path of its page."""
+
+    for run in found:
+        if run.metrics:
+            try:
+                print(page(run, draw(run)))
+            except RunError as error:
+                skip(str(error))
 
 
 def put_between(file: Path, name: str, table: str) -> None:
@@ -47,8 +89,6 @@ def put_between(file: Path, name: str, table: str) -> None:
 
     Raises ConfigError without them.
     """
-    from ffrec.config import ConfigError
-    from ffrec.storage.checkpoint import write_atomic
 
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines

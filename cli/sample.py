@@ -1,18 +1,23 @@
-"""`ffrec sample`: text in the network's own words."""
+"""`ffrec sample`: text that a network generates."""
 
 from typing import Annotated
 
+import torch
 import typer
 
 from cli import options
+from cli.answers import note
+from cli.trained import open_run
+from corpora import Alphabet
+from ffrec.tasks.text import TrainedText
 
 
 def sample(
     run: options.Run,
     prompt: Annotated[str, typer.Option(help="What to go on from; padded with spaces in front.")] = "",
-    length: Annotated[int, typer.Option(min=0, help="Characters to write.")] = 200,
-    count: Annotated[int, typer.Option(min=1, help="Texts to write.")] = 1,
-    temperature: Annotated[float, typer.Option(min=0, help="0 always writes the likeliest character.")] = 1.0,
+    length: Annotated[int, typer.Option(min=0, help="Characters to generate.")] = 200,
+    count: Annotated[int, typer.Option(min=1, help="Texts to generate.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0, help="0 always takes the likeliest character.")] = 1.0,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Choose among so many of the likeliest characters.")
     ] = None,
@@ -20,32 +25,28 @@ def sample(
         float, typer.Option(min=0, max=1, help="Choose among the likeliest that make up this share.")
     ] = 1.0,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Repeats what was written; new if not given.")
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Repeats what was generated; new if not given.")
     ] = None,
     lenient: Annotated[
-        bool, typer.Option("--lenient", help="Drop what is not in the alphabet from the prompt.")
+        bool, typer.Option("--lenient", help="Drop or replace what is not in the alphabet in the prompt.")
     ] = False,
     data: options.Data = None,
     device: options.Device = "auto",
+    plugin: options.Plugins = None,
 ) -> None:
-    """Write text from a character run, as it comes to the network."""
-    import torch
-
-    import corpora
-    from cli.progress import note
-    from cli.writer import load_writer
-
-    if top_k and top_k > len(corpora.ALPHABET):
-        raise typer.BadParameter(f"--top-k: expected 1 to {len(corpora.ALPHABET)}, found {top_k}")
-    normal, deleted = corpora.normalise(prompt)
-    if deleted and not lenient:
+    """Generate text with a character run, printed character by character."""
+    trained = open_run(run, TrainedText, data, device, plugin)
+    network, symbols, alphabet = trained.network, trained.symbols, Alphabet.of_symbols(trained.symbols)
+    if top_k and top_k > len(symbols):
+        raise typer.BadParameter(f"--top-k: expected 1 to {len(symbols)}, found {top_k}")
+    normal, foreign = alphabet.normalise(prompt)
+    if foreign and not lenient:
         raise typer.BadParameter(
-            f"--prompt: expected a-z, space, comma, semicolon and full stop, found "
-            f"{', '.join(repr(c) for c in sorted(deleted))}: leave them out, or give --lenient"
+            f"--prompt: expected the symbols {''.join(symbols)!r}, found "
+            f"{', '.join(repr(c) for c in sorted(foreign))}: leave them out, or give --lenient"
         )
-    *_, network = load_writer(run, data, device)
-    size, where = network.config.window, network.device
-    context = corpora.encode(normal.rjust(size))[-size:].to(where)
+    size, where = network.config.window, trained.device
+    context = alphabet.encode(padded(normal, size, symbols))[-size:].to(where)
     if seed is None:
         seed = torch.seed() % 2**32
         note(f"--seed {seed} repeats this")
@@ -56,5 +57,10 @@ def sample(
         for _ in range(length):
             with torch.no_grad():
                 window = network.generate(window, 1, drawn, temperature, top_k, top_p)[:, 1:]
-            print(corpora.decode(window[0, -1:]), end="", flush=True)
+            print(alphabet.decode(window[0, -1:]), end="", flush=True)
         print()
+
+
+def padded(prompt: str, size: int, symbols: tuple[str, ...]) -> str:
+    """A prompt of at least `size` symbols: spaces in front, or the first symbol where there is no space."""
+    return prompt.rjust(size, " " if " " in symbols else symbols[0])

@@ -6,37 +6,56 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
+import torch
 import typer
 
-from cli import options
+from cli import errors, options
+from cli.corpus import EMBEDDED, load, refuse_folder
+from cli.plugins import load_plugins
+from cli.progress import TrainingBar
+from cli.report import put_between
+from cli.signals import Signals
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
+from ffrec.studies.sleep import Cell, Rule, cells, reached, recipe_of, tables
+from ffrec.tasks.kinds import new_task
+from ffrec.training.device import pick_device
+from ffrec.training.trainer import Diverged, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from ffrec.studies.sweep import Claim, Sweep
 
-    from ffrec.studies.sleep import Cell, Rule
-    from ffrec.studies.sweep import Claim
-
-app = typer.Typer(no_args_is_help=True)
-Cure = Annotated[bool, typer.Option("--cure", help="Days and nights that are not forgotten.")]
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+Cure = Annotated[bool, typer.Option("--cure", help="Wake and sleep phases that are not forgotten.")]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What every process of a sweep is told."""
+    """What every process of a sweep works on, and how."""
 
     out: Path
-    rule: "Rule"
+    rule: Rule
     seed: int
     settings: dict[str, Any]
-    wanted: "list[Cell]"
+    wanted: list[Cell]
     data: Path | None
     device: str
     precision: str
     jobs: int
+    plugins: tuple[Path, ...]
+
+    def sweep(self) -> "Sweep":
+        """The sweep in the folder; raises typer.BadParameter if the extra is not installed."""
+        try:
+            from ffrec.studies.sweep import Sweep
+        except ImportError:
+            raise typer.BadParameter(options.needs_extra("sweep")) from None
+        return Sweep(self.out, self.rule, self.seed, self.settings, self.precision)
 
 
 def folder_of(out: Path | None, cure: bool) -> Path:
@@ -53,50 +72,58 @@ def sleep(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Cells to finish before stopping.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, for all cells; may be repeated.")
-    ] = None,
+    set_: options.Set = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every run.")] = 0,
     device: options.Device = "auto",
-    precision: Annotated[Literal["fp32", "tf32", "bf16"], typer.Option(help="Of matrix products.")] = "fp32",
+    precision: options.Precision = "fp32",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; runs/sweep-sleep if not given.")
     ] = None,
     data: options.Data = None,
+    plugin: options.Plugins = None,
 ) -> None:
     """Run the cells of the sleep study's tables that are not done yet.
 
     Stopped cells go on from their checkpoints. Several of these commands, also on machines that share the
     folder, work on one sweep together.
     """
-    from cli.signals import Signals
-    from ffrec.studies.sleep import cells, recipe_of
-    from ffrec.training.runs import pick_device
-
-    try:
-        from ffrec.studies.sweep import Sweep
-    except ImportError:
-        raise typer.BadParameter(options.needs_extra("sweep")) from None
+    load_plugins(plugin)
     rule: Rule = "cure" if cure else "paper"
     settings = options.parse_settings(set_ or [])
     wanted = cells(only or [], rule)
-    for cell in wanted:
-        recipe_of(cell, rule, settings)  # a wrong setting is found out now
+    recipes = [recipe_of(cell, rule, settings) for cell in wanted]  # a wrong setting is found out now
+    if data and all(recipe.data in EMBEDDED for recipe in recipes):
+        refuse_folder(recipes[0].data)
     pick_device(device, precision)
-    path = folder_of(out, cure)
-    order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs)
-    sweep = Sweep(path, rule, seed, settings, precision)
+    path, plugins = folder_of(out, cure), tuple(plugin or ())
+    order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs, plugins)
+    sweep = order.sweep()
     sweep.check(wanted)
     before = set(sweep.done())
+    codes = share_out(order, len(wanted) if limit is None else limit)
+    done = {cell.name for cell in wanted} & sweep.done().keys()
+    print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")
+    left_alone = sweep.diverged()
+    if diverged := [cell.name for cell in wanted if cell.name in left_alone]:
+        print(f"diverged: {', '.join(diverged)}; remove a cell's folder to try it again", file=sys.stderr)
+    if code := max([*codes, errors.FAILED if diverged else errors.DONE]):
+        raise typer.Exit(code)
+
+
+def share_out(order: Order, limit: int) -> list[int]:
+    """Work on the cells in as many processes as ordered, until `limit` of them are finished.
+
+    Returns the processes' exit codes; a signal ends the program once every checkpoint is written.
+    """
     spawn = multiprocessing.get_context("spawn")
-    left = spawn.Value("i", len(wanted) if limit is None else limit)
+    left = spawn.Value("i", limit)
     with Signals() as signals:
-        if jobs == 1:
+        if order.jobs == 1:
             work(order, left, lambda: bool(signals.received))
-            codes = [0]
+            codes = [errors.DONE]
         else:
             halt = spawn.Event()
-            workers = [spawn.Process(target=worker, args=(order, left, halt)) for _ in range(jobs)]
+            workers = [spawn.Process(target=worker, args=(order, left, halt)) for _ in range(order.jobs)]
             for process in workers:
                 process.start()
             while any(process.is_alive() for process in workers):
@@ -108,42 +135,26 @@ def sleep(
         if signals.received:
             print("stopped; the same command again goes on from the checkpoints", file=sys.stderr)
             raise typer.Exit(signals.exit_code)
-    done = {cell.name for cell in wanted} & sweep.done().keys()
-    print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")
-    left_alone = sweep.diverged()
-    if diverged := [cell.name for cell in wanted if cell.name in left_alone]:
-        print(f"diverged: {', '.join(diverged)}; remove a cell's folder to try it again", file=sys.stderr)
-    if code := max([*codes, int(bool(diverged))]):
-        raise typer.Exit(code)
+    return codes
 
 
 def worker(order: Order, left: Any, halt: Any) -> None:
     """One process of several: works until nothing is left, or `halt` is set, or the process that started it
     has died; a mistake of the user is one line and its exit code."""
-    import torch
-
-    from cli.__main__ import fault
-
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach all processes: the first one sets `halt`
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(max(1, torch.get_num_threads() // order.jobs))
     parent = multiprocessing.parent_process()
     try:
+        load_plugins(order.plugins)
         work(order, left, lambda: halt.is_set() or not (parent and parent.is_alive()))
     except Exception as error:
-        code = fault(error)
-        if code is None:
-            raise
-        print(f"ffrec: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(code)
+        sys.exit(errors.report(error))
 
 
-def work(order: Order, left: Any, stop: "Callable[[], bool]") -> None:
+def work(order: Order, left: Any, stop: Callable[[], bool]) -> None:
     """Take one cell after another until none is left, `left` is used up, or `stop` says so."""
-    from ffrec.studies.sweep import Sweep
-    from ffrec.training.trainer import Diverged
-
-    sweep = Sweep(order.out, order.rule, order.seed, order.settings, order.precision)
+    sweep = order.sweep()
     while not stop():
         with left.get_lock():
             if left.value < 1:
@@ -165,43 +176,28 @@ def work(order: Order, left: Any, stop: "Callable[[], bool]") -> None:
                     left.value += 1
 
 
-def run_cell(order: Order, claim: "Claim", stop: "Callable[[], bool]") -> None:
+def run_cell(order: Order, claim: "Claim", stop: Callable[[], bool]) -> None:
     """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
-    from cli.progress import TrainingBar
-    from ffrec.storage.checkpoint import RunFolder
-    from ffrec.studies.sleep import recipe_of
-    from ffrec.training.runs import configuration, finish_images, new_trainer, pick_device, resume
-    from ffrec.training.trainer import Interrupted
-
     start = time.perf_counter()
     chosen = recipe_of(claim.cell, order.rule, order.settings)
-    corpus = options.load_images(chosen, order.data)
-    trainer = new_trainer(
-        chosen,
-        corpus.train.images,
-        corpus.train.labels,
-        len(corpus.description.classes),
-        order.seed,
-        pick_device(order.device, order.precision),
-        order.precision,
-    )
-    wanted = configuration(chosen, order.seed, order.precision)
+    where, plugins = pick_device(order.device, order.precision), [file.name for file in order.plugins]
+    task = new_task(chosen, load(chosen, order.data), order.seed, where, order.precision, plugins)
     if (claim.path / "config.json").exists():
         folder = RunFolder.open(claim.path)
-        resume(trainer, folder, wanted)
+        task.resume(folder)
     else:
         shutil.rmtree(claim.path, ignore_errors=True)  # of a process that died before it began
-        folder = RunFolder.create(claim.path, wanted)
-    print(f"{claim.cell.name}: from update {trainer.updates} on", flush=True)
-    bar = TrainingBar(trainer) if order.jobs == 1 else None
+        folder = task.start(claim.path)
+    print(f"{claim.cell.name}: from update {task.trainer.updates} on", flush=True)
+    bar = TrainingBar(task.trainer) if order.jobs == 1 else None
     with bar or contextlib.nullcontext():
-        for event in trainer.run(folder, trainer.held_out(corpus.validation), stop):
+        for event in task.trainer.run(folder, task.validation, stop):
             if bar:
                 bar.show(event)
             if isinstance(event, Interrupted):
                 print(f"{claim.cell.name}: stopped after update {event.step}", file=sys.stderr)
                 return
-    claim.value = 100 - finish_images(trainer, folder, corpus.test)["test"]["error_goodness"]
+    claim.value = task.score(task.finish(folder))
     print(f"{claim.cell.name}: {claim.value:.1f} % right, {time.perf_counter() - start:.0f} s", flush=True)
 
 
@@ -219,10 +215,6 @@ def show(
     ] = None,
 ) -> None:
     """Print the paper's tables with our test accuracy, and the paper's in brackets, from the run folders."""
-    from cli.report import put_between
-    from ffrec.storage.checkpoint import RunError
-    from ffrec.studies.sleep import reached, tables
-
     path = folder_of(folder, cure)
     found = reached(path)
     if not found:

@@ -1,121 +1,112 @@
 """`ffrec train`: a recipe becomes a run folder."""
 
-import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
+from torch import Tensor
 
-from cli import options
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ffrec.storage.checkpoint import RunFolder
-    from ffrec.training.trainer import Trainer
+import ffrec
+from cli import corpus, options
+from cli.answers import note, print_result
+from cli.plugins import load_plugins
+from cli.progress import TrainingBar
+from cli.signals import Signals
+from corpora import Alphabet
+from ffrec.config import Recipe
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.kinds import new_task
+from ffrec.tasks.task import Task
+from ffrec.training.device import pick_device
+from ffrec.training.trainer import Epoch, Interrupted, Trainer
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe that `ffrec ls` lists.")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value with a TOML value; may be repeated.")
-    ] = None,
+    set_: options.Set = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of weights, order and negatives.")
     ] = 0,
     device: options.Device = "auto",
-    precision: Annotated[Literal["fp32", "tf32", "bf16"], typer.Option(help="Of matrix products.")] = "fp32",
+    precision: options.Precision = "fp32",
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE-SEED if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the way.")] = False,
     data: options.Data = None,
-    text: Annotated[Path | None, typer.Option(help="Train a character recipe on this text file.")] = None,
-    dreams: Annotated[
-        Path | None, typer.Option(help="Add the strings dreamt in every night to this file (regime night).")
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Train an image recipe on this folder of classes, or this .npz file."),
     ] = None,
+    text: Annotated[Path | None, typer.Option(help="Train a character recipe on this text file.")] = None,
+    alphabet: Annotated[
+        str | None,
+        typer.Option(help="Symbols of the text: aesop (30), auto (its own), or a file that has them."),
+    ] = None,
+    dreams: Annotated[
+        Path | None,
+        typer.Option(help="Add the negative strings of every round to this file (regime night)."),
+    ] = None,
+    plugin: options.Plugins = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Train a recipe, validate it on the way, and read the test set once, at the end."""
-    import corpora
-    import ffrec
-    from cli.progress import note
-    from ffrec.storage.checkpoint import RunFolder
-    from ffrec.training.runs import configuration, finish_images, new_trainer, pick_device
-    from ffrec.training.runs import resume as go_back
-    from ffrec.training.runs_text import finish_text
-    from ffrec.training.trainer import Trainer
+    """Train a recipe, validate it on the way, and read the test set once, at the end.
 
+    --images and --text train a recipe on data of your own.
+    """
+    plugins = load_plugins(plugin)
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device, precision)
+    corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
+    refuse_dreams(chosen, dreams)
     path = out or Path("runs") / f"{recipe}-{seed}"
     started = RunFolder.open(path) if resume and path.exists() else None
     if not started:
         RunFolder.check_free(path, force)
     events = event_writer() if tensorboard else None
-    trainer: Trainer
-    if isinstance(chosen, ffrec.TextRecipe):
-        if dreams and chosen.training.regime != "night":
-            raise typer.BadParameter(
-                f"--dreams expects regime night, found {chosen.training.regime}: try aesop-night"
-            )
-        if text:
-            chosen = dataclasses.replace(chosen, data=str(text.resolve()))
-        strings = corpora.load_text(chosen.data, data)
-        trainer = ffrec.TextTrainer(chosen, strings.train, len(corpora.ALPHABET), seed, where, precision)
-        trainer.on_generate = diary(dreams) if dreams else None
-        wanted = configuration(chosen, seed, precision, strings, corpora.ALPHABET)
-    else:
-        if text or dreams:
-            raise typer.BadParameter(
-                f"--text and --dreams need a character recipe, found {recipe}: try fables"
-            )
-        corpus = options.load_images(chosen, data)
-        classes = len(corpus.description.classes)
-        trainer = new_trainer(
-            chosen, corpus.train.images, corpus.train.labels, classes, seed, where, precision
-        )
-        wanted = configuration(chosen, seed, precision)
+    chosen = corpus.with_own(chosen, images or text)
+    found = corpus.load(chosen, data, alphabet)
+    task = new_task(chosen, found, seed, where, precision, plugins)
+    if dreams:
+        write_dreams(task, dreams)
     if started:
-        go_back(trainer, started, wanted)
+        task.resume(started)
     elif resume:
         print(f"no run at {path} yet: starting one", file=sys.stderr)
-    folder = started or RunFolder.create(path, wanted, force)
-    if isinstance(trainer, ffrec.TextTrainer):
-        follow(trainer, folder, strings.validation.to(where), events)
-        note("reading the test set, once …")
-        options.print_text_result(finish_text(trainer, folder, strings), json)
-        if text and not json:
-            options.print_deleted(strings.deleted)
-    else:
-        assert isinstance(trainer, ffrec.ImageTrainer)
-        follow(trainer, folder, trainer.held_out(corpus.validation), events)
-        options.print_result(finish_images(trainer, folder, corpus.test), json)
+    folder = started or task.start(path, force)
+    for line in task.notes():
+        note(line) if json else print(line)
+    follow(task.trainer, folder, task.validation, events)
+    note("reading the test set, once …")
+    result = task.finish(folder)
+    print_result(result, task.summary(result), json)
 
 
-def diary(file: Path) -> Callable[["Tensor"], None]:
-    """Something that adds strings to a text file, one a line."""
-    import corpora
+def refuse_dreams(recipe: Recipe, dreams: Path | None) -> None:
+    """Raise typer.BadParameter if no negative strings are made that could be written."""
+    regime = getattr(recipe.training, "regime", None)
+    if dreams and regime != "night":
+        raise typer.BadParameter(f"--dreams expects regime night, found {regime}: try aesop-night")
 
+
+def write_dreams(task: Task, file: Path) -> None:
+    """Have the trainer add its negative strings to a text file, one a line."""
     file.open("a").close()  # a name that cannot be written to is found out now
+    alphabet = Alphabet.of_symbols(task.data["symbols"])
 
-    def write(strings: "Tensor") -> None:
+    def write(strings: Tensor) -> None:
         with file.open("a", encoding="utf-8") as book:
-            book.write("".join(f"{corpora.decode(string)}\n" for string in strings.cpu()))
+            book.write("".join(f"{alphabet.decode(string)}\n" for string in strings.cpu()))
 
-    return write
+    task.trainer.on_generate = write  # type: ignore[attr-defined]
 
 
 def follow(
-    trainer: "Trainer", folder: "RunFolder", validation: Any, events: Callable[[str], Any] | None = None
+    trainer: Trainer, folder: RunFolder, validation: Any, events: Callable[[str], Any] | None = None
 ) -> None:
     """Train to the end and show how it goes; a signal ends the program once a checkpoint is written."""
-    from cli.progress import TrainingBar
-    from cli.signals import Signals
-    from ffrec.training.trainer import Epoch, Interrupted
-
     writer = events(str(folder.path / "tensorboard")) if events else None
     with Signals() as signals, TrainingBar(trainer) as bar:
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
@@ -143,11 +134,11 @@ def event_writer() -> Callable[[str], Any]:
     return writer
 
 
-def write_events(writer: Any, record: dict[str, Any], judged: str) -> None:
-    """One epoch's numbers as TensorBoard scalars."""
-    for layer, (loss, share) in enumerate(zip(record["loss"], record[judged], strict=True), 1):
+def write_events(writer: Any, record: dict[str, Any], accuracy: str) -> None:
+    """One epoch's numbers as TensorBoard scalars; `accuracy` is the record's name of the layers' accuracy."""
+    for layer, (loss, share) in enumerate(zip(record["loss"], record[accuracy], strict=True), 1):
         writer.add_scalar(f"loss/layer {layer}", loss, record["epoch"])
-        writer.add_scalar(f"{judged.replace('_', ' ')}/layer {layer}", share, record["epoch"])
+        writer.add_scalar(f"{accuracy.replace('_', ' ')}/layer {layer}", share, record["epoch"])
     for name in ("error_goodness", "error_softmax", "perplexity", "training_perplexity"):
         if name in record.get("validation", {}):
             writer.add_scalar(f"validation/{name}", record["validation"][name], record["epoch"])

@@ -1,12 +1,12 @@
 """Where a data set's files are: the user's folder, the cache, or a download into the cache."""
 
-import hashlib
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpora import archive, checksums
 from corpora.corpus import DataError
 from corpora.idx import unpack
 
@@ -18,7 +18,8 @@ class Source:
     """Files that can be downloaded: SHA-256 of each one's content, and mirrors in order.
 
     A mirror is the address of `{file}`; `suffix` is added to the name of what it sends; the checksum is of
-    what `content` makes of it.
+    what `content` makes of it. Where the files come out of one `archive` (tar), a mirror is the address of
+    that, and `inside` is the folder that unpacking it by hand leaves them in.
     """
 
     name: str
@@ -26,6 +27,14 @@ class Source:
     mirrors: tuple[str, ...]
     content: Callable[[bytes, str], bytes] = unpack
     suffix: str = ".gz"
+    archive: str = ""
+    inside: str = ""
+
+
+def data_folder(folder: Path | None) -> Path | None:
+    """The folder with data sets: the one given, or else the one that FFREC_DATA names."""
+    named = os.environ.get("FFREC_DATA")
+    return folder or (Path(named) if named else None)
 
 
 def cache(source: Source) -> Path:
@@ -36,54 +45,90 @@ def cache(source: Source) -> Path:
 
 
 def locate(source: Source, file: str, folder: Path | None) -> Path | None:
-    """A file that is already there, gzipped or not: in `folder`/name, then in the cache."""
+    """A file that is already there, gzipped or not: in `folder`/name, then in the cache; or its archive."""
     if folder is not None and not folder.is_dir():
         raise DataError(f"--data: expected a folder, found nothing at {folder}: check --data or FFREC_DATA")
-    places = [folder / source.name] if folder else []
-    for place in [*places, cache(source)]:
-        for name in (f"{file}.gz", file):
-            if (place / name).is_file():
-                return place / name
-    return None
+    mine = [folder / source.name, folder / source.name / source.inside] if folder else []
+    places = [*mine, cache(source)]
+    paths = [place / name for place in places for name in (f"{file}.gz", file)]
+    paths += [place / source.archive for place in places if source.archive]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def find(source: Source, file: str, folder: Path | None) -> Path:
-    """A file that is there or can be downloaded; raises DataError."""
-    return locate(source, file, folder) or download(source, file)
+    """A file that is there, out of its archive, or can be downloaded; raises DataError."""
+    path = locate(source, file, folder)
+    if path is None:
+        return download(source, file)
+    return extract(source, path) / file if path.name == source.archive else path
 
 
 def read(source: Source, file: str, folder: Path | None) -> tuple[bytes, str]:
-    """A file's bytes and its name for messages; raises DataError if it cannot be had or read."""
+    """A file's bytes and its name for messages; raises DataError if it cannot be had, read or trusted.
+
+    Its content is compared with its SHA-256, unless this very file (its path, size and time of change) was
+    found right before.
+    """
     path = find(source, file, folder)
+    data, state = bytes_of(path)
+    memory, fact = cache(source) / "verified.json", checksums.fact(state, source.sha256[file])
+    if not checksums.holds(memory, path, fact):
+        checksums.compare(source.content(data, str(path)), source.sha256[file], path)
+        checksums.remember(memory, path, fact)
+    return data, str(path)
+
+
+def check(source: Source, file: str, path: Path) -> None:
+    """Compare a file's content with its SHA-256, also in the archive it lies in; raises DataError."""
+    if path.name == source.archive:
+        content = dict(archive.members(path, [file]))[file]
+    else:
+        content = source.content(bytes_of(path)[0], str(path))
+    checksums.compare(content, source.sha256[file], path)
+
+
+def bytes_of(path: Path) -> tuple[bytes, os.stat_result]:
+    """A file's bytes and its state before they were read; raises DataError."""
     try:
-        return path.read_bytes(), str(path)
+        with path.open("rb") as stream:
+            state = os.fstat(stream.fileno())
+            return stream.read(), state
     except OSError as error:
         raise DataError(
             f"{path}: expected a readable file, found {error.strerror}: check its rights"
         ) from None
 
 
-def check(source: Source, file: str, path: Path) -> None:
-    """Compare a file's content with its SHA-256; raises DataError if it differs."""
-    found = hashlib.sha256(source.content(path.read_bytes(), str(path))).hexdigest()
-    expected = source.sha256[file]
-    if found != expected:
-        raise DataError(
-            f"{path}: expected SHA-256 {expected[:16]}… of the content, found {found[:16]}…: "
-            "remove the file and fetch it again"
-        )
+def extract(source: Source, path: Path) -> Path:
+    """Put all files of an archive into the cache, each once its checksum is right; returns their folder.
+
+    Raises DataError.
+    """
+    folder = cache(source)
+    for file, content in archive.members(path, list(source.sha256)):
+        checksums.compare(content, source.sha256[file], path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            archive.write_whole(folder / file, content)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: expected a folder to unpack {path} into, found {error.strerror}: "
+                f"unpack it yourself (tar -xzf) into FOLDER/{source.name}/ and give --data FOLDER"
+            ) from None
+    return folder
 
 
 def download(source: Source, file: str) -> Path:
     """Fetch a file into the cache from the first mirror that has it right; raises DataError.
 
     It gets its final name only once its checksum is right, so an interrupted download leaves nothing behind.
+    An archive is unpacked and not kept.
     """
     import pooch
     import requests
 
     folder = cache(source)
-    packed = file + source.suffix
+    packed = source.archive or file + source.suffix
     target, waiting = folder / packed, folder / f".{os.getpid()}-{packed}"
     fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     reasons = []
@@ -92,6 +137,8 @@ def download(source: Source, file: str) -> Path:
             urls, unchecked = {waiting.name: address}, {waiting.name: None}
             store = pooch.create(folder, address, registry=unchecked, urls=urls, retry_if_failed=RETRIES)
             store.fetch(waiting.name, downloader=fetch)
+            if source.archive:
+                return extract(source, waiting) / file
             check(source, file, waiting)
             os.replace(waiting, target)
             return target

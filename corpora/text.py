@@ -1,13 +1,15 @@
-"""Texts cut into strings: read, normalised, and split so that no place in the text is in two parts."""
+"""Texts cut into strings: normalised, and split so that no place in the text is in two parts."""
 
+import dataclasses
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpora.alphabet import encode, normalise
+from corpora.alphabet import AESOP, Alphabet, visible
 from corpora.corpus import DataError, Description
+from corpora.utf8 import read_file as read_file  # callers that have a file look for it here
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,56 +28,65 @@ class TextCorpus:
     test: "Tensor"
     description: Description
     deleted: Counter[str]
-    """How often each character outside the alphabet was deleted."""
+    """How often each character outside the alphabet was deleted, or replaced by its unknown symbol."""
+    alphabet: Alphabet = AESOP
 
     @property
     def sha256(self) -> str:
-        """Of the codes of all strings, in their order: tells a changed text or split."""
+        """Of the codes of all strings, in their order: tells a changed text, split or alphabet.
+
+        Aesop's 30 symbols do not enter it, because runs from before there were others have recorded it.
+        """
         import torch
 
-        codes = torch.cat([self.train, self.validation, self.test]).to(torch.uint8)
-        return hashlib.sha256(codes.numpy().tobytes()).hexdigest()
+        codes = torch.cat([self.train, self.validation, self.test])
+        if self.alphabet.symbols == AESOP.symbols:
+            return hashlib.sha256(codes.to(torch.uint8).numpy().tobytes()).hexdigest()
+        digest = hashlib.sha256(json.dumps(self.alphabet.symbols).encode())
+        digest.update(codes.numpy().astype("<i4").tobytes())
+        return digest.hexdigest()
+
+    def about(self) -> str:
+        """A few lines for people: the symbols, what is deleted or replaced, and the number of strings."""
+        sizes = [len(part) for part in (self.train, self.validation, self.test)]
+        return "\n".join(
+            [
+                f"{len(self.alphabet)} symbols: {self.alphabet.about()}",
+                self.lost(),
+                "strings of {}: {} to train, {} to validate, {} to test".format(self.train.shape[1], *sizes),
+            ]
+        )
+
+    def lost(self) -> str:
+        """What of the text is outside the alphabet, the ten most frequent characters first."""
+        if not self.deleted:
+            return "every character of the text is kept"
+        unknown = self.alphabet.unknown
+        what = f"replaced by {unknown}" if unknown else "deleted"
+        most = ", ".join(f"'{visible(c)}' × {count}" for c, count in self.deleted.most_common(10))
+        more = f" and {len(self.deleted) - 10} others" if len(self.deleted) > 10 else ""
+        return f"{what}: {self.deleted.total()} characters outside the alphabet: {most}{more}"
 
 
-def read_text(data: bytes, name: str) -> str:
-    """UTF-8 text, with or without a byte-order mark; raises DataError."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: expected UTF-8 text, found byte {data[error.start]:#04x} at {error.start}: "
-            "convert the file (iconv -t utf-8)"
-        ) from None
-
-
-def read_file(path: Path) -> str:
-    """The text of a file; raises DataError."""
-    try:
-        return read_text(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected a readable file, found: {error.strerror}: check the path"
-        ) from None
-
-
-def cut(text: str, name: str, shortest: int) -> tuple["Tensor", Counter[str]]:
+def cut(text: str, name: str, shortest: int, alphabet: Alphabet = AESOP) -> tuple["Tensor", Counter[str]]:
     """Text normalised and cut into strings of 100 codes `(strings, 100)`; a rest that is shorter is left out.
 
-    A text of fewer characters is one string. Also returns what was deleted. Raises DataError below
-    `shortest` characters.
+    A text of fewer characters is one string. Also returns what was deleted or replaced. Raises DataError
+    below `shortest` characters.
     """
-    body, deleted = normalise(text)
+    body, deleted = alphabet.normalise(text)
     if len(body.strip()) < shortest:
-        lost = f" ({deleted.total()} others deleted)" if deleted else ""
+        lost = f" ({deleted.total()} others deleted)" if deleted and not alphabet.unknown else ""
+        plain = " in plain letters" if alphabet == AESOP else ""
         raise DataError(
             f"{name}: expected at least {shortest} letters of the alphabet, found {len(body.strip())}{lost}: "
-            "choose a longer text in plain letters"
+            f"choose a longer text{plain}"
         )
-    codes, length = encode(body), min(LENGTH, len(body))
+    codes, length = alphabet.encode(body), min(LENGTH, len(body))
     return codes[: len(codes) // length * length].view(-1, length), deleted
 
 
-def split(text: str, description: Description) -> TextCorpus:
+def split(text: str, description: Description, alphabet: Alphabet = AESOP) -> TextCorpus:
     """Strings in an order fixed by seed: first the test set, then the validation set, the rest to train.
 
     Both held-out sets have 248 strings, or a sixth of a short text's. Strings that repeat another one are
@@ -83,7 +94,7 @@ def split(text: str, description: Description) -> TextCorpus:
     """
     import torch
 
-    strings, deleted = cut(text, description.name, LENGTH)
+    strings, deleted = cut(text, description.name, LENGTH, alphabet)
     first = {string: i for i, string in reversed(list(enumerate(map(tuple, strings.tolist()))))}
     strings = strings[sorted(first.values())]
     held = min(HELD_OUT, len(strings) // 6)
@@ -94,4 +105,5 @@ def split(text: str, description: Description) -> TextCorpus:
         )
     strings = strings[torch.randperm(len(strings), generator=torch.Generator().manual_seed(SEED))]
     test, validation, train = strings.split([held, held, len(strings) - 2 * held])
-    return TextCorpus(train, validation, test, description, deleted)
+    described = dataclasses.replace(description, classes=alphabet.symbols)
+    return TextCorpus(train, validation, test, described, deleted, alphabet)

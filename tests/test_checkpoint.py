@@ -19,7 +19,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from ffrec.storage.checkpoint import OURS, RunError, RunFolder, commit, write_atomic
+from ffrec.storage.environment import commit
+from ffrec.storage.files import RunError, write_atomic
+from ffrec.storage.run_folder import OURS, RunFolder
 
 ROOT = Path(__file__).parent.parent
 
@@ -283,7 +285,7 @@ def test_everything_is_on_the_disk_before_a_checkpoint_gets_its_name(run, monkey
 SAVER = """
 import sys, torch
 from pathlib import Path
-from ffrec.storage.checkpoint import RunFolder
+from ffrec.storage.run_folder import RunFolder
 run = RunFolder(Path(sys.argv[1]))
 start = (run.load() or (0,))[0] + 1
 run.keep_metrics(start - 1)
@@ -295,9 +297,10 @@ for step in range(start, start + 5_000):
 """
 
 
+@pytest.mark.slow
 def test_sigkill_during_a_save_leaves_the_previous_checkpoint(run):
     moments = random.Random(5)
-    for _ in range(4):
+    for _ in range(2):
         command = [sys.executable, "-c", SAVER, str(run.path)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as saver:

@@ -1,28 +1,27 @@
-"""The command line as a user meets it: real processes, real output, one line for a mistake."""
+"""The command line as a user meets it: real output, one line for a mistake."""
 
 import json
-import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from commands import ROOT, assert_refused, command, environment, ffrec, process
 
-ROOT = Path(__file__).parent.parent
+import cli.train
+import corpora
+from cli.__main__ import COMMANDS
+from cli.progress import TrainingBar
+from ffrec.training.trainer import Update
+
 QUICK = ["--set", "hidden=[12,10]", "--set", "epochs=2", "--set", "batch=100"]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-
-
-def ffrec(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +94,7 @@ def test_plot_and_report_make_their_files(trained):
 
 def test_names_can_be_copied_from_a_narrow_terminal(trained):
     run, _ = trained
-    narrow = {**environment(), "COLUMNS": "80"}
-    command = [sys.executable, "-m", "cli", "ls", "--runs", str(run.parent)]
-    listed = subprocess.run(command, cwd=run.parent, env=narrow, capture_output=True, text=True).stdout
+    listed = ffrec("ls", "--runs", str(run.parent), cwd=run.parent, COLUMNS="80").stdout
     assert "recurrent-mnist-alternating" in listed
     assert str(run) in listed
 
@@ -178,12 +175,12 @@ def test_a_run_folder_is_looked_at_before_data_is_sought(tmp_path):
         copied = (ROOT / "results/supervised-mnist-0" / name).with_suffix(".json")
         shutil.copy(copied, tmp_path / "results/quick")
     nothing = ["--data", "nowhere"]
-    for command, said in (
+    for arguments, said in (
         (["train", "supervised-mnist", "--resume", "--out", "folder"], "folder is not a run folder"),
         (["train", "supervised-mnist", "--out", "results"], "results exists"),
         (["evaluate", "results/quick"], "results/quick has no checkpoint yet"),
     ):
-        done = ffrec(*command, *nothing, cwd=tmp_path)
+        done = ffrec(*arguments, *nothing, cwd=tmp_path)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert said in done.stderr
 
@@ -252,24 +249,133 @@ def test_the_command_of_a_run_from_before_a_setting_gives_its_default(tmp_path):
     assert "--set scaling=0.0" in ffrec("report", "--results", cwd=tmp_path).stdout
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_writes_a_checkpoint_and_resume_ends_bitwise_equal(tmp_path, number, code):
-    long = ["train", "recurrent-digits", "--set", "hidden=[12,10]", "--set", "epochs=12"]
-    whole = ffrec(*long, "--out", "whole", "--json", cwd=tmp_path)
-    command = [sys.executable, "-m", "cli", *long, "--out", "cut", "--json"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as run:
-        while not (tmp_path / "cut" / "metrics.jsonl").exists():
-            time.sleep(0.005)
-        run.send_signal(number)
-        words = run.stderr.read()
-    assert run.returncode == code
+LONG = ["train", "recurrent-digits", "--set", "hidden=[12,10]", "--set", "epochs=6"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A run that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert ffrec(*LONG, "--out", "run", cwd=folder).returncode == 0
+    return folder / "run"
+
+
+def assert_goes_on(whole: Path, folder: Path, returncode: int, words: str, code: int) -> None:
+    """The run `folder` was stopped with the exit code; resumed, it ends bitwise equal to the whole one."""
+    assert returncode == code
     assert "--resume" in words
-    assert not (tmp_path / "cut" / "result.json").exists()
-    rest = ffrec(*long, "--out", "cut", "--json", "--resume", cwd=tmp_path)
-    assert json.loads(rest.stdout)["test"]["confusion"] == json.loads(whole.stdout)["test"]["confusion"]
-    last = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1].name
-    files = [tmp_path / name / "checkpoints" / last / "weights.safetensors" for name in ("whole", "cut")]
+    assert not (folder / "result.json").exists()
+    rest = ffrec(*LONG, "--out", folder.name, "--json", "--resume", cwd=folder.parent)
+    test = json.loads((whole / "result.json").read_text())["test"]
+    assert json.loads(rest.stdout)["test"]["confusion"] == test["confusion"]
+    last = sorted((whole / "checkpoints").iterdir())[-1].name
+    files = [run / "checkpoints" / last / "weights.safetensors" for run in (whole, folder)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_writes_a_checkpoint_and_resume_ends_bitwise_equal(
+    whole, tmp_path, monkeypatch, number, code
+):
+    def stop_in_the_second_epoch(bar, event):
+        if isinstance(event, Update) and (event.epoch, event.step) == (2, 3):
+            signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingBar, "show", stop_in_the_second_epoch)
+        done = ffrec(*LONG, "--out", "cut", "--json", cwd=tmp_path)
+    assert signal.getsignal(number) is before
+    assert done.stdout == ""
+    assert_goes_on(whole, tmp_path / "cut", done.returncode, done.stderr, code)
+
+
+@pytest.mark.slow
+def test_a_process_that_gets_a_signal_can_be_resumed(whole, tmp_path):
+    with subprocess.Popen(
+        command(*LONG, "--out", "cut"), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as run:
+        while not (tmp_path / "cut" / "metrics.jsonl").exists():
+            assert run.poll() is None
+            time.sleep(0.005)
+        run.send_signal(signal.SIGTERM)
+        words = run.stderr.read()
+    assert_goes_on(whole, tmp_path / "cut", run.returncode, words, 143)
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """A stand-in for the reader of a user's own images: two classes of the embedded digits."""
+    digits = corpora.load("digits")
+
+    def part(split, shift=0):
+        chosen = split.labels < 2
+        return corpora.Split(split.images[chosen] + shift, split.labels[chosen])
+
+    def load_images(path, folder=None, shift=0):
+        described = replace(digits.description, name=str(path), classes=("circle", "bar"))
+        parts = (part(digits.train, shift), part(digits.validation), part(digits.test))
+        return OwnCorpus(*parts, described, digest=f"{shift:064d}")
+
+    monkeypatch.setattr(corpora, "load_images", load_images, raising=False)
+    return load_images
+
+
+@dataclass(frozen=True)
+class OwnCorpus(corpora.Corpus):
+    """A corpus with a checksum and a note, as a user's own has them."""
+
+    note: str = "no test images were given: 72 of 360 were held out"
+    digest: str = ""
+
+    @property
+    def sha256(self) -> str:
+        return self.digest
+
+
+def test_images_of_ones_own_decide_the_number_of_outputs(own, monkeypatch, tmp_path):
+    (tmp_path / "shapes").mkdir()
+    asked = ["train", "recurrent-digits", *QUICK, "--images", "shapes", "--out", "run"]
+    done = ffrec(*asked, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("no test images were given: 72 of 360 were held out\n")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["classes"] == ["circle", "bar"]
+    assert config["data_sha256"] == "0" * 64
+    assert config["recipe"]["data"] == str(tmp_path / "shapes")
+    printed = ffrec("evaluate", "run", cwd=tmp_path).stdout
+    assert re.search(r"^ +circle +\d+ +\d+\n +bar +\d+ +\d+\n", printed, re.MULTILINE)
+    assert ffrec(*asked, "--resume", cwd=tmp_path).returncode == 0
+    json_only = ffrec(*asked, "--force", "--json", cwd=tmp_path)
+    assert json.loads(json_only.stdout)["run"] == "run"
+    monkeypatch.setattr(corpora, "load_images", partial(own, shift=1), raising=False)
+    for again in (["evaluate", "run"], [*asked, "--resume"]):
+        assert_refused(ffrec(*again, cwd=tmp_path), "shapes is not what run was trained on: expected SHA-256")
+    del config["data_sha256"], config["classes"]
+    (tmp_path / "run/config.json").write_text(json.dumps(config))  # as older folders are
+    for again in (["evaluate", "run"], [*asked, "--resume"]):
+        assert ffrec(*again, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "recurrent-digits", "--data", "."], "--data is not read for the embedded digits"),
+        (["train", "recurrent-mnist", "--text", "a.txt"], "--text is read by character recipes"),
+        (["train", "recurrent-mnist", "--alphabet", "auto"], "--alphabet is read by character recipes"),
+        (["train", "recurrent-mnist", "--dreams", "a.txt"], "--dreams is read by character recipes"),
+        (["train", "recurrent-mnist", "--images", ".", "--data", "."], "--data is not read where --images"),
+        (["evaluate", "RUN", "--data", "."], "--data is not read for the embedded digits"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(trained, tmp_path, arguments, words):
+    done = ffrec(*(str(trained[0]) if word == "RUN" else word for word in arguments), cwd=tmp_path)
+    assert_refused(done, words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_named_by_the_environment_is_never_refused(trained, tmp_path):
+    assert ffrec("evaluate", str(trained[0]), cwd=tmp_path, FFREC_DATA=str(tmp_path)).returncode == 0
 
 
 def test_tensorboard_events_are_written(tmp_path):
@@ -279,11 +385,78 @@ def test_tensorboard_events_are_written(tmp_path):
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
-def test_help_does_not_wait_for_torch(tmp_path):
-    code = (
-        "import sys, cli.__main__; print(sorted({'torch', 'numpy', 'sklearn', 'pooch'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "[]"
+class Events:
+    """Keeps what it is given, in place of TensorBoard's writer."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.scalars, self.closed = folder, [], False
+
+    def add_scalar(self, name: str, value: float, epoch: int) -> None:
+        self.scalars.append((name, epoch, value))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_events_are_the_numbers_of_every_epoch(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(cli.train, "event_writer", lambda: lambda path: made.append(Events(path)) or made[0])
+    done = ffrec("train", "recurrent-digits", *QUICK, "--out", "run", "--tensorboard", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (events,) = made
+    assert (events.folder, events.closed) == ("run/tensorboard", True)
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    for epoch, record in enumerate(records, 1):
+        expected = {f"loss/layer {level}": loss for level, loss in enumerate(record["loss"], 1)}
+        for name in ("error_goodness", "error_softmax"):
+            expected[f"validation/{name}"] = record["validation"][name]
+        found = {name: value for name, at, value in events.scalars if at == epoch}
+        assert found.items() >= expected.items()
+        assert sum("accuracy/layer" in name for name in found) == 2
+
+
+def test_tensorboard_without_the_extra_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    done = ffrec("train", "recurrent-digits", *QUICK, "--tensorboard", cwd=tmp_path)
+    assert_refused(done, "needs the extra of that name")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_process_ends_with_the_exit_code_and_one_line(tmp_path):
+    assert_refused(process("train", "recurent-digits", cwd=tmp_path), "ffrec: ", "did you mean")
+
+
+MEASURED = """
+import sys, time
+start = time.process_time()
+{act}
+print(sorted({heavy} & set(sys.modules)), time.process_time() - start)
+"""
+HEAVY = {"torch", "numpy", "sklearn", "pooch", "ffrec", "corpora"}
+
+
+@pytest.mark.slow
+def test_help_lists_every_command_and_does_not_wait_for_torch(tmp_path):
+    def measured(act):
+        code = MEASURED.format(act=act, heavy=HEAVY)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        *said, last = done.stdout.splitlines()
+        return said, *last.rsplit(" ", 1)
+
+    said, imported, light = measured("from cli.__main__ import run; assert run(['--help']) == 0")
+    assert imported == "[]"
+    shown = [line.split(None, 1) for line in said[said.index("Commands:") + 1 :] if line]
+    assert shown == [list(row) for row in COMMANDS.items()]
+    *_, heavy = measured("import torch")
+    assert float(light) <= 0.15 * float(heavy)
+
+
+def test_every_command_has_help():
+    for name in COMMANDS:
+        done = ffrec(name, "--help", cwd=ROOT)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Usage: ffrec " + name in done.stdout

@@ -1,14 +1,16 @@
-"""The commands of the character model as a user meets them: real processes, one line for a mistake."""
+"""The commands of the character model as a user meets them: real output, one line for a mistake."""
 
 import json
 import re
+import shutil
 import subprocess
-import sys
 
 import pytest
-from test_cli import environment, ffrec
+import safetensors.torch
+import torch
+from commands import assert_refused, command, environment, ffrec
 
-from corpora import ALPHABET
+from corpora import ALPHABET, encode
 
 SIZE = ["--set", "hidden=[20]", "--set", "window=6", "--set", "epochs=2", "--set", "passes=1"]
 SIZE += ["--set", "validate_every=2", "--set", "strings=60"]
@@ -16,9 +18,9 @@ SIZE += ["--set", "validate_every=2", "--set", "strings=60"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A small finished run with nights and a memory, its diary, and what `train --json` said of it."""
+    """A small finished run of regime night with a memory, its dreams, and what `train --json` printed."""
     folder = tmp_path_factory.mktemp("text")
-    night = ["--set", "regime=night", "--set", "night=2", "--dreams", "diary.txt"]
+    night = ["--set", "regime=night", "--set", "night=2", "--dreams", "dreams.txt"]
     done = ffrec("train", "fables", *SIZE, *night, "--seed", "3", "--out", "run", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "run", json.loads(done.stdout)
@@ -43,9 +45,9 @@ def test_the_run_folder_stores_the_symbols_as_json(trained):
     assert re.fullmatch("[0-9a-f]{64}", config["text"])
 
 
-def test_the_diary_has_every_nights_strings(trained):
-    lines = (trained[0].parent / "diary.txt").read_text().split("\n")
-    assert len(lines) == 3 * 60 + 1  # three nights in six batches
+def test_the_file_of_dreams_has_the_strings_of_every_round(trained):
+    lines = (trained[0].parent / "dreams.txt").read_text().split("\n")
+    assert len(lines) == 3 * 60 + 1  # three rounds in six batches
     assert {len(line) for line in lines[:-1]} == {100}
     assert set("".join(lines)) <= set(ALPHABET)
 
@@ -64,22 +66,6 @@ def test_perplexity_of_another_text(trained, tmp_path):
     done = ffrec("perplexity", str(run), "--text", "other.txt", cwd=tmp_path)
     assert "text: perplexity" in done.stdout
     assert "deleted 30 characters outside the alphabet: '!' × 30" in done.stdout
-
-
-def test_baselines_are_trained_once_and_kept(trained):
-    run, _ = trained
-    said = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
-    names = {"random features", "backpropagation"}
-    note = " (plain initial weights)"
-    assert (
-        names | {"random features with the memory"} | {name + note for name in names}
-        < said["baselines"].keys()
-    )
-    assert said["baselines"]["backpropagation"]["passes"] >= 1
-    kept = (run / "baselines.json").stat().st_mtime_ns
-    again = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
-    assert again["baselines"] == said["baselines"]
-    assert (run / "baselines.json").stat().st_mtime_ns == kept
 
 
 @pytest.mark.parametrize("prompt", ["", "a", "the fox and the grapes"])
@@ -116,7 +102,7 @@ def test_dreams_are_written_and_scored(trained, tmp_path):
     lines = (tmp_path / "d.txt").read_text().split("\n")[:-1]
     assert [len(line) for line in lines] == [100] * 5
     assert len(re.findall(r"layer 1: \d+\.\d+ \d+\.\d+", done.stdout)) == 5
-    assert re.search(r"\d+\.\d % have the real one judged higher", done.stdout)
+    assert re.search(r"\d+\.\d % have the higher goodness for the real one", done.stdout)
     assert (run / "pictures" / "dreams_scored.png").stat().st_size > 1000
 
 
@@ -139,23 +125,109 @@ def test_ls_and_report_know_text_runs(trained):
     assert f"| {said['test']['perplexity']:.2f} |" in table
 
 
-def test_training_on_a_file_of_ones_own(tmp_path):
-    words = ["the", "quick", "fox", "jumps", "over", "a", "lazy", "dog,", "wolf;", "crow", "and", "grapes."]
-    text = " ".join(words[(i * i + i // 7) % len(words)] for i in range(1500))
-    (tmp_path / "my.txt").write_text(text)
-    done = ffrec("train", "fables", *SIZE, "--text", "my.txt", "--out", "run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (tmp_path / "my.txt").write_text(text[::-1])
-    done = ffrec("sample", "run", cwd=tmp_path)
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "is not the text that run was trained on" in done.stderr
+WORDS = ["the", "quick", "fox", "jumps", "over", "a", "lazy", "dog,", "wolf;", "crow", "and", "grapes."]
+FEW = ["--set", "hidden=[12]", "--set", "strings=20", "--set", "rate=0.03", "--set", "softmax_rate=0.1"]
+OWN = " ".join(WORDS[(i * i + i // 7) % len(WORDS)] for i in range(1500))
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A run on a text file that is no longer there, and what `train` printed."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "my.txt").write_text(OWN + "!!")
+    done = ffrec("train", "fables", *SIZE, *FEW, "--text", "my.txt", "--out", "run", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder / "my.txt").unlink()
+    return folder / "run", done.stdout
+
+
+def test_training_on_a_text_says_what_of_it_is_not_used(own):
+    _, said = own
+    before, _ = said.split("perplexity", 1)
+    assert re.search(r"trains on the first 20 of \d+ strings: --set strings=none trains on all", before)
+
+
+def test_a_run_keeps_its_strings(own, tmp_path):
+    run, _ = own
+    shutil.copytree(run, tmp_path / "run")
+    for arguments in (["perplexity"], ["sample", "--seed", "1"], ["dream", "--count", "2"]):
+        done = ffrec(arguments[0], "run", *arguments[1:], cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    codes = safetensors.torch.load_file(run / "text.safetensors")
+    assert {name: part.shape[1] for name, part in codes.items()} == dict.fromkeys(
+        ("train", "validation", "test"), 100
+    )
+    assert_refused(ffrec("sample", "run", "--data", ".", cwd=tmp_path), "keeps its own strings")
+    data = bytearray((run / "text.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "run/text.safetensors").write_bytes(data)
+    assert_refused(ffrec("sample", "run", cwd=tmp_path), "text.safetensors is damaged")
+
+
+def test_an_older_run_reads_its_text_and_refuses_another(trained, own, tmp_path):
+    for name, (run, _) in {"older": trained, "moved": own}.items():
+        shutil.copytree(run, tmp_path / name)
+        (tmp_path / name / "text.safetensors").unlink()
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        del config["text_file"]
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    again = json.loads(ffrec("perplexity", "older", "--json", cwd=tmp_path).stdout)
+    assert again["test"]["perplexity"] == pytest.approx(trained[1]["test"]["perplexity"], rel=1e-6)
+    assert ffrec("sample", "moved", cwd=tmp_path).returncode == 2
+    config["recipe"]["data"] = "fables"
+    (tmp_path / "moved/config.json").write_text(json.dumps(config))
+    done = ffrec("sample", "moved", cwd=tmp_path)
+    assert_refused(done, "fables is not what moved was trained on: expected SHA-256")
+
+
+def test_resuming_with_another_text_is_refused(own, tmp_path):
+    shutil.copytree(own[0], tmp_path / "run")
+    (tmp_path / "other.txt").write_text(OWN[::-1])
+    asked = ["train", "fables", *SIZE, *FEW, "--text", "other.txt", "--out", "run", "--resume"]
+    assert_refused(ffrec(*asked, cwd=tmp_path), "other.txt is not what run was trained on")
+
+
+def test_baselines_are_trained_once_and_kept(own):
+    run, _ = own
+    said = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
+    names = {"random features", "backpropagation"}
+    note = " (plain initial weights)"
+    assert (
+        names | {"random features with the memory"} | {name + note for name in names}
+        < said["baselines"].keys()
+    )
+    assert said["baselines"]["backpropagation"]["passes"] >= 1
+    kept = (run / "baselines.json").stat().st_mtime_ns
+    again = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
+    assert again["baselines"] == said["baselines"]
+    assert (run / "baselines.json").stat().st_mtime_ns == kept
+
+
+def test_perplexity_of_another_text_stands_beside_counting_models(own, tmp_path):
+    run, _ = own
+    (tmp_path / "other.txt").write_text("the crow and the wolf, " * 40)
+    said = json.loads(ffrec("perplexity", str(run), "--text", "other.txt", "--json", cwd=tmp_path).stdout)
+    assert said["baselines"]["uniform"]["text"]["perplexity"] == pytest.approx(30)
+    config = json.loads((run / "config.json").read_text())
+    train = safetensors.torch.load_file(run / "text.safetensors")["train"][:20].long()
+    count = torch.bincount(train.flatten(), minlength=30) + 1.0
+    codes = encode("the crow and the wolf, " * 40)
+    strings = codes[: len(codes) // 100 * 100].view(-1, 100)[:, config["recipe"]["network"]["window"] :]
+    by_hand = float((-(count / count.sum()).log()[strings].mean()).exp())
+    assert said["baselines"]["unigram"]["text"]["perplexity"] == pytest.approx(by_hand, rel=1e-4)
+    printed = ffrec("perplexity", str(run), "--text", "other.txt", cwd=tmp_path).stdout
+    assert re.search(r"Kneser-Ney of order \d: text \d+\.\d\d\n", printed)
+
+
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_traceback(trained):
     run, _ = trained
-    command = [sys.executable, "-m", "cli", "sample", str(run), "--length", "400", "--count", "40"]
     with subprocess.Popen(
-        command, env=environment(), cwd=run.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command("sample", str(run), "--length", "400", "--count", "40"),
+        env=environment(),
+        cwd=run.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as writer:
         writer.stdout.read(10)
         writer.stdout.close()
@@ -182,8 +254,15 @@ def test_a_reader_that_goes_away_is_no_traceback(trained):
             ["train", "fables", "--dreams", "d.txt", "--out", "new"],
             "--dreams expects regime night, found sleep",
         ),
-        (["train", "recurrent-digits", "--text", "empty.txt"], "need a character recipe"),
+        (
+            ["train", "recurrent-digits", "--text", "empty.txt"],
+            "--text is read by character recipes (for example fables), found recurrent-digits",
+        ),
         (["train", "fables", "--set", "window=200"], "window"),
+        (["train", "fables", "--data", "."], "--data is not read for the embedded fables"),
+        (["train", "fables", "--images", "."], "--images is read by image recipes"),
+        (["train", "fables", "--text", "empty.txt", "--data", "."], "--data is not read where --text"),
+        (["perplexity", "RUN", "--text", "empty.txt", "--baselines"], "leave out --text"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(trained, tmp_path, arguments, words):

@@ -8,7 +8,7 @@ import pytest
 
 from ffrec.config import ConfigError, FeedForwardConfig, RecurrentConfig, recipe_from
 from ffrec.recipes import RECIPES, recipe
-from ffrec.training.runs import plain
+from ffrec.tasks.recorded import plain
 
 ROOT = Path(__file__).parent.parent
 RESULTS = sorted(ROOT.glob("results/**/config.json"))

@@ -1,7 +1,9 @@
 """Data: parsed exactly or refused in one line, split once and for all, downloaded whole or not at all."""
 
+import dataclasses
 import gzip
 import hashlib
+import json
 import os
 import struct
 import time
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import corpora
-from corpora import DataError, files, menu
+from corpora import Corpus, DataError, Description, Split, TextCorpus, checksums, files, menu, mnist
 from corpora.files import Source
 from corpora.idx import IMAGES, LABELS, parse_idx, parse_split
 
@@ -112,41 +114,129 @@ def test_digits_of_the_three_parts_are_all_of_them():
     assert sorted(map(bytes, parts.flatten(1).numpy())) == sorted(map(bytes, everything.flatten(1).numpy()))
 
 
-def small_mnist(folder: Path) -> Path:
-    """A folder with six training and two test images that are their own serial numbers."""
-    place = folder / "mnist"
+def small_mnist(folder: Path) -> Source:
+    """A folder with six training and two test images that are their own serial numbers, and its checksums."""
+    place, sums = folder / "mnist", {}
     place.mkdir(parents=True)
     for prefix, count in (("train", 6), ("t10k", 2)):
         pixels = b"".join(bytes([serial]) * 784 for serial in range(count))
-        (place / f"{prefix}-images-idx3-ubyte").write_bytes(idx_images(pixels, count))
-        (place / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_labels(list(range(count)))))
-    return folder
+        images, labels = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
+        contents = {images: idx_images(pixels, count), labels: idx_labels(list(range(count)))}
+        (place / images).write_bytes(contents[images])
+        (place / f"{labels}.gz").write_bytes(gzip.compress(contents[labels]))
+        sums |= {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
+    return dataclasses.replace(mnist.MNIST_FILES, sha256=sums)
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "cache", lambda source: tmp_path / "cache" / source.name)
+    monkeypatch.delenv("FFREC_DATA", raising=False)
+
+
+def load_small(folder: Path, source: Source) -> Corpus:
+    return mnist.load_idx(mnist.MNIST, source, folder)
 
 
 def test_validation_is_the_last_training_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(menu, "VALIDATION", 2)
-    corpus = corpora.load("mnist", small_mnist(tmp_path / "data"))
+    monkeypatch.setattr(mnist, "VALIDATION", 2)
+    corpus = load_small(tmp_path / "data", small_mnist(tmp_path / "data"))
     assert corpus.train.labels.tolist() == [0, 1, 2, 3]
     assert corpus.validation.labels.tolist() == [4, 5]
     assert corpus.validation.images[:, 0, 0].tolist() == [4, 5]
     assert corpus.test.labels.tolist() == [0, 1]
+    assert corpus.note == ""
 
 
 def test_too_few_training_images_are_refused(tmp_path):
     with pytest.raises(DataError, match="more than 10000 training images, found 6"):
-        corpora.load("mnist", small_mnist(tmp_path / "data"))
+        load_small(tmp_path / "data", small_mnist(tmp_path / "data"))
 
 
 def test_the_cache_serves_what_the_folder_lacks(tmp_path, monkeypatch):
-    monkeypatch.setattr(menu, "VALIDATION", 2)
-    small_mnist(tmp_path / "cache")
+    monkeypatch.setattr(mnist, "VALIDATION", 2)
+    source = small_mnist(tmp_path / "cache")
     (tmp_path / "data").mkdir()
-    assert len(corpora.load("mnist", tmp_path / "data").train.labels) == 4
+    assert len(load_small(tmp_path / "data", source).train.labels) == 4
+
+
+def test_files_that_are_not_the_official_ones_are_refused(tmp_path):
+    small_mnist(tmp_path)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte: expected SHA-256 ba89.*remove the file"):
+        corpora.load("mnist", tmp_path)
+
+
+def summed(monkeypatch) -> list[Path]:
+    """The files whose checksum is computed from now on."""
+    paths: list[Path] = []
+    compare = checksums.compare
+
+    def watched(content: bytes, expected: str, path: Path) -> None:
+        paths.append(path)
+        compare(content, expected, path)
+
+    monkeypatch.setattr(checksums, "compare", watched)
+    return paths
+
+
+def test_a_file_is_summed_once_and_again_when_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "VALIDATION", 2)
+    source, paths = small_mnist(tmp_path), summed(monkeypatch)
+    load_small(tmp_path, source)
+    assert len(paths) == 4
+    load_small(tmp_path, source)
+    assert len(paths) == 4
+    changed = tmp_path / "mnist" / "train-images-idx3-ubyte"
+    state = changed.stat()
+    changed.write_bytes(changed.read_bytes()[:-1] + b"!")  # of the same size
+    os.utime(changed, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    for _ in range(2):  # a wrong file is never remembered
+        with pytest.raises(DataError, match="train-images-idx3-ubyte: expected SHA-256"):
+            load_small(tmp_path, source)
+    assert paths[4:] == [changed] * 2
+
+
+def test_a_file_of_another_size_or_another_expectation_is_summed_again(tmp_path, source):
+    (tmp_path / "toy").mkdir()
+    path = tmp_path / "toy" / "labels"
+    path.write_bytes(CONTENT)
+    state = path.stat()
+    assert files.read(source, "labels", tmp_path) == (CONTENT, str(path))
+    other = dataclasses.replace(source, sha256={"labels": "0" * 64})
+    with pytest.raises(DataError, match="expected SHA-256 0000"):
+        files.read(other, "labels", tmp_path)
+    path.write_bytes(CONTENT + b"!")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(DataError, match="SHA-256"):
+        files.read(source, "labels", tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff", b'{"x": 3}', None])
+def test_a_memory_that_is_damaged_or_cannot_be_written_costs_only_time(damage, tmp_path, source, monkeypatch):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "labels").write_bytes(CONTENT)
+    memory = tmp_path / "cache" / "toy" / "verified.json"
+    if damage is None:
+        (tmp_path / "cache").write_text("a file where the folder should be")
+    else:
+        memory.parent.mkdir(parents=True)
+        memory.write_bytes(damage)
+    paths = summed(monkeypatch)
+    for _ in range(2):
+        files.read(source, "labels", tmp_path)
+    assert len(paths) == (2 if damage is None else 1)
+    if damage is not None:
+        assert list(json.loads(memory.read_bytes())) == [str(tmp_path / "toy" / "labels")]
+        assert os.listdir(memory.parent) == ["verified.json"]
+
+
+def test_files_that_are_gone_are_forgotten(tmp_path):
+    memory, gone = tmp_path / "memory.json", tmp_path / "gone"
+    for path in (gone, memory):
+        path.touch()
+        checksums.remember(memory, path, checksums.fact(path.stat(), "x"))
+        path.unlink() if path is gone else None
+    assert list(json.loads(memory.read_bytes())) == [str(memory)]
 
 
 def test_a_data_folder_that_is_not_there_is_named(tmp_path):
@@ -157,6 +247,91 @@ def test_a_data_folder_that_is_not_there_is_named(tmp_path):
 def test_an_unknown_data_set_names_the_nearest():
     with pytest.raises(DataError, match="did you mean fashion-mnist"):
         corpora.load("fashon-mnist")
+
+
+@pytest.mark.parametrize("path", ["~nobody/at/all", "./mnist", "a/b.npz", Path("digits")])
+def test_a_path_where_nothing_lies_is_named(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        DataError, match=r"expected a folder or .npz file of images, or a text file, found none"
+    ):
+        corpora.load(path)
+
+
+@given(st.text(max_size=300))
+def test_any_name_is_a_data_set_or_refused(name):
+    if name not in corpora.DATASETS and not os.path.exists(name):
+        with pytest.raises(DataError):
+            corpora.load(name)
+
+
+def test_ffrec_data_names_the_folder_unless_one_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("FFREC_DATA", str(tmp_path / "here"))
+    small_mnist(tmp_path / "here")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(DataError, match=r"here.mnist.train-images-idx3-ubyte: expected SHA-256"):
+        corpora.load("mnist")
+    assert files.data_folder(tmp_path / "there") == tmp_path / "there"
+    monkeypatch.setenv("FFREC_DATA", "")
+    assert files.data_folder(None) is None
+
+
+def test_each_kind_is_refused_where_the_other_is_wanted(tmp_path):
+    text = tmp_path / "x.txt"
+    text.write_text("text")
+    for name in ("fables", str(text), text):
+        with pytest.raises(DataError, match="expected images, found a text: choose digits, mnist"):
+            corpora.load_images(name)
+    for name in ("mnist", str(tmp_path), tmp_path):
+        with pytest.raises(DataError, match="expected a text, found images: choose aesop, fables"):
+            corpora.load_text(name)
+
+
+TOY = Description("toy", "two dots", "nowhere", "MIT", (1, 1), ("no", "yes"))
+
+
+def dots() -> Corpus:
+    part = Split(torch.tensor([[[0]], [[9]]], dtype=torch.uint8), torch.tensor([0, 1]))
+    return Corpus(part, None, part, TOY)
+
+
+@pytest.fixture
+def open_menu():
+    """A menu that is as before afterwards."""
+    before = dict(menu.DATASETS)
+    yield
+    menu.DATASETS.clear()
+    menu.DATASETS.update(before)
+
+
+def test_a_registered_data_set_is_on_the_menu(tmp_path, open_menu):
+    asked: list[Path | None] = []
+    corpora.register("dots", lambda folder: asked.append(folder) or dots(), TOY)
+    assert corpora.load_images("dots", tmp_path).test.labels.tolist() == [0, 1]
+    assert asked == [tmp_path]
+    with pytest.raises(DataError, match="found images: choose aesop, fables, shakespeare or"):
+        corpora.load_text("dots")
+    with pytest.raises(DataError, match="did you mean dots"):
+        corpora.load("dotts")
+
+
+def test_a_registered_text_is_read_in_the_alphabet_that_is_chosen(open_menu):
+    about = dataclasses.replace(TOY, name="poem", shape=(100,))
+    text = "".join(map(chr, range(48, 1248)))
+    corpora.register("poem", corpora.text_dataset(about, lambda folder: text * 2, alphabet="auto"))
+    assert len(corpora.load_text("poem").alphabet) > 1000
+    corpora.register("own", lambda folder: corpora.load_text("poem"), about)
+    assert isinstance(corpora.load("own"), TextCorpus)
+    with pytest.raises(DataError, match="this text comes in its own, found aesop"):
+        corpora.load_text("own", alphabet="aesop")
+
+
+@pytest.mark.parametrize("name", ["digits", "", "a/b"])
+def test_a_name_that_is_taken_or_a_path_is_not_registered(name):
+    with pytest.raises(DataError, match="expected a new name without slashes"):
+        corpora.register(name, lambda folder: dots(), TOY)
+    with pytest.raises(DataError, match="expected a Description"):
+        corpora.register("dots", lambda folder: dots())
 
 
 CONTENT = idx_labels([1, 2, 3])
@@ -249,16 +424,39 @@ def test_joined_training_and_validation_images_are_all_but_the_test_set():
         assert torch.equal(joined.train.labels[place], part.labels)
     assert joined.test is corpus.test
     assert joined.joined() is joined
+    assert joined.sha256 == corpus.sha256
+
+
+def test_the_checksum_of_a_corpus_is_of_pixels_labels_parts_and_names():
+    def corpus(pixels=range(6), labels=(0, 1, 0), at=(1, 2), classes=("a", "b"), shape=(1, 2)) -> Corpus:
+        images = torch.tensor(list(pixels), dtype=torch.uint8).view(3, *shape)
+        known = Split(images, torch.tensor(labels))
+        parts = known[: at[0]], known[at[0] : at[1]], known[at[1] :]
+        return Corpus(*parts, dataclasses.replace(TOY, classes=classes))
+
+    different = [
+        corpus(),
+        corpus(pixels=[0, 1, 2, 3, 4, 6]),
+        corpus(labels=(0, 1, 1)),
+        corpus(at=(1, 1)),
+        corpus(classes=("a", "c")),
+        corpus(shape=(2, 1)),
+    ]
+    assert len({one.sha256 for one in different}) == len(different)
+    for one in different:
+        assert one.joined().sha256 == one.sha256 == dataclasses.replace(one, note="made").sha256
+        assert len(one.sha256) == 64
+
+
+DATA = Path(os.environ.get("FFREC_DATA", "no folder"))
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_the_official_files_are_what_they_should_be(name):
-    folder = Path(os.environ.get("FFREC_DATA", "no folder"))
-    if not (folder / name).is_dir():
+    if not (DATA / name).is_dir():
         pytest.skip(f"FFREC_DATA has no {name}")
-    source = menu.DATASETS[name].source
-    for file in source.sha256:
-        files.check(source, file, files.locate(source, file, folder))
-    corpus = corpora.load(name, folder)
+    corpus = corpora.load_images(name, DATA)
     assert [len(p.labels) for p in (corpus.train, corpus.validation, corpus.test)] == [50_000, 10_000, 10_000]
     assert len(corpus.description.classes) == corpus.train.labels.max() + 1 == 10
+    for file in menu.named(name).source.sha256:
+        files.check(menu.named(name).source, file, files.locate(menu.named(name).source, file, DATA))

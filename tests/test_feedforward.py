@@ -263,7 +263,7 @@ def test_a_box_that_changes_nothing_changes_nothing(make, rows, goodness):
 
 @pytest.mark.parametrize("level", [0, 3, 4])
 def test_a_box_behind_a_layer_that_sends_to_none_is_refused(make, level):
-    with pytest.raises(ValueError, match=r"boxes: expected hidden levels .* 1 to 2, found \["):
+    with pytest.raises(ValueError, match=rf"boxes: expected hidden levels .* 1 to 2, found {level}"):
         make(boxes={level: lambda x: x})
 
 

@@ -36,7 +36,7 @@ def test_every_change_of_phase_adds_a_fifth_of_what_is_missing_four_times(batche
 
 
 def test_it_follows_what_phases_move():
-    """In wake phases all goodness rises, in sleep phases it falls, ten times as far as the gap is wide."""
+    """In wake phases all goodness rises, in sleep phases it falls: ten times as far as the gap is wide."""
     midpoint, base, worst = Midpoint(), 0.0, []
     for number in range(20):
         sign = SLEEP if number % 2 else WAKE

@@ -1,21 +1,24 @@
-"""Pictures of days and nights show what the run folders hold."""
+"""Figures of wake and sleep phases show what the run folders hold."""
 
 import pytest
 
 import corpora
 from ffrec.recipes import recipe
-from ffrec.reports.canvas import NothingToDraw
-from ffrec.reports.pictures_sleep import days, phase_lengths
-from ffrec.storage.checkpoint import RunFolder
+from ffrec.reports.figures.canvas import NothingToDraw
+from ffrec.reports.figures.wake_sleep import wake_sleep
+from ffrec.reports.summary import read
+from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import Cell
-from ffrec.training.runs import configuration, new_trainer
+from ffrec.studies.sleep_figure import phase_lengths
+from ffrec.tasks.images import new_trainer
+from ffrec.tasks.recorded import configuration
 
-SHORT = {"hidden": [20, 20, 20], "epochs": 3, "batch": 50, "awake": 24, "asleep": 24, "wake_rate": 1e-3}
+SHORT = {"hidden": [20, 20, 20], "epochs": 3, "batch": 50, "wake": 24, "sleep": 24, "wake_rate": 1e-3}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A factory of runs with days and nights of 24 batches, which is an epoch."""
+    """A factory of runs with wake and sleep phases of 24 batches, which is an epoch."""
     digits = corpora.load("digits")
 
     def train(**fields):
@@ -29,49 +32,49 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize("negatives", ["uniform", "hybrid"])
-def test_goodness_is_followed_through_day_and_night(trained, negatives):
+def test_goodness_is_traced_through_wake_and_sleep(trained, negatives):
     trainer, folder = trained(negatives=negatives)
-    seen = [look for record in folder.metrics() for look in record["goodness"]]
-    assert [look["update"] for look in seen] == list(range(3, 73, 3))
-    now = trainer.watch()
-    assert {key: seen[-1][key] for key in ("positive", "negative")} == now
-    day, night = seen[:8], seen[8:16]
+    trace = [point for record in folder.metrics() for point in record["goodness"]]
+    assert [point["update"] for point in trace] == list(range(3, 73, 3))
+    now = trainer.trace()
+    assert {key: trace[-1][key] for key in ("positive", "negative")} == now
+    wake, sleep = trace[:8], trace[8:16]
     for layer in range(3):
         for kind in ("positive", "negative"):  # by the paper's rule both run away together
-            assert day[-1][kind][layer] > day[0][kind][layer]
-            assert night[-1][kind][layer] < night[0][kind][layer]
-    drawn = days(folder)
+            assert wake[-1][kind][layer] > wake[0][kind][layer]
+            assert sleep[-1][kind][layer] < sleep[0][kind][layer]
+    drawn = wake_sleep(read(folder))
     assert len(drawn.axes) == 3
     for layer, axes in enumerate(drawn.axes):
         for line, kind in zip(axes.lines, ("positive", "negative"), strict=True):
-            assert line.get_xdata().tolist() == [look["update"] for look in seen]
-            assert line.get_ydata().tolist() == [look[kind][layer] for look in seen]
-        (shaded,) = axes.patches  # the second night is after the last look
+            assert line.get_xdata().tolist() == [point["update"] for point in trace]
+            assert line.get_ydata().tolist() == [point[kind][layer] for point in trace]
+        (shaded,) = axes.patches  # the second sleep phase is after the last measurement
         assert (shaded.get_x(), shaded.get_width()) == (24, 24)
 
 
 @pytest.mark.parametrize("negatives", ["uniform", "hybrid"])
-def test_watching_uses_up_no_chance_and_tells_positive_from_negative(trained, negatives):
+def test_a_measurement_draws_nothing_and_keeps_positive_and_negative_apart(trained, negatives):
     trainer, _ = trained(negatives=negatives)
     before = trainer.generator.get_state().clone()
-    first, second = trainer.watch(), trainer.watch()
+    first, second = trainer.trace(), trainer.trace()
     assert (trainer.generator.get_state() == before).all()
     assert first == second
     assert all(one != other for one, other in zip(first["positive"], first["negative"], strict=True))
 
 
-def test_short_days_show_the_start_of_a_run_alone(trained):
-    _, folder = trained(awake=1, asleep=1, wake_rate=None)
-    (first, *_) = days(folder).axes
+def test_short_phases_show_the_start_of_a_run_alone(trained):
+    _, folder = trained(wake=1, sleep=1, wake_rate=None)
+    (first, *_) = wake_sleep(read(folder)).axes
     assert list(first.lines[0].get_xdata()) == list(range(3, 25, 3))
-    assert not first.patches  # nights too short to be seen between two looks
+    assert not first.patches  # sleep phases too short to be seen between two measurements
 
 
-def test_a_run_that_learns_from_both_at_once_has_no_days(trained):
-    _, folder = trained(awake=None, wake_rate=None)
+def test_a_run_that_learns_from_both_at_once_has_no_phases(trained):
+    _, folder = trained(wake=None, wake_rate=None)
     assert "goodness" not in folder.metrics()[0]
-    with pytest.raises(NothingToDraw, match="no days and nights"):
-        days(folder)
+    with pytest.raises(NothingToDraw, match="no wake and sleep phases"):
+        wake_sleep(read(folder))
 
 
 def test_accuracy_against_phase_length_is_ours_beside_the_papers():

@@ -6,16 +6,20 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 
 import pytest
-from test_cli import environment, ffrec
+import torch
+from commands import assert_refused, command, environment, ffrec
 
+import corpora.files
+from cli.progress import TrainingBar
+from cli.sweep import Order, worker
 from ffrec.config import ConfigError
-from ffrec.storage.checkpoint import RunError
+from ffrec.storage.files import RunError
 from ffrec.studies.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
+from ffrec.training.trainer import Update
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from ffrec.studies.sweep import Sweep
@@ -47,10 +51,11 @@ def states(sweep):
     return [(trial.user_attrs["cell"], trial.state.name) for trial in sweep.study.get_trials()]
 
 
+@pytest.mark.slow
 def test_processes_on_one_sweep_do_every_cell_once(tmp_path):
     spawn = multiprocessing.get_context("spawn")
     taken = spawn.Queue()
-    processes = [spawn.Process(target=take_all, args=(tmp_path, taken)) for _ in range(3)]
+    processes = [spawn.Process(target=take_all, args=(tmp_path, taken)) for _ in range(2)]
     for process in processes:
         process.start()
     done = [taken.get(timeout=60) for _ in FEW]
@@ -66,6 +71,7 @@ def test_processes_on_one_sweep_do_every_cell_once(tmp_path):
         assert claim is None
 
 
+@pytest.mark.slow
 def test_a_cell_is_kept_while_its_process_lives_and_taken_up_when_it_was_killed(tmp_path):
     spawn = multiprocessing.get_context("spawn")
     taken = spawn.Queue()
@@ -176,17 +182,17 @@ def test_the_recipe_of_a_cell_is_what_its_name_says(cell):
         wrong = rule == "cure" and cell.negatives == "hybrid" and cell.phases != "together"
         assert training.hybrid_labels == ("uniform" if wrong else "shuffled")
         if cell.phases == "together":
-            assert training.awake is None
+            assert training.wake is None
             assert made.network.centring + made.network.scaling + training.baseline == 0
         else:
-            assert f"{training.awake}:{training.asleep}" == cell.phases
+            assert f"{training.wake}:{training.sleep}" == cell.phases
             assert rule == "paper" or made.network.centring
             rates = {"mnist": 3.5e-4, "fashion-mnist": 3.5e-4, "digits": 1e-3}
             slower = cell.negatives == "hybrid" and cell.data != "digits"
             cured = 2e-4 if slower else rates[cell.data]
             assert rule == "paper" or (training.rate, training.wake_share) == (cured, 1)
         if rule == "paper":
-            assert training.wake_share == 1 / (training.awake or 1)  # equation 4
+            assert training.wake_share == 1 / (training.wake or 1)  # equation 4
             assert made.network.thresholds == (1.5, 1.5, 1.5)
 
 
@@ -246,7 +252,7 @@ def test_a_sweep_on_the_command_line(tmp_path):
     first = ffrec(*sweep, "--limit", "1", cwd=tmp_path)
     assert (first.returncode, first.stderr) == (0, "")
     assert "1 of 3 cells done, 1 now" in first.stdout
-    both = ffrec(*sweep, "--jobs", "2", cwd=tmp_path)
+    both = ffrec(*sweep, cwd=tmp_path)
     assert (both.returncode, both.stderr) == (0, "")
     assert "3 of 3 cells done, 2 now" in both.stdout
     again = ffrec(*sweep, cwd=tmp_path)
@@ -273,13 +279,19 @@ def test_a_sweep_on_the_command_line(tmp_path):
     assert "choose another --out" in other.stderr
 
 
-def start(folder, number, jobs="1"):
+ONE = ("sweep", "sleep", "--only", "digits-uniform-2-2", "--set", "hidden=[12,12,12]", "--set", "epochs=12")
+
+
+def start(folder, number, jobs):
     """Begin a sweep of one cell, and stop it by a signal to all its processes after two epochs."""
     cell = folder / "runs/sweep-sleep/digits-uniform-2-2-0"
-    asked = ["sweep", "sleep", "--only", "digits-uniform-2-2", "--set", "hidden=[12,12,12]", "--jobs", jobs]
-    command = [sys.executable, "-m", "cli", *asked]
     with subprocess.Popen(
-        command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(*ONE, "--jobs", jobs),
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as run:
         metrics = cell / "metrics.jsonl"
         while not metrics.exists() or metrics.read_text().count("\n") < 2:  # so the first has its checkpoint
@@ -287,29 +299,42 @@ def start(folder, number, jobs="1"):
             time.sleep(0.005)
         os.killpg(run.pid, number)
         words = run.stderr.read()
-    return cell, asked, words, run.returncode
+    return words, run.returncode
 
 
-@pytest.mark.parametrize(
-    ("number", "jobs", "code"),
-    [
-        (signal.SIGINT, "1", 130),
-        (signal.SIGINT, "2", 130),
-        (signal.SIGTERM, "2", 143),
-        (signal.SIGKILL, "1", -9),
-    ],
-)
-def test_a_stopped_sweep_goes_on_from_its_checkpoints(tmp_path, number, jobs, code):
-    cell, asked, words, returned = start(tmp_path, number, jobs)
+def assert_goes_on(folder):
+    """The stopped cell is finished from its checkpoint: what is recorded of the first epoch stays."""
+    file = folder / "runs/sweep-sleep/digits-uniform-2-2-0/metrics.jsonl"
+    before = json.loads(file.read_text().splitlines()[0])
+    rest = ffrec(*ONE, cwd=folder)
+    assert "1 of 1 cells done, 1 now" in rest.stdout
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert records[0] == before
+    assert [record["epoch"] for record in records] == list(range(1, 13))
+
+
+def test_a_stopped_sweep_goes_on_from_its_checkpoints(tmp_path, monkeypatch):
+    def stop_in_the_third_epoch(bar, event):
+        if isinstance(event, Update) and (event.epoch, event.step) == (3, 2):
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingBar, "show", stop_in_the_third_epoch)
+        done = ffrec(*ONE, cwd=tmp_path)
+    assert done.returncode == 130
+    assert "the same command again goes on" in done.stderr
+    assert "digits-uniform-2-2: stopped after update" in done.stderr
+    assert_goes_on(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "jobs", "code"), [(signal.SIGTERM, "2", 143), (signal.SIGKILL, "1", -9)])
+def test_the_processes_of_a_sweep_are_stopped_and_it_goes_on(tmp_path, number, jobs, code):
+    words, returned = start(tmp_path, number, jobs)
     assert returned == code
     assert ("the same command again goes on" in words) == (number != signal.SIGKILL)
     assert ("digits-uniform-2-2: stopped after update" in words) == (number != signal.SIGKILL)
-    before = json.loads((cell / "metrics.jsonl").read_text().splitlines()[0])
-    rest = ffrec(*asked, cwd=tmp_path)
-    assert "1 of 1 cells done, 1 now" in rest.stdout
-    records = [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
-    assert records[0] == before
-    assert [record["epoch"] for record in records] == list(range(1, 51))
+    assert_goes_on(tmp_path)
 
 
 def test_a_cell_whose_process_died_before_it_began_is_begun(tmp_path):
@@ -322,35 +347,45 @@ def test_a_cell_whose_process_died_before_it_began_is_begun(tmp_path):
 
 def test_cells_that_diverge_cost_the_others_nothing(tmp_path):
     wild = ("sweep", "sleep", *SHORT, "--only", "digits-*-1-1", "--only", "digits-uniform-128-*")
-    wild += ("--set", "rate=1e30", "--set", "optimiser=SGD", "--jobs", "2")
+    wild += ("--set", "rate=1e30", "--set", "optimiser=SGD")
     first = ffrec(*wild, cwd=tmp_path)
     assert first.returncode == 1
     assert first.stderr.count("is not finite at update") == 2
     assert "diverged: digits-uniform-1-1, digits-hybrid-1-1; remove" in first.stderr
-    assert "1 of 3 cells done, 1 now" in first.stdout  # a day of two epochs is slow enough
+    assert "1 of 3 cells done, 1 now" in first.stdout  # a wake phase of two epochs is slow enough
     again = ffrec(*wild, cwd=tmp_path)
     assert "is not finite" not in again.stderr
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_missing_data_is_one_line_from_every_process(tmp_path, jobs):
+def test_missing_data_is_one_line(tmp_path, monkeypatch):
     kept = {"HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "cli", "sweep", "sleep", "--only", "mnist-uniform-1-1", "--jobs", jobs]
-    environ = {k: v for k, v in environment().items() if k != "FFREC_DATA"} | kept
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "mnist: expected train-images" in done.stderr
+    monkeypatch.setattr(corpora.files, "RETRIES", 0)
+    asked = ["sweep", "sleep", "--only", "mnist-uniform-1-1"]
+    done = ffrec(*asked, cwd=tmp_path, FFREC_DATA="", **kept)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("ffrec: mnist: expected train-images")
+
+
+def test_every_process_of_a_sweep_says_what_is_missing_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
+    monkeypatch.setattr(signal, "signal", lambda *ignored: None)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    wanted = cells(["mnist-uniform-1-1"], "paper")
+    order = Order(tmp_path / "sweep", "paper", 0, {}, wanted, tmp_path / "no", "cpu", "fp32", 2, ())
+    spawn = multiprocessing.get_context("spawn")
+    with pytest.raises(SystemExit) as ended:
+        worker(order, spawn.Value("i", 1), spawn.Event())
+    assert ended.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_wrong_sweep_is_one_line(tmp_path):
     for arguments, words in [
         (["sleep", "--only", "nothing"], "no cell matches"),
         (["sleep", "--set", "epoch=2"], "did you mean epochs"),
-        (["sleep", "--set", "awake=4"], "use --only to choose cells"),
+        (["sleep", "--set", "wake=4"], "use --only to choose cells"),
+        (["sleep", "--only", "digits-*", "--data", "."], "--data is not read for the embedded digits"),
         (["show"], "run `ffrec sweep sleep` first"),
     ]:
-        done = ffrec("sweep", *arguments, cwd=tmp_path)
-        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert words in done.stderr
+        assert_refused(ffrec("sweep", *arguments, cwd=tmp_path), words)
     assert not (tmp_path / "runs").exists()

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import corpora
-from corpora import ALPHABET, DataError, decode, encode, normalise
+from corpora import AESOP, ALPHABET, DataError, decode, encode, load_text, normalise
 from corpora.alphabet import field
 from corpora.corpus import Description
-from corpora.menu import AESOP_FILES, aesop_body, fables, load_text
-from corpora.text import cut, read_text, split
+from corpora.text import cut, split
+from corpora.texts import AESOP_FILES, aesop_body, fables
+from corpora.utf8 import read_text
 
 TOY = Description("toy", "toy", "toy", "–", (100,), tuple(ALPHABET))
 symbols = st.text(st.sampled_from(ALPHABET), max_size=300)
@@ -59,19 +60,19 @@ def test_normalising_is_the_twins_and_settles(text):
 
 
 def test_the_vocabulary_has_the_fixed_order_and_no_specials():
-    vocab = field().vocab
+    vocab = field(AESOP).vocab
     assert "".join(vocab.itos) == ALPHABET == "abcdefghijklmnopqrstuvwxyz ,;."
-    assert field().unk_token is None
-    assert field().pad_token is None
+    assert field(AESOP).unk_token is None
+    assert field(AESOP).pad_token is None
 
 
 def test_a_miss_raises_and_leaves_the_vocabulary_alone():
-    before = dict(field().vocab.stoi)
+    before = dict(field(AESOP).vocab.stoi)
     with pytest.raises(DataError, match="found '!', 'é'"):
         encode("caf\u00e9!")
     with pytest.raises(KeyError):
-        field().vocab.stoi["!"]
-    assert field().vocab.stoi == before
+        field(AESOP).vocab.stoi["!"]
+    assert field(AESOP).vocab.stoi == before
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_a_file_is_a_text_and_images_are_not(tmp_path):
     with pytest.raises(DataError, match="expected a text, found images"):
         load_text("digits")
     with pytest.raises(DataError, match="expected images, found a text"):
-        corpora.load("fables")
+        corpora.load_images("fables")
     with pytest.raises(DataError, match="did you mean fables"):
         load_text("fable")
 
@@ -181,7 +182,7 @@ def test_aesop_is_found_in_a_file_of_the_publisher(tmp_path, monkeypatch):
     import dataclasses
     import hashlib
 
-    from corpora import menu
+    from corpora import files, texts
 
     body = "THE FOX AND THE GRAPES\n\nA hungry Fox.\n\nTHE LAST\n\n" + numbered(30)
     whole = (
@@ -193,7 +194,8 @@ def test_aesop_is_found_in_a_file_of_the_publisher(tmp_path, monkeypatch):
     assert aesop_body(whole.encode(), "x").strip() == expected.strip()
     held = hashlib.sha256(aesop_body(whole.encode(), "x")).hexdigest()
     toy = dataclasses.replace(AESOP_FILES, sha256={"vernon-jones.txt": held})
-    monkeypatch.setattr(menu, "AESOP_FILES", toy)
+    monkeypatch.setattr(texts, "AESOP_FILES", toy)
+    monkeypatch.setattr(files, "cache", lambda source: tmp_path / "cache" / source.name)
     (tmp_path / "aesop").mkdir()
     (tmp_path / "aesop" / "vernon-jones.txt").write_text(whole)
     assert load_text("aesop", tmp_path).deleted["["] == 0

@@ -10,10 +10,10 @@ from ffrec.config import ConfigError, TrainingConfig
 from ffrec.data.images import Images
 from ffrec.evaluation.images import evaluate_images
 from ffrec.recipes import recipe
-from ffrec.storage.checkpoint import RunFolder
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import configuration, resume
 from ffrec.training.images import ImageTrainer
 from ffrec.training.optimiser import make_optimiser
-from ffrec.training.runs import configuration, resume
 from ffrec.training.trainer import Diverged, Epoch, Interrupted, Trainer, Update, precision
 
 

@@ -9,8 +9,10 @@ from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, recipe_from
 from ffrec.data.images import Images
 from ffrec.evaluation.images import evaluate_images
 from ffrec.recipes import RECIPES, recipe
-from ffrec.storage.checkpoint import RunError, RunFolder
-from ffrec.training.runs import configuration, finish_images, new_trainer, plain, resume, trained_network
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.images import finish_images, new_trainer, trained_network
+from ffrec.tasks.recorded import configuration, plain, resume
 from ffrec.training.trainer import Epoch, Interrupted
 
 QUICK = {"hidden": [60, 60], "epochs": 12, "batch": 50, "rate": 3e-3, "softmax_rate": 3e-3}

@@ -8,8 +8,8 @@ import torch
 from ffrec import registry
 from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
 from ffrec.networks.character import windows_of
-from ffrec.storage.checkpoint import RunFolder
-from ffrec.training.runs import configuration, resume
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import configuration, resume
 from ffrec.training.text import TextTrainer
 from ffrec.training.trainer import Diverged, Epoch, Interrupted
 

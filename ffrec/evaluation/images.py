@@ -3,7 +3,7 @@ softmax."""
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -13,6 +13,18 @@ from ffrec.negatives.hybrids import hybrid, masks
 from ffrec.networks.network import Classifier, Encoding, Network
 
 BATCH = 500  # images evaluated together; bounds memory and changes no result
+
+
+class ImageErrors(TypedDict, total=False):
+    """What an evaluation on images finds; what a network without scored labels lacks is missing."""
+
+    error_goodness: float
+    error_softmax: float
+    error_by_iteration: list[float]
+    confusion: list[list[int]]
+    candidates: int
+    images: int
+    seconds: float
 
 
 def label_goodness(network: Network, encoding: Encoding, labels: Tensor, iterations: int) -> Tensor:
@@ -52,7 +64,7 @@ def evaluate_images(
     truth: Tensor,
     candidates: int | None = None,
     all_iterations: bool = True,
-) -> dict[str, Any]:
+) -> ImageErrors:
     """Errors in percent by goodness and by one-pass softmax, per iteration, and a confusion matrix.
 
     `confusion[i][j]` counts images of class i that goodness calls j; `error_by_iteration[t − 1]` is the error
@@ -83,7 +95,7 @@ def evaluate_images(
     }
 
 
-def evaluate_softmax(network: Classifier, images: Images, truth: Tensor) -> dict[str, Any]:
+def evaluate_softmax(network: Classifier, images: Images, truth: Tensor) -> ImageErrors:
     """Error in percent by the softmax, and its confusion matrix."""
     start = time.perf_counter()
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """How well a next-character model predicts: perplexity, with an interval, and symbol by symbol."""
 
 import math
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -11,6 +11,25 @@ from ffrec.networks.character import Character
 
 RESAMPLED = 2000  # bootstrap samples of an interval
 FEWEST = 10  # strings that an interval is drawn from
+
+
+class BySymbol(TypedDict):
+    """For each symbol, in the order of their codes."""
+
+    count: list[int]
+    perplexity: list[float]
+
+
+class Perplexity(TypedDict, total=False):
+    """How well strings are predicted; what a model without a memory lacks is missing."""
+
+    perplexity: float
+    bits_per_character: float
+    interval: tuple[float, float] | None
+    strings: int
+    characters: int
+    by_symbol: BySymbol
+    softmax_perplexity: float
 
 
 def perplexity(log_p: Tensor) -> float:
@@ -32,7 +51,7 @@ def interval(log_p: Tensor, seed: int = 0) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def summary(log_p: Tensor) -> dict[str, Any]:
+def summary(log_p: Tensor) -> Perplexity:
     """What is reported of any model's log p `(strings, characters)` of the characters that did follow."""
     found = perplexity(log_p)
     return {
@@ -44,7 +63,7 @@ def summary(log_p: Tensor) -> dict[str, Any]:
     }
 
 
-def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> dict[str, list[float]]:
+def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> BySymbol:
     """For each symbol, in the order of their codes: how often it followed, and exp(−mean log p) where it did.
 
     Both arguments have shape `(strings, characters)`. A symbol that never followed has perplexity nan.
@@ -56,7 +75,7 @@ def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> dict[str, list[
 
 
 @torch.no_grad()
-def evaluate_text(network: Character, strings: Tensor, weigh: bool = False) -> dict[str, Any]:
+def evaluate_text(network: Character, strings: Tensor, weigh: bool = False) -> Perplexity:
     """Perplexity of strings of codes `(strings, length)`; the first window of each is given, not predicted.
 
     Of a network whose memory holds anything, the perplexity by its softmax alone is reported too; `weigh`
@@ -67,5 +86,8 @@ def evaluate_text(network: Character, strings: Tensor, weigh: bool = False) -> d
         network.memory.weigh(softmax, recalled)
     log_p = network.mix(softmax, recalled)
     following = strings[:, strings.shape[1] - log_p.shape[1] :]
-    found = summary(log_p) | {"by_symbol": by_symbol(log_p, following, network.symbols)}
-    return found if recalled is None else found | {"softmax_perplexity": perplexity(softmax)}
+    found = summary(log_p)
+    found["by_symbol"] = by_symbol(log_p, following, network.symbols)
+    if recalled is not None:
+        found["softmax_perplexity"] = perplexity(softmax)
+    return found

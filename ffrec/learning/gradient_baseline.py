@@ -1,13 +1,22 @@
 """The gradient of the other phase as a baseline, where positive and negative data are learnt from apart."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor
 
 Side = Literal["wake", "sleep"]
 OTHER: dict[Side, Side] = {"wake": "sleep", "sleep": "wake"}
+
+
+class State(TypedDict):
+    """All that a resumed run needs."""
+
+    now: Side | None
+    batches: int
+    sums: dict[str, Tensor]
+    means: dict[Side, dict[str, Tensor]]
 
 
 class GradientBaseline:
@@ -42,11 +51,11 @@ class GradientBaseline:
             if name in stored:
                 parameter.grad.add_(stored[name], alpha=self.share)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """All that a resumed run needs."""
         return {"now": self.now, "batches": self.batches, "sums": self.sums, "means": self.means}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go back to a `state_dict`."""
         self.now, self.batches, self.means = state["now"], state["batches"], dict(state["means"])
         for name, total in state["sums"].items():

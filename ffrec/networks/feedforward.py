@@ -28,7 +28,7 @@ class FeedForward(Network):
         h₁ = act(n(image) W₁ + c V + b₁),    hₗ = act(n(hₗ₋₁) Wₗ + bₗ),    p(class) = softmax([n(hₗ) …] U + a)
 
     The code is one-of-N scaled to unit mean square; a neutral label has the same tenth of it for every class.
-    `boxes` puts a callable behind a level: it changes, in any way, what that level sends (§6).
+    `boxes` names callables to put behind levels: `put_box`.
     """
 
     config: FeedForwardConfig
@@ -42,12 +42,6 @@ class FeedForward(Network):
         boxes: Mapping[int, Transform] | None = None,
     ) -> None:
         super().__init__(config, classes)
-        boxes = dict(boxes or {})
-        if not boxes.keys() <= set(self.levels[:-1]):
-            raise ValueError(
-                f"boxes: expected hidden levels that send to another, 1 to {len(self.levels) - 1}, found "
-                f"{sorted(boxes)}"
-            )
         self.labelled = config.label != "none"
         self.by_class = config.objective == "classes"
         self.scored = config.read if self.labelled or self.by_class else ()
@@ -57,11 +51,20 @@ class FeedForward(Network):
             if level == 1 and self.labelled:
                 sources["label"] = Codes(classes, connection.units, generator)
                 sources["label"].weight.mul_(config.label_size)
-            layer = self.make_layer(level, sources, generator)
-            if level in boxes:
-                layer.transform = BlackBox(boxes[level], layer.goodness.normalise, f"hidden layer {level}")
-            self.layers.append(layer)
+            self.layers.append(self.make_layer(level, sources, generator))
         self.readout = Readout(sum(config.hidden[level - 1] for level in config.read), classes)
+        for level, box in (boxes or {}).items():
+            self.put_box(level, box)
+
+    def put_box(self, level: int, box: Transform) -> None:
+        """Put a callable behind a level: it changes, in any way, what the level sends (§6)."""
+        if level not in self.levels[:-1]:
+            raise ValueError(
+                f"boxes: expected hidden levels that send to another, 1 to {len(self.levels) - 1}, "
+                f"found {level}"
+            )
+        layer = self.layer(level)
+        layer.transform = BlackBox(box, layer.goodness.normalise, f"hidden layer {level}")
 
     def label(self) -> Codes:
         """How a label reaches the first layer."""

@@ -4,7 +4,6 @@ Source: Lică and Dinucu-Jianu 2023, tables 1 to 3.
 """
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
@@ -14,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 from ffrec.config import ConfigError, ImageRecipe
 from ffrec.recipes import recipe
 from ffrec.recipes.sleep import MASKS
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
 
 DATA = ("mnist", "fashion-mnist", "digits")
 NEGATIVES = {"uniform": "wrong label", "hybrid": "masks"}
@@ -24,7 +25,7 @@ Rule = Literal["paper", "cure"]
 
 
 class Cell(NamedTuple):
-    """One run of a sweep: which images, which negative data, and how many batches awake : asleep."""
+    """One run of a sweep: which images, which negative data, and the phases, wake batches : sleep batches."""
 
     data: str
     negatives: str
@@ -40,8 +41,11 @@ GRID = tuple(Cell(*cell) for cell in product(DATA, NEGATIVES, PHASES))
 
 
 def cells(patterns: Sequence[str], rule: Rule) -> list[Cell]:
-    """The cells whose names match any of the patterns, `*` standing for anything; without patterns those of
-    the paper. Whole epochs belong to the cure alone. Raises ConfigError for a pattern that matches none."""
+    """The cells whose names match any of the patterns, where `*` stands for anything.
+
+    Without patterns these are the paper's cells. Phases of a whole epoch belong to the cure alone. Raises
+    ConfigError for a pattern that matches no cell.
+    """
     there = [cell for cell in GRID if rule == "cure" or cell.phases != "epoch:epoch"]
     patterns = [pattern.replace(":", "-") for pattern in patterns]
     for pattern in patterns:
@@ -57,9 +61,10 @@ def cells(patterns: Sequence[str], rule: Rule) -> list[Cell]:
 
 
 def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecipe:
-    """The recipe of a cell, validated at its end; `settings` go on top.
+    """The recipe of a cell with `settings` on top, validated after its last epoch.
 
-    Raises ConfigError for those that a cell decides itself."""
+    Raises ConfigError for settings that a cell decides itself.
+    """
     fixed = sorted(settings.keys() & {"negatives", "wake", "sleep", "label"})
     if fixed:
         raise ConfigError(f"--set {fixed[0]}: every cell of a sweep has its own: use --only to choose cells")
@@ -69,11 +74,11 @@ def recipe_of(cell: Cell, rule: Rule, settings: Mapping[str, Any]) -> ImageRecip
     values: dict[str, Any] = {"negatives": cell.negatives}
     if cell.phases == "together":
         values |= {"wake": None, "sleep": 1, "wake_rate": None, "baseline": 0.0}
-        if rule == "cure":  # a low rate, centring and scaling are for what is apart
+        if rule == "cure":  # the low rate, centring and scaling are for separate phases
             values |= {"rate": 1e-3, "centring": False, "scaling": 0.0}
     else:
-        awake, asleep = cell.phases.split(":")
-        values |= {"wake": number(awake), "sleep": number(asleep)}
+        wake, sleep = cell.phases.split(":")
+        values |= {"wake": number(wake), "sleep": number(sleep)}
         if rule == "cure" and cell.negatives == "hybrid":
             values |= MASKS
             if cell.data == "digits":  # of which there are few: the rate for wrong labels is better
@@ -101,19 +106,31 @@ PAPER: dict[tuple[str, str], dict[str, float | None]] = {
 """Test accuracy in percent; None where no learning was seen. Lică and Dinucu-Jianu 2023, tables 1 to 3."""
 
 TABLES = {
-    "Table 1: equal phases, batches awake : batches asleep": (*EQUAL, "epoch:epoch"),
-    "Table 2: deprived of sleep, batches awake : batches asleep": ("1:1", *DEPRIVED),
+    "Table 1: equal phases, wake batches : sleep batches": (*EQUAL, "epoch:epoch"),
+    "Table 2: deprived of sleep, wake batches : sleep batches": ("1:1", *DEPRIVED),
     "Table 3: not separated": ("together",),
 }
 
 
 def reached(sweep: Path) -> dict[Cell, float]:
-    """Test accuracy in percent of every finished run of a sweep's folder, by label goodness."""
-    found = {}
-    for cell in GRID:
-        for path in sweep.glob(f"{cell.name}-[0-9]*/result.json"):
-            found[cell] = 100 - json.loads(path.read_text())["test"]["error_goodness"]
-    return found
+    """Test accuracy in percent, by goodness, of every finished run in a sweep's folder.
+
+    Raises RunError, naming the file, if a result is damaged.
+    """
+    return {
+        cell: 100 - error_of(path)
+        for cell in GRID
+        for path in sorted(sweep.glob(f"{cell.name}-[0-9]*/result.json"))
+    }
+
+
+def error_of(path: Path) -> float:
+    """The test error by goodness that a result.json holds; raises RunError if it is damaged."""
+    test = (RunFolder(path.parent).read_json(path.name) or {}).get("test")
+    error = test.get("error_goodness") if isinstance(test, dict) else None
+    if not isinstance(error, int | float):
+        raise RunError(f"{path} is damaged: it should hold a number as test.error_goodness: restore it")
+    return error
 
 
 def tables(found: Mapping[Cell, float]) -> str:
@@ -141,8 +158,8 @@ def tables(found: Mapping[Cell, float]) -> str:
 def entry(found: Mapping[Cell, float], cell: Cell) -> str:
     """Our accuracy and the paper's; a dash where there is none."""
     ours = f"{found[cell]:.1f}" if cell in found else "–"
-    told = PAPER.get(cell[:2], {})
-    if cell.phases not in told:
+    stated = PAPER.get(cell[:2], {})
+    if cell.phases not in stated:
         return ours
-    paper = told[cell.phases]
+    paper = stated[cell.phases]
     return f"{ours} ({'–' if paper is None else f'{paper:g}'})"

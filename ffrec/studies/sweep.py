@@ -21,9 +21,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ffrec.storage.checkpoint import RunError, RunFolder
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import Cell, Rule, recipe_of
-from ffrec.training.runs import check_same, configuration
+from ffrec.tasks.recorded import check_same, configuration
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -139,7 +139,7 @@ class ImageTrainer(Trainer):
 
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:
         last = self.epoch == self.recipe.training.epochs
-        return evaluate_images(self.network, *held_out, all_iterations=last)
+        return {**evaluate_images(self.network, *held_out, all_iterations=last)}
 
 
 def make_negatives(recipe: ImageRecipe) -> Negatives:

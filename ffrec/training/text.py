@@ -156,8 +156,7 @@ class TextTrainer(Trainer):
             )
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
-        found["training_perplexity"] = evaluate_text(network, self.strings)["perplexity"]
-        return found
+        return {**found, "training_perplexity": evaluate_text(network, self.strings)["perplexity"]}
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"negatives": self.negatives}

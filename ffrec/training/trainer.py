@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ffrec.learning.gradient_baseline import GradientBaseline
 from ffrec.registry import pick
-from ffrec.storage.checkpoint import RunFolder
+from ffrec.storage.run_folder import RunFolder
 from ffrec.training.optimiser import RateSchedule, make_optimiser, set_rates
 from ffrec.training.phases import Phase, Schedule, apart
 

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, ticks, and how a figure becomes a file."""
+"""What all figures share: colours, ticks, and how a figure becomes a file."""
 
 import io
 from pathlib import Path
@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from ffrec.storage.checkpoint import RunError, write_atomic
+from ffrec.storage.files import RunError, write_atomic
 
-GOOD, BAD, QUIET = "#0072b2", "#d55e00", "#888888"  # told apart by colour-blind readers too
+GOOD, BAD, QUIET = "#0072b2", "#d55e00", "#888888"  # colour-blind readers can separate them too
 
 
 class NothingToDraw(RunError):
-    """A run that does not hold yet what a picture is made from."""
+    """A run that does not hold what a figure is made from."""
 
 
 def shades(count: int) -> list[tuple[float, ...]]:

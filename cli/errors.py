@@ -1,0 +1,43 @@
+"""Exit codes, and the rule that every mistake of the user is one line on stderr.
+
+0: done. 1: training failed, for example because it diverged. 2: a mistake in what was asked for.
+130: interrupted.
+"""
+
+import sys
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code of an error that a user can mend; None for a defect of ours."""
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        return INTERRUPTED
+    if hasattr(error, "format_message"):  # of a wrong command line
+        return BAD_INPUT
+    from corpora import DataError
+    from ffrec.config import ConfigError
+    from ffrec.registry import PluginError, UnknownName
+    from ffrec.storage.files import RunError
+    from ffrec.training.trainer import Diverged
+
+    if isinstance(error, Diverged):
+        return FAILED
+    mended = DataError | RunError | ConfigError | UnknownName | PluginError | OSError
+    return BAD_INPUT if isinstance(error, mended) else None
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return "ffrec: " + " ".join(message.split())
+
+
+def report(error: BaseException) -> int:
+    """Print an error that a user can mend and return its exit code; raises a defect of ours again."""
+    code = exit_code(error)
+    if code is None:
+        raise error
+    if code != INTERRUPTED:
+        print(one_line(error), file=sys.stderr)
+    return code

@@ -1,0 +1,90 @@
+"""What is kept of a trained network: read from a run folder or a file, and written to a file."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ffrec.evaluation.calibration import Calibration
+from ffrec.storage.files import RunError, write_atomic
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import weights
+from ffrec.tasks.stored_text import StoredText
+
+
+def calibration_of(held: Mapping[str, Any], file: Path) -> Calibration:
+    """A calibration from plain values; raises RunError, naming the file, if they are others."""
+    try:
+        return Calibration(**held)
+    except TypeError:
+        raise RunError(
+            f"{file} is damaged: expected temperature, fitted_on and n, found {', '.join(held)}: remove it"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a run folder, or a file, holds of a trained network."""
+
+    source: Path
+    config: Mapping[str, Any]
+    """As `config.json`."""
+    weights: dict[str, Tensor]
+    data: Mapping[str, Any] | None
+    """As `data.json`."""
+    calibration: Calibration
+    strings: Tensor | None = None
+    """Training strings of a text."""
+
+    @classmethod
+    def of_folder(cls, path: Path) -> "Saved":
+        """The newest checkpoint of a run folder; raises RunError if it has none."""
+        folder = RunFolder.open(path)
+        config, text = folder.config, StoredText.read(folder)
+        held = folder.read_json("calibration.json")
+        return cls(
+            path,
+            config,
+            weights(folder, config["recipe"]["name"], torch.device("cpu")),
+            folder.read_json("data.json"),
+            calibration_of(held, path / "calibration.json") if held else Calibration(),
+            text.train if text else None,
+        )
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Saved":
+        """A file that `Model.save` wrote; raises RunError if it is another."""
+        try:
+            with safetensors.safe_open(str(path), framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                held = json.loads((file.metadata() or {})["ffrec"])
+        except (safetensors.SafetensorError, KeyError, ValueError):
+            raise RunError(
+                f"{path}: expected a run folder or a file that Model.save wrote, found another file: "
+                "check the path"
+            ) from None
+        strings = tensors.pop("strings", None)
+        saved = {name.removeprefix("weights."): tensor for name, tensor in tensors.items()}
+        calibration = calibration_of(held["calibration"], path)
+        return cls(path, held["config"], saved, held["data"], calibration, strings)
+
+    def to_file(self, path: Path) -> None:
+        """Write one file, whole or not at all."""
+        tensors = {
+            f"weights.{name}": t.detach().cpu().clone().contiguous() for name, t in self.weights.items()
+        }
+        if self.strings is not None:
+            tensors["strings"] = self.strings.cpu().contiguous()
+        held = {
+            "config": self.config,
+            "data": self.data,
+            "calibration": dataclasses.asdict(self.calibration),
+        }
+        write_atomic(path, safetensors.torch.save(tensors, {"ffrec": json.dumps(held)}))

@@ -1,0 +1,47 @@
+"""The command that repeats a run, from what its folder says."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ffrec.reports.summary import Summary, flat
+from ffrec.storage.run_folder import UNLEARNT
+
+FIXED = (*UNLEARNT, "kind")
+"""Settings that are no part of a command: those that change nothing, and the network's kind."""
+
+
+def toml(value: Any) -> str:
+    """A JSON value in the TOML that `--set` reads."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(part)}" for key, part in value.items()) + "}"
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return "[" + ",".join(toml(part) for part in value) + "]"
+    return json.dumps(value)
+
+
+def settings(run: Summary, default: Mapping[str, Any] | None) -> str:
+    """The `--set` and `--text` words that turn a recipe's default into this run's recipe; "" if none do.
+
+    A recipe that has no default any more is described by all of its settings.
+    """
+    base = flat(default) if default else {}
+    changed = {
+        key: value
+        for key, value in flat(run.recipe).items()
+        if key not in FIXED and (key not in base or base[key] != value)
+    }
+    words = [f" --set {shlex.quote(f'{key}={toml(value)}')}" for key, value in changed.items()]
+    if default and run.recipe["data"] != default["data"]:
+        words.append(f" --text {shlex.quote(Path(run.recipe['data']).name)}")
+    return "".join(words)
+
+
+def arithmetic(run: Summary) -> str:
+    """The `--precision` words of a run; "" in float32."""
+    precision = run.config["precision"]
+    return "" if precision == "fp32" else f" --precision {precision}"

@@ -1,0 +1,139 @@
+"""A run as its folder records it, checked: every table, page and figure reads runs through this file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
+
+Kind = Literal["images", "text"]
+Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Gives a stored configuration today's names, and the defaults of settings that are younger than it."""
+
+OLD_NAMES = {"wake": "awake", "sleep": "asleep"}
+"""What a setting was called in folders whose configuration nobody completed."""
+
+NUMBER = (int, float)
+PERPLEXITIES = {part: {"perplexity": NUMBER} for part in ("validation", "test")}
+RECIPE = {"name": str, "paper": str, "data": str, "network": {"hidden": list}, "training": dict}
+CONFIG = {"recipe": RECIPE, "seed": int, "precision": str}
+RECORD = {"epoch": int, "loss": list, "softmax_loss": NUMBER}
+RESULT = {"seed": int, "device": str, "seconds": NUMBER, "epochs": int}
+RESULTS: dict[Kind, Mapping[str, Any]] = {
+    "images": RESULT | {"test": {"error_softmax": NUMBER}},
+    "text": RESULT | PERPLEXITIES | {"updates": int, "baselines": dict},
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one run folder holds; `result` is None until the run has read the test set."""
+
+    path: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    result: dict[str, Any] | None
+    baselines: dict[str, Any] | None = None
+    """What `ffrec perplexity --baselines` trained beside a run on a text."""
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe's plain values."""
+        values: dict[str, Any] = self.config["recipe"]
+        return values
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return str(self.recipe["name"])
+
+    @property
+    def kind(self) -> Kind:
+        """What the run learns from."""
+        return kind_of(self.config)
+
+    @property
+    def measure(self) -> str:
+        """The number of the test set that the run is compared by; raises StopIteration without a result."""
+        test = self.result["test"] if self.result else {}
+        return next(name for name in ("perplexity", "error_goodness", "error_softmax") if name in test)
+
+    def setting(self, name: str) -> Any:
+        """A setting of the network or the training by today's name; None if the folder does not know it."""
+        held = flat(self.recipe)
+        return held.get(name, held.get(OLD_NAMES.get(name, name)))
+
+    def class_names(self, count: int) -> list[str]:
+        """The names of `count` classes; their numbers where the folder holds no names."""
+        names = self.config.get("classes")
+        if isinstance(names, list) and len(names) == count:
+            return [str(name) for name in names]
+        return [str(label) for label in range(count)]
+
+
+def kind_of(config: Mapping[str, Any]) -> Kind:
+    """Whether a stored configuration is of a run on images or on a text."""
+    network = config["recipe"]["network"]
+    return "text" if "text" in config or network.get("kind") == "character" else "images"
+
+
+def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe's network and training that `--set` can change."""
+    return {**recipe["network"], **recipe["training"]}
+
+
+def read(folder: RunFolder, complete: Complete = dict) -> Summary:
+    """A run folder's summary; raises RunError if the folder is not ffrec's or a file in it is damaged."""
+    config = folder.config
+    if misfit(config, CONFIG):
+        raise RunError(
+            f"{folder.path} is not a run folder of ffrec: its config.json {misfit(config, CONFIG)}: "
+            "move it elsewhere"
+        )
+    for line, record in enumerate(folder.metrics(), 1):
+        demand(record, RECORD, folder.path / "metrics.jsonl", f" in line {line}")
+    result, baselines = folder.read_json("result.json"), folder.read_json("baselines.json")
+    if result is not None:
+        demand(result, RESULTS[kind_of(config)], folder.path / "result.json")
+        models = dict.fromkeys(result.get("baselines", {}), PERPLEXITIES)
+        demand(result.get("baselines", {}), models, folder.path / "result.json")
+    if baselines is not None:
+        demand(baselines, dict.fromkeys(baselines, PERPLEXITIES), folder.path / "baselines.json")
+    return Summary(folder.path, complete(config), folder.environment, folder.metrics(), result, baselines)
+
+
+def read_all(runs: Path, complete: Complete = dict) -> tuple[list[Summary], list[str]]:
+    """Every run folder directly under `runs`, by name, and one line for each that could not be read.
+
+    A folder without a config.json is no run, and is passed over in silence.
+    """
+    found, faults = [], []
+    for path in sorted(runs.glob("*/config.json")):
+        try:
+            found.append(read(RunFolder(path.parent), complete))
+        except (RunError, OSError) as error:
+            faults.append(" ".join(str(error).split()))
+    return found, faults
+
+
+def demand(value: Any, shape: Mapping[str, Any], file: Path, where: str = "") -> None:
+    """Raise RunError, naming the file, unless the value has the shape."""
+    if fault := misfit(value, shape):
+        raise RunError(f"{file} is damaged: it {fault}{where}: restore it, or train again with --force")
+
+
+def misfit(value: Any, shape: Any, name: str = "") -> str:
+    """How a JSON value differs from a shape: a type, several of them, or a mapping of names to shapes that
+    an object has to hold at least; "" if it fits."""
+    if isinstance(shape, Mapping):
+        if not isinstance(value, dict):
+            return f"should hold an object{f' as {name}' if name else ''}"
+        parts = (misfit(value.get(key), part, f"{name}.{key}".strip(".")) for key, part in shape.items())
+        return next((fault for fault in parts if fault), "")
+    if isinstance(value, shape):
+        return ""
+    words = {str: "a text", int: "a whole number", NUMBER: "a number", list: "a list", dict: "an object"}
+    return f"should hold {words[shape]} as {name}"

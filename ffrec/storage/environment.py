@@ -1,0 +1,34 @@
+"""What a run is made by: versions, platform, commit and command."""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def commit(source: Path) -> str | None:
+    """The commit checked out where a source file lives; None if git is missing or does not track the file."""
+    git, said = ["git", "-C", str(source.parent)], ""
+    try:
+        for ask in (["ls-files", "--error-unmatch", source.name], ["rev-parse", "HEAD"]):
+            said = subprocess.run([*git, *ask], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said
+
+
+def environment() -> dict[str, Any]:
+    """Versions, platform, commit of the source if it is a checkout, and the command."""
+    import ffrec  # not at the top: the package imports this file while it is itself being imported
+
+    return {
+        "ffrec": ffrec.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "commit": commit(Path(__file__).resolve()),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }

@@ -1,0 +1,1 @@
+"""A task joins a recipe, its data, its trainer and its result."""

@@ -1,0 +1,222 @@
+"""Runs on labelled images."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ffrec.config import ConfigError, ImageRecipe
+from ffrec.data.images import Images, LabelledImages
+from ffrec.evaluation.calibration import Calibration, calibrate
+from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
+from ffrec.negatives.labels import hard_labels
+from ffrec.storage.files import write_atomic
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import check_data, check_fit, describe, weights
+from ffrec.tasks.task import Task, TrainedRun
+from ffrec.training.backprop import BackpropTrainer
+from ffrec.training.images import ImageTrainer, make_network
+
+TRAINERS: dict[str, type[ImageTrainer]] = {"backprop": BackpropTrainer}
+"""Of kinds of networks that do not learn locally."""
+
+
+class Described(Protocol):
+    """What a data set says of itself: the names of its classes, or the symbols of a text."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+
+class LabelledCorpus(Protocol):
+    """Labelled images in three parts; a `sha256` is recorded if there is one."""
+
+    @property
+    def train(self) -> LabelledImages: ...
+    @property
+    def validation(self) -> LabelledImages | None: ...
+    @property
+    def test(self) -> LabelledImages | None: ...
+    @property
+    def description(self) -> Described: ...
+    def joined(self) -> Self: ...
+
+
+class ImageTask(Task):
+    """A recipe for images, trained on the parts of a corpus that it wants."""
+
+    def __init__(
+        self,
+        recipe: ImageRecipe,
+        corpus: LabelledCorpus,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        precision: str = "fp32",
+        plugins: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(precision, plugins)
+        self.recipe, self.corpus = recipe, parts_for(recipe, corpus)
+        train, classes = self.corpus.train, len(corpus.description.classes)
+        self.trainer: ImageTrainer = new_trainer(
+            recipe, train.images, train.labels, classes, seed, device, precision
+        )
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {"classes": list(self.corpus.description.classes)} | checksum(self.corpus)
+
+    @property
+    def validation(self) -> tuple[Images, Tensor] | None:
+        return self.trainer.held_out(self.corpus.validation)
+
+    def start(self, path: Path, force: bool = False) -> RunFolder:
+        folder = super().start(path, force)
+        images = self.corpus.train.images
+        shape, classes = list(images.shape[1:]), list(self.corpus.description.classes)
+        brightest = float(images.max())
+        folder.write_json("data.json", {"shape": shape, "classes": classes, "brightest": brightest})
+        return folder
+
+    def notes(self) -> list[str]:
+        return [note] if (note := getattr(self.corpus, "note", "")) else []
+
+    def finish(self, folder: RunFolder) -> dict[str, Any]:
+        folder.write_json("calibration.json", dataclasses.asdict(self.calibration()))
+        return finish_images(self.trainer, folder, self.corpus.test)
+
+    def calibration(self) -> Calibration:
+        """The temperature of probabilities, fitted on validation images; where there are none, on the last
+        tenth of the training images."""
+        trainer = self.trainer
+        if self.validation is not None:
+            return calibrate(trainer.network, *self.validation)
+        last = slice(-math.ceil(len(trainer.labels) / 10), None)
+        images = Images(trainer.images.images[last], trainer.device, self.recipe.training.permute)
+        return calibrate(trainer.network, images, trainer.labels[last], "training")
+
+    def score(self, result: dict[str, Any]) -> float:
+        """Test accuracy in percent: by goodness where labels have one, otherwise by the softmax."""
+        test = result["test"]
+        return float(100 - test.get("error_goodness", test["error_softmax"]))
+
+    @staticmethod
+    def summary(result: dict[str, Any]) -> list[str]:
+        lines = []
+        for part in ("validation", "test"):
+            if found := result.get(part):
+                goodness = (
+                    f"{found['error_goodness']:.2f} % by goodness, " if "error_goodness" in found else ""
+                )
+                lines.append(
+                    f"{part:>10}: error {goodness}{found['error_softmax']:.2f} % by softmax "
+                    f"({found['images']} images)"
+                )
+        return [*lines, f"       run: {result['run']}"]
+
+
+class TrainedImages(TrainedRun):
+    """A trained network for images, with validation and test images."""
+
+    on, command = "images", "ffrec evaluate"
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        recipe: ImageRecipe,
+        load: Callable[[ImageRecipe], LabelledCorpus],
+        device: torch.device,
+    ) -> None:
+        saved = weights(folder, recipe.name, device)
+        self.folder, self.recipe, self.device = folder, recipe, device
+        self.corpus = parts_for(recipe, load(recipe))
+        check_data(folder, checksum(self.corpus), recipe.data)
+        self.classes = self.corpus.description.classes
+        like = self.corpus.train.images
+        self.network = trained_network(saved, recipe, like, len(self.classes), device)
+
+    def evaluate(self, candidates: int | None = None) -> dict[str, Any]:
+        """The result on validation and test images, with `candidates` also on all labels.
+
+        Raises ConfigError if the network cannot try that many labels.
+        """
+        if candidates and candidates > len(self.classes):
+            raise ConfigError(
+                f"--candidates: expected 1 to {len(self.classes)} labels, found {candidates}: give fewer"
+            )
+        if candidates and not self.network.scored:
+            raise ConfigError(
+                f"--candidates: the network of {self.folder.path} has no goodness of labels: leave it out"
+            )
+        result = describe(self.folder, self.device)
+        for name, part in {"validation": self.corpus.validation, "test": self.corpus.test}.items():
+            if part is None:
+                continue
+            images = Images(part.images, self.device, self.recipe.training.permute)
+            result[name] = evaluate_images(self.network, images, part.labels, candidates)
+            if candidates:
+                result[name]["all_labels"] = evaluate_images(self.network, images, part.labels)
+        return result
+
+
+def parts_for(recipe: ImageRecipe, corpus: LabelledCorpus) -> LabelledCorpus:
+    """The data in the parts that a recipe wants."""
+    return corpus.joined() if recipe.training.train_on_validation else corpus
+
+
+def checksum(corpus: LabelledCorpus) -> dict[str, str]:
+    """The checksum of a corpus as it is recorded; empty if it has none."""
+    found = getattr(corpus, "sha256", None)
+    return {"data_sha256": found} if found else {}
+
+
+def new_trainer(recipe: ImageRecipe, *arguments: Any, **options: Any) -> ImageTrainer:
+    """The trainer that a recipe for images needs; takes what `ImageTrainer` takes."""
+    return TRAINERS.get(recipe.network.kind, ImageTrainer)(recipe, *arguments, **options)
+
+
+def trained_network(
+    saved: dict[str, Tensor], recipe: ImageRecipe, like: Tensor, classes: int, device: torch.device
+) -> Any:
+    """The network that `weights` read from a run folder, for images of the shape of `like[0]`."""
+    drawn, pixels = torch.Generator(), like[0].numel()
+    network = make_network(recipe.network, pixels, classes, drawn)
+    check_fit(network, saved, recipe.name)
+    network.load_state_dict(saved)
+    return network.to(device)
+
+
+def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages | None) -> dict[str, Any]:
+    """Read the test set, once, and write `result.json` and the examples that pictures are made from.
+
+    The result has no validation part if the last epoch ended without a validation, and no test part if there
+    are no test images.
+    """
+    result = describe(folder, trainer.device)
+    last = (folder.metrics() or [{}])[-1]
+    if "validation" in last:
+        result["validation"] = last["validation"]
+    if test is not None:
+        images = Images(test.images, trainer.device, trainer.recipe.training.permute)
+        result["test"] = evaluate_images(trainer.network, images, test.labels)
+        if shown := shown_examples(trainer, images, test):
+            write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
+    folder.write_json("result.json", result)
+    return result
+
+
+def shown_examples(trainer: ImageTrainer, images: Images, test: LabelledImages) -> dict[str, Tensor]:
+    """What pictures of the network are made from; empty if there is nothing to show."""
+    network, device = trainer.network, trainer.device
+    chosen = torch.Generator(device).manual_seed(trainer.seed)
+    if network.scored:
+        with torch.no_grad():
+            logits = network.logits(network.encode(images.batch(slice(0, BATCH))))
+        negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
+        shown = examples(network, images, test.labels, negatives)
+        return shown | {"images": test.images[shown["index"]].contiguous()}
+    return hybrid_examples(network, images, chosen) if trainer.negatives.hybrid else {}

@@ -1,0 +1,128 @@
+"""What a run folder records of its run, and how a run goes back to it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ffrec.config import ConfigError, Recipe, recipe_from
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import UNLEARNT, RunFolder
+from ffrec.training.trainer import Trainer
+
+SAME_AGAIN = "give the same recipe, --set, --seed, --precision, or choose another --out"
+CHECKSUMS = ("data_sha256", "text")  # of images, and of strings
+LATER = ("classes", "symbols")  # older folders lack the first
+UNCOMPARED = {"recipe.paper", "plugins", "text_file", *CHECKSUMS}
+UNCOMPARED |= {f"recipe.training.{name}" for name in UNLEARNT}
+
+
+def plain(recipe: Any) -> dict[str, Any]:
+    """A recipe, or one of its parts, as plain JSON values."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return values
+
+
+def configuration(recipe: Recipe, seed: int, precision: str, **data: Any) -> dict[str, Any]:
+    """What decides a run's numbers, the way its folder records it; `data` is what is recorded of its data."""
+    return {"recipe": plain(recipe), "seed": seed, "precision": precision, **data}
+
+
+def settings(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested settings as a flat dict, by dotted name."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {
+        k: v for key, part in value.items() for k, v in settings(part, f"{name}.{key}".strip(".")).items()
+    }
+
+
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run folder's configuration, with the defaults of settings that are younger than it; as it stands, if
+    it has a setting that is gone."""
+    try:
+        return {**config, "recipe": plain(recipe_from(config["recipe"]))}
+    except ConfigError:
+        return dict(config)
+
+
+def check_same(folder: RunFolder, wanted: Mapping[str, Any], advice: str = SAME_AGAIN) -> None:
+    """Raise RunError, naming the first difference and what to do, unless the folder holds the `wanted`
+    configuration; what an older folder does not say is the default.
+
+    Data is compared by its checksum where both sides have one, and by its name where not."""
+    config = folder.config
+    held, asked = settings(completed(config)), settings(wanted)
+    uncompared = UNCOMPARED | {name for name in LATER if not (name in held and name in asked)}
+    if "text" in held or ("data_sha256" in held and "data_sha256" in asked):
+        uncompared.add("recipe.data")
+    for name in sorted((held.keys() | asked.keys()) - uncompared):
+        if held.get(name) != asked.get(name):
+            raise RunError(
+                f"{folder.path} was started with {name} = {brief(held.get(name))}, "
+                f"found {brief(asked.get(name))}: {advice}"
+            )
+    check_data(folder, wanted, wanted["recipe"]["data"])
+
+
+def brief(value: Any) -> str:
+    """A value that fits into a message."""
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def check_data(folder: RunFolder, found: Mapping[str, Any], name: str) -> None:
+    """Raise RunError unless the data called `name` is what the run was trained on, by the checksums that are
+    recorded on both sides."""
+    held = folder.config
+    for key in CHECKSUMS:
+        if held.get(key) and found.get(key) and held[key] != found[key]:
+            raise RunError(
+                f"{name} is not what {folder.path} was trained on: expected SHA-256 {held[key][:16]}…, "
+                f"found {found[key][:16]}…: restore it, or train again with another --out"
+            )
+
+
+def resume(trainer: Trainer, folder: RunFolder, wanted: Mapping[str, Any]) -> None:
+    """Put a trainer back to the newest checkpoint in the folder, and drop metrics beyond it.
+
+    Raises RunError unless the folder holds the `wanted` configuration.
+    """
+    check_same(folder, wanted)
+    saved = folder.load(trainer.device)
+    if saved:
+        check_fit(trainer.network, saved[1], str(folder.path))
+        trainer.restore(saved[1], saved[2])
+    folder.keep_metrics(trainer.epoch)
+
+
+def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Tensor]:
+    """The newest weights in a run folder; raises RunError if there are none."""
+    saved = folder.load(device)
+    if saved is None:
+        raise RunError(f"{folder.path} has no checkpoint yet: `ffrec train {name} --resume` makes one")
+    return saved[1]
+
+
+def check_fit(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
+    """Raise RunError, naming the run, if saved weights have other names or shapes than the network's."""
+    if {n: w.shape for n, w in saved.items()} != {n: w.shape for n, w in network.state_dict().items()}:
+        raise RunError(
+            f"{name}: expected weights of today's network, found those of another version: train it again"
+        )
+
+
+def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
+    """What every result says of the run it belongs to."""
+    config, records = folder.config, folder.metrics()
+    return {
+        "recipe": config["recipe"]["name"],
+        "seed": config["seed"],
+        "device": str(device),
+        "epochs": len(records),
+        "seconds": sum(record["seconds"] for record in records),
+        "run": str(folder.path),
+    }

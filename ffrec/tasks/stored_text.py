@@ -1,0 +1,65 @@
+"""The strings that a run on a text keeps in its folder, so that it does without the text from then on."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ffrec.storage.files import RunError
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.images import Described
+
+PARTS = ("train", "validation", "test")
+
+
+class Text(Protocol):
+    """Strings of codes `(n, length)` in three parts, and a checksum of them all."""
+
+    @property
+    def train(self) -> Tensor: ...
+    @property
+    def validation(self) -> Tensor: ...
+    @property
+    def test(self) -> Tensor: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+class DescribedText(Text, Protocol):
+    """A text that names its symbols, in the order of their codes."""
+
+    @property
+    def description(self) -> Described: ...
+
+
+@dataclass(frozen=True)
+class StoredText:
+    """The strings that a run keeps in its folder."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    sha256: str
+
+    FILE = "text.safetensors"
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> "StoredText | None":
+        """The strings of a run, None if it keeps none; raises RunError if they are damaged."""
+        file, config = folder.path / cls.FILE, folder.config
+        if not file.is_file():
+            return None
+        data = file.read_bytes()
+        if hashlib.sha256(data).hexdigest() != config.get("text_file"):
+            raise RunError(f"{file} is damaged: expected another SHA-256: remove it to read the text instead")
+        parts = {name: codes.long() for name, codes in safetensors.torch.load(data).items()}
+        return cls(**parts, sha256=config["text"])
+
+
+def packed(text: Text, symbols: int) -> bytes:
+    """The codes of a text as a safetensors file, one byte a character where that is enough."""
+    small = torch.uint8 if symbols <= 256 else torch.int32
+    return safetensors.torch.save({name: getattr(text, name).to(small).contiguous() for name in PARTS})

@@ -1,0 +1,183 @@
+"""Runs on a text."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ffrec.config import TextRecipe, TextTraining
+from ffrec.evaluation.text import evaluate_text
+from ffrec.networks.character import Character
+from ffrec.storage.files import write_atomic
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import check_data, check_fit, describe, weights
+from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed
+from ffrec.tasks.task import Task, TrainedRun
+from ffrec.tasks.text_baselines import counted_baselines, held_out
+from ffrec.training.text import TextTrainer
+
+SHOWN = 100  # test strings whose goodness is kept for a picture
+
+
+class TextTask(Task):
+    """A recipe for characters, trained on the strings of a text."""
+
+    def __init__(
+        self,
+        recipe: TextRecipe,
+        corpus: DescribedText,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        precision: str = "fp32",
+        plugins: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(precision, plugins)
+        self.recipe, self.corpus, self.symbols = recipe, corpus, corpus.description.classes
+        self.trainer: TextTrainer = TextTrainer(
+            recipe, corpus.train, len(self.symbols), seed, device, precision
+        )
+        self.stored = packed(corpus, len(self.symbols))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        file = hashlib.sha256(self.stored).hexdigest()
+        return {"symbols": list(self.symbols), "text": self.corpus.sha256, "text_file": file}
+
+    @property
+    def validation(self) -> Tensor:
+        return self.corpus.validation.to(self.trainer.device)
+
+    def notes(self) -> list[str]:
+        about = getattr(self.corpus, "about", None)
+        lines = about().splitlines() if about else []
+        used, there = len(self.trainer.strings), len(self.corpus.train)
+        if used < there:
+            lines.append(f"trains on the first {used} of {there} strings: --set strings=none trains on all")
+        return lines
+
+    def start(self, path: Path, force: bool = False) -> RunFolder:
+        folder = super().start(path, force)
+        write_atomic(folder.path / StoredText.FILE, self.stored)
+        return folder
+
+    def finish(self, folder: RunFolder) -> dict[str, Any]:
+        trainer, text = self.trainer, self.corpus
+        network = trainer.network
+        with torch.no_grad():
+            network.remember(trainer.strings)
+        result = describe(folder, trainer.device) | evaluate_parts(network, self.recipe.training, text)
+        result["updates"] = trainer.updates
+        parts = {name: getattr(text, name) for name in ("validation", "test")}
+        train, start = trainer.strings.cpu(), self.recipe.network.window
+        result["baselines"] = counted_baselines(train, text.validation, parts, start, network.symbols)
+        strings = text.test[:SHOWN].to(trainer.device)
+        shown = dreamt_examples(network, strings, trainer.seed, self.recipe.training.temperature)
+        write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
+        folder.write_json("result.json", result)
+        return result
+
+    def score(self, result: dict[str, Any]) -> float:
+        """Minus the bits per character of the test strings."""
+        return -float(result["test"]["bits_per_character"])
+
+    @staticmethod
+    def summary(result: dict[str, Any]) -> list[str]:
+        recalls = "softmax_perplexity" in result.get("test", {})
+        lines = [part_summary(part, result[part], recalls) for part in (*PARTS, "text") if part in result]
+        for name, found in result.get("baselines", {}).items():
+            values = ", ".join(f"{part} {found[part]['perplexity']:.2f}" for part in found if part in result)
+            lines.append(f"            {name}: {values}")
+        return [*lines, f"       run: {result['run']}"]
+
+
+def part_summary(part: str, found: dict[str, Any], recalls: bool) -> str:
+    """The perplexity of one part of a text, in one line; `recalls`: the network has a memory."""
+    between = "95 % {:.2f} to {:.2f}".format(*found["interval"]) if found["interval"] else "too few for 95 %"
+    alone = f"; softmax alone {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
+    by = " by the softmax alone (the memory would only recall)" if part == "train" and recalls else ""
+    return (
+        f"{part:>10}: perplexity {found['perplexity']:.2f} ({between}), "
+        f"{found['bits_per_character']:.3f} bits a character; {found['characters']} characters in "
+        f"{found['strings']} strings{alone}{by}"
+    )
+
+
+class TrainedText(TrainedRun):
+    """A trained network for characters, its memory filled from the training strings, with its text."""
+
+    on, command = "a text", "ffrec perplexity"
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        recipe: TextRecipe,
+        load: Callable[[TextRecipe], Text],
+        device: torch.device,
+    ) -> None:
+        saved = weights(folder, recipe.name, device)
+        self.folder, self.recipe, self.device = folder, recipe, device
+        self.symbols = tuple(folder.config["symbols"])
+        self.text: Text = StoredText.read(folder) or load(recipe)
+        check_data(folder, {"text": self.text.sha256}, recipe.data)
+        self.network = Character(recipe.network, len(self.symbols), torch.Generator())
+        check_fit(self.network, saved, recipe.name)
+        self.network.load_state_dict(saved)
+        self.train = self.text.train[: recipe.training.strings]
+        with torch.no_grad():
+            self.network.to(device).remember(self.train.to(device))
+
+    def evaluate(self) -> dict[str, Any]:
+        """The result on the run's own text, beside models that count its training strings."""
+        with torch.no_grad():
+            result = evaluate_parts(self.network, self.recipe.training, self.text)
+        parts = {name: getattr(self.text, name) for name in ("validation", "test")}
+        return describe(self.folder, self.device) | result | {"baselines": self.counted(parts)}
+
+    def evaluate_other(self, strings: Tensor) -> dict[str, Any]:
+        """The result on the strings of another text, beside the same models."""
+        found = evaluate_text(self.network, strings.to(self.device))
+        counted = self.counted({"text": strings})
+        return describe(self.folder, self.device) | {"text": found, "baselines": counted}
+
+    def counted(self, parts: dict[str, Tensor]) -> dict[str, Any]:
+        """Perplexity of models that count the training strings, on each of the parts."""
+        start, symbols = self.recipe.network.window, len(self.symbols)
+        return counted_baselines(self.train, self.text.validation, parts, start, symbols)
+
+    def dream(self, count: int, seed: int, temperature: float) -> dict[str, Tensor]:
+        """Negative strings that go on from validation strings: see `dreamt_examples`."""
+        real = self.text.validation.to(self.device)
+        strings = real.repeat(-(-count // len(real)), 1)[:count]
+        return dreamt_examples(self.network, strings, seed, temperature)
+
+
+def evaluate_parts(network: Character, training: TextTraining, text: Text) -> dict[str, Any]:
+    """Perplexity on validation and test strings; then the memory, if there is one, is emptied, as it would
+    only recall the training strings, and these are predicted by the softmax alone."""
+    found = held_out(network, text)
+    if network.memory:
+        network.memory.forget()
+    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.device))
+    return found
+
+
+def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature: float) -> dict[str, Tensor]:
+    """Real strings, strings that the network generates from their first windows, and the goodness of both.
+
+    The softmax alone generates, as in training: a memory is emptied first.
+
+    `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
+    """
+    size, length = network.config.window, strings.shape[1]
+    drawn = torch.Generator(strings.device).manual_seed(seed)
+    if network.memory:
+        network.memory.forget()
+    with torch.no_grad():
+        dreamt = network.generate(strings[:, :size], length - size, drawn, temperature)
+        positive, negative = network.goodness_of(strings), network.goodness_of(dreamt)
+    found = {"strings": strings, "dreamt": dreamt, "positive": positive, "negative": negative}
+    return {name: value.cpu().contiguous() for name, value in found.items()}

@@ -1,0 +1,90 @@
+"""What else could predict the strings of a run: models that count, and networks of the same shape."""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ffrec.config import TextRecipe
+from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
+from ffrec.evaluation.text import evaluate_text, summary
+from ffrec.networks.character import Character
+from ffrec.storage.run_folder import RunFolder
+from ffrec.training.backprop import backprop
+from ffrec.training.text import TextTrainer
+
+
+class HeldOut(Protocol):
+    """Validation and test strings of codes `(n, length)`."""
+
+    @property
+    def validation(self) -> Tensor: ...
+    @property
+    def test(self) -> Tensor: ...
+
+
+def held_out(network: Character, text: HeldOut) -> dict[str, Any]:
+    """Perplexity on the validation and on the test strings."""
+    device = network.device
+    return {part: evaluate_text(network, getattr(text, part).to(device)) for part in ("validation", "test")}
+
+
+def counted_baselines(
+    train: Tensor, validation: Tensor, parts: Mapping[str, Tensor], start: int, symbols: int
+) -> dict[str, Any]:
+    """Perplexity of models that only count the training strings, on each of the parts.
+
+    The validation strings choose the order of the Kneser–Ney model.
+    """
+    kneser_ney = best_kneser_ney(train, validation, start, symbols)
+    models: dict[str, Callable[[Tensor], Tensor]] = {
+        "uniform": lambda part: torch.full((len(part), part.shape[1] - start), -math.log(symbols)),
+        "unigram": lambda part: unigram_log_likelihood(train, part, start, symbols),
+        f"Kneser-Ney of order {kneser_ney.order}": lambda part: kneser_ney.log_likelihood(part, start),
+    }
+    return {
+        name: {part: summary(model(strings)) for part, strings in parts.items()}
+        for name, model in models.items()
+    }
+
+
+def network_baselines(
+    folder: RunFolder, recipe: TextRecipe, train: Tensor, text: HeldOut, symbols: int, device: torch.device
+) -> dict[str, Any]:
+    """Networks of the run's shape, trained on its strings in float32, and kept in its baselines.json: random
+    features (only the softmax learns) and backpropagation with early stopping, both from the run's kind of
+    initial weights and, where these differ, from plain ones; if the run has a memory, also random features
+    with it, which shows what it is worth that hidden layers learn."""
+    kept = folder.read_json("baselines.json") or {}
+    seed, fixed = folder.config["seed"], {"regime": "random"}
+    own = recipe.override({"memory": 0.0, "lookahead": False})
+    shapes = {"": own, " (plain initial weights)": own.override({"recency": 1.0, "bias": 0.0})}
+    train, validation = train.to(device), text.validation.to(device)
+
+    def random_features(shape: TextRecipe) -> dict[str, Any]:
+        trainer = TextTrainer(shape.override(fixed), train, symbols, seed, device)
+        for _ in trainer.run(None, validation):
+            pass
+        with torch.no_grad():
+            trainer.network.remember(train)
+        return held_out(trainer.network, text)
+
+    def learnt(shape: TextRecipe) -> dict[str, Any]:
+        network, how = backprop(shape, train, validation, symbols, seed)
+        return held_out(network, text) | how
+
+    wanted: dict[str, Callable[[], dict[str, Any]]] = {}
+    if recipe.network.memory:
+        wanted["random features with the memory"] = partial(random_features, recipe)
+    for note, shape in shapes.items():
+        if not note or shape != own:
+            wanted[f"random features{note}"] = partial(random_features, shape)
+            wanted[f"backpropagation{note}"] = partial(learnt, shape)
+    for name, measure in wanted.items():
+        if name not in kept:
+            kept[name] = measure()
+            folder.write_json("baselines.json", kept)
+    return kept
