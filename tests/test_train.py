@@ -42,6 +42,7 @@ def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, {"activity": "min", "threshold": -1.0}, {"negatives": "uniform"}])
 def test_it_learns_what_there_is_to_learn(fields):
     trainer = make(epochs=12, jitter=0, **fields)

@@ -93,6 +93,7 @@ OLD = ("supervised", "unsupervised", "hybrids", "local", "backprop", "random", "
 SOFTMAX_ALONE = ("unsupervised", "local", "backprop", "random", "linear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_learns_digits(kind, digits):
     trainer = make(kind, digits)
@@ -107,6 +108,16 @@ def test_it_learns_digits(kind, digits):
     for name, now in weights(trainer).items():
         if name.startswith("layers") and name.endswith("weight"):
             assert torch.equal(now, before[name]) == (kind == "random")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["candidates", "classes"])
+def test_objectives_learn_in_bfloat16_too_and_keep_float32_weights(kind, digits):
+    trainer = make(kind, digits, epochs=8)
+    trainer.arithmetic = "bf16"
+    *_, last = trainer.run(None, trainer.held_out(digits.validation))
+    assert last.record["validation"]["error_goodness"] < 10
+    assert all(p.dtype is torch.float32 and p.isfinite().all() for p in trainer.network.parameters())
 
 
 @pytest.mark.parametrize("kind", [*OLD, "candidates", "classes"])
@@ -219,15 +230,15 @@ def test_rates_of_wake_phases_follow_equation_4_or_their_setting(wake_rate, expe
         before, readout = weight.clone(), trainer.network.readout.weight.clone()
         with torch.no_grad():
             trainer.update(index)
-        asleep = trainer.network.readout.weight.grad is None
-        rate = 8.0 if asleep else expected
+        sleeping = trainer.network.readout.weight.grad is None
+        rate = 8.0 if sleeping else expected
         assert rate * weight.grad.abs().max() > 1e-5  # far above rounding
         torch.testing.assert_close(weight - before, -rate * weight.grad, atol=1e-7, rtol=1e-2)
-        if not asleep:
+        if not sleeping:
             step = trainer.network.readout.weight - readout
             wanted = -0.1 * trainer.network.readout.weight.grad
             torch.testing.assert_close(step, wanted, atol=1e-7, rtol=1e-2)
-    assert asleep
+    assert sleeping
 
 
 def test_repeats_are_updates_one_after_another_from_the_same_data(digits, monkeypatch):
@@ -308,6 +319,7 @@ def test_what_has_been_learnt_from_validates_nothing(digits):
     assert "validation" not in last.record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cured", "low", "high"), [(True, 0, 15), (False, 25, 90)])
 def test_sleep_far_from_wake_needs_a_cure(cured, low, high, digits):
     """A wake phase of an epoch, then a sleep phase of one: the paper's rule forgets in the second what the

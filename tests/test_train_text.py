@@ -67,6 +67,7 @@ def rows(passages):
     return set(map(tuple, passages.tolist()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lookahead", [False, True])
 @pytest.mark.parametrize("regime", REGIMES)
 def test_it_learns_what_follows(regime, lookahead):
@@ -274,6 +275,7 @@ def test_a_recipe_comes_back_from_plain_values():
         assert recipe_from(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "device",
     [
