@@ -11,7 +11,8 @@ from ffrec.training.images import ImageTrainer
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
-PARTS = [name for name in EXAMPLES if name != "loop"]
+LOOPS = ("loop", "convolutions")
+PARTS = [name for name in EXAMPLES if name not in LOOPS]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def run(name: str) -> dict:
 
 
 def test_the_page_has_all_the_parts():
-    assert set(EXAMPLES) == {"goodness", "objective", "negatives", "connection", "data", "network", "loop"}
+    assert set(EXAMPLES) == {"goodness", "objective", "negatives", "connection", "data", "network", *LOOPS}
     assert all(len(code.strip().splitlines()) <= 40 for code in EXAMPLES.values())
 
 
@@ -46,5 +47,6 @@ def test_a_part_of_ones_own_trains(name, menus):
     assert last.record["validation"]["error_goodness"] < 25
 
 
-def test_layers_learn_in_a_loop_of_ones_own():
-    assert min(run("loop")["accuracy"]) > 0.9
+@pytest.mark.parametrize("name", LOOPS)
+def test_layers_learn_in_a_loop_of_ones_own(name):
+    assert min(run(name)["accuracy"]) > 0.9
