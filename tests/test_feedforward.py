@@ -443,8 +443,9 @@ def test_receptive_fields_that_do_not_fit_are_refused(make, fields, words):
 
 
 def test_class_scores_need_no_candidates(make, rows):
-    """A class scores what its part of the levels that are read has, whatever other classes are tried."""
-    network = make(label="none", objective="classes", goodness="scores")
+    """A class scores what its part of the levels that are read has, by their sharpness, whatever other classes
+    are tried."""
+    network = make(label="none", objective="classes", goodness="scores", sharpness=(3.0, 1.0, 2.0))
     assert network.scored == (2, 3)
     encoding = network.encode(rows)
     every = torch.arange(4).expand(5, 4)
@@ -453,7 +454,7 @@ def test_class_scores_need_no_candidates(make, rows):
         (normalise(encoding.step.activities[level]) @ network.layer(level).goodness.weight)
         for level in (2, 3)
     ]
-    torch.testing.assert_close(history, (a[0] + a[1]).squeeze(1).unsqueeze(0))
+    torch.testing.assert_close(history, (a[0] + 2 * a[1]).squeeze(1).unsqueeze(0))
     alone = label_goodness(network, encoding, LABELS[:, 1:], 1)
     torch.testing.assert_close(alone[0], history[0].gather(1, LABELS[:, 1:]))
 
@@ -462,7 +463,7 @@ def test_groups_of_units_may_be_the_scores_of_classes(make, rows):
     network = make(label="none", objective="classes", blocks=4, hidden=(8, 12))
     h = network.encode(rows).step.activities[2].squeeze(1)
     history = label_goodness(network, network.encode(rows), torch.arange(4).expand(5, 4), 1)
-    torch.testing.assert_close(history[0], h.view(5, 4, 3).square().mean(2))
+    torch.testing.assert_close(history[0], 3 * h.view(5, 4, 3).square().mean(2))
 
 
 def test_a_class_without_a_score_of_its_own_is_refused(make):
@@ -470,8 +471,8 @@ def test_a_class_without_a_score_of_its_own_is_refused(make):
         make(label="none", objective="classes", blocks=2)
 
 
-def test_learnt_scores_belong_to_the_network_also_within_another_goodness(make):
-    network = make(label="none", objective="classes", goodness="scores", activity="min", threshold=-1.0)
+def test_learnt_scores_belong_to_the_network(make):
+    network = make(label="none", objective="classes", goodness="scores")
     names = [name for name, _ in network.named_parameters() if "goodness" in name]
-    assert names == [f"layers.{index}.goodness.whole.weight" for index in range(3)]
+    assert names == [f"layers.{index}.goodness.weight" for index in range(3)]
     assert set(names) <= set(network.state_dict())

@@ -140,9 +140,7 @@ def examples(
         index = torch.cat([torch.arange(count - len(wrong), device=truth.device), wrong])
         pair = torch.stack([truth, negatives[place].to(truth.device)], dim=1)
         *_, last = network.steps(encoding, pair, network.window[1])
-        goodness = torch.stack(
-            [network.layer(level).goodness_of(h).expand(pair.shape) for level, h in last.activities.items()]
-        )
+        goodness = torch.stack([network.label_score(level, last, pair) for level in network.levels])
     found = {"index": index, "truth": truth[index], "goodness": history[:, index]}
     found |= {"positive": goodness[..., 0], "negative": goodness[..., 1]}
     return {name: value.cpu().contiguous() for name, value in found.items()}

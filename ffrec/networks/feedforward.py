@@ -119,15 +119,12 @@ class FeedForward(Network):
         else:
             yield encoding.step
 
-    def scores(self, step: Step, candidates: Tensor) -> Tensor:
-        """Goodness of each candidate label, or its class score, summed over the `scored` levels."""
+    def label_score(self, level: int, step: Step, candidates: Tensor) -> Tensor:
+        """A layer's goodness for each candidate label; where classes compete, sharpness times score."""
         if not self.by_class:
-            return super().scores(step, candidates)
-        found = []
-        for level in self.scored:
-            value = self.layer(level).goodness.value(step.activities[level][:, 0])
-            found.append(value * self.config.sharpnesses[level - 1])
-        return torch.stack(found).sum(0).gather(1, candidates)
+            return super().label_score(level, step, candidates)
+        value = self.layer(level).goodness.value(step.activities[level][:, 0])
+        return value.gather(1, candidates) * self.config.sharpnesses[level - 1]
 
 
 def connections(

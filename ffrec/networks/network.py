@@ -145,11 +145,13 @@ class Network(Classifier):
         for level in self.levels:
             self.layer(level).zero_grad(set_to_none)
 
+    def label_score(self, level: int, step: Step, candidates: Tensor) -> Tensor:
+        """What one layer makes of each candidate label `(batch, candidates)` in one step: its goodness."""
+        return self.layer(level).goodness_of(step.activities[level]).expand(candidates.shape)
+
     def scores(self, step: Step, candidates: Tensor) -> Tensor:
-        """Goodness of each candidate label `(batch, candidates)` in one step, summed over the `scored`
-        levels."""
-        found = [self.layer(level).goodness_of(step.activities[level]) for level in self.scored]
-        return torch.stack([goodness.expand(candidates.shape) for goodness in found]).sum(0)
+        """`label_score` of each candidate label `(batch, candidates)`, summed over the `scored` levels."""
+        return torch.stack([self.label_score(level, step, candidates) for level in self.scored]).sum(0)
 
     def mean_goodness(self, step: Step) -> Tensor:
         """Of every layer, over the batch, for each candidate: `(layers, candidates)`."""
