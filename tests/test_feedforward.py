@@ -443,8 +443,7 @@ def test_receptive_fields_that_do_not_fit_are_refused(make, fields, words):
 
 
 def test_class_scores_need_no_candidates(make, rows):
-    """A class scores what its part of the levels that are read has, by their sharpness, whatever other classes
-    are tried."""
+    """What other classes are tried changes no score; layers count by their sharpness."""
     network = make(label="none", objective="classes", goodness="scores", sharpness=(3.0, 1.0, 2.0))
     assert network.scored == (2, 3)
     encoding = network.encode(rows)
