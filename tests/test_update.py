@@ -68,6 +68,8 @@ def oracle(layers, steps, target):
             for at in layers:
                 if (at < level and layer.context != "own") or (at > level and layer.context == "all"):
                     others = others + per_case[at]
+                if at < level and layer.context == "below":  # what layers below have left over
+                    others = others - getattr(layers[at].objective, "threshold", 0.0)
             own = goodness[level]
             if layer.objective.compete == "parts":
                 rows = own.flatten(0, 1)
