@@ -33,11 +33,18 @@ def one_line(error: BaseException) -> str:
     return "ffrec: " + " ".join(message.split())
 
 
+def asks_for_help(error: BaseException) -> bool:
+    """Whether a command was called without anything to do: its help is the answer."""
+    return type(error).__name__ == "NoArgsIsHelpError"
+
+
 def report(error: BaseException) -> int:
     """Print an error that a user can mend and return its exit code; raises a defect of ours again."""
     code = exit_code(error)
     if code is None:
         raise error
-    if code != INTERRUPTED:
+    if asks_for_help(error):
+        print(getattr(error, "message", ""), file=sys.stderr)
+    elif code != INTERRUPTED:
         print(one_line(error), file=sys.stderr)
     return code

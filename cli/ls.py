@@ -15,13 +15,15 @@ from rich.table import Column, Table
 from cli import options
 from cli.plugins import load_plugins, menus
 from cli.report import read_runs
-from ffrec.recipes import RECIPES
+from ffrec import registry
 from ffrec.reports.groups import in_words
 from ffrec.reports.summary import Summary
 
+RUNS = Path("runs")
+
 
 def ls(
-    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = RUNS,
     menu: Annotated[bool, typer.Option("--menus", help="List what networks can be built from.")] = False,
     plugin: options.Plugins = None,
 ) -> None:
@@ -35,8 +37,8 @@ def ls(
         for name, entries in menus().items():
             console.print(f"{name}: {', '.join(entries)}", soft_wrap=True, highlight=False)
         return
+    found = read_runs(runs) if runs.exists() or runs != RUNS else []
     console.print(table_of_recipes())
-    found = read_runs(runs)
     if found:
         console.print(table_of_runs(found))
     else:
@@ -47,8 +49,9 @@ def table_of_recipes() -> Table:
     """Every recipe, with the paper's result and ours."""
     file = files("ffrec") / "expected.json"
     reached = json.loads(file.read_text()) if file.is_file() else {}
+    recipes = registry.menu("recipe")
     table = Table(
-        whole("recipe", RECIPES),
+        whole("recipe", recipes),
         "data",
         "layers",
         "epochs",
@@ -59,7 +62,7 @@ def table_of_recipes() -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for make in RECIPES.values():
+    for make in recipes.values():
         recipe = make()
         table.add_row(
             recipe.name,

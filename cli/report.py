@@ -60,8 +60,9 @@ def report(
 
 def read_runs(runs: Path) -> list[Summary]:
     """Every run folder directly under `runs`, with settings by today's names; one line on stderr for each
-    folder that cannot be read."""
-
+    folder that cannot be read. Raises RunError without a folder."""
+    if not runs.is_dir():
+        raise RunError(f"{runs}: expected a folder of run folders, found nothing: check the path")
     found, faults = read_all(runs, completed)
     for fault in faults:
         skip(fault)

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ffrec.baselines.reference import check_goodness
 from ffrec.config import (
     BackpropConfig,
     CharacterConfig,
@@ -99,6 +100,7 @@ __all__ = [
     "Trained",
     "TrainingConfig",
     "calibrate",
+    "check_goodness",
     "evaluate_images",
     "evaluate_text",
     "expected_calibration_error",

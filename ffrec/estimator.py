@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from ffrec.config import ConfigError, FeedForwardConfig, ImageRecipe, RecurrentConfig, TrainingConfig
+from ffrec.config.recipe import first_fault
 from ffrec.evaluation.calibration import Calibration, class_scores, fit_temperature, probabilities
 from ffrec.networks.network import Network
 from ffrec.training.device import pick_device
@@ -53,9 +55,12 @@ def recipe_of(classifier: "FFClassifier") -> ImageRecipe:
             dropout=classifier.dropout,
             jitter=classifier.jitter,
         )
-        network = network_config(classifier.network, tuple(classifier.hidden))
+        hidden = (classifier.hidden,) if isinstance(classifier.hidden, int) else tuple(classifier.hidden)
+        network = network_config(classifier.network, hidden)
         return ImageRecipe("FFClassifier", "–", "arrays", network, training)
-    except (ConfigError, TypeError, ValueError) as error:  # pydantic's error is a ValueError
+    except ValidationError as error:
+        raise ValueError(f"FFClassifier: {first_fault(error)}") from None
+    except (ConfigError, TypeError, ValueError) as error:
         raise ValueError(f"FFClassifier: {error}") from None
 
 

@@ -52,7 +52,7 @@ def test_connections_are_neighbours_and_skips():
     [
         ({"epoch": 3}, "did you mean epochs"),
         ({"zzz": 3}, "choose from .*batch"),
-        ({"kind": "feedforward"}, "unknown key 'kind'"),
+        ({"kind": "feedforward"}, "unknown setting 'kind'"),
         ({"epochs": "four"}, "epochs.*valid integer.*'four'"),
         ({"epochs": "4"}, "epochs.*valid integer"),
         ({"epochs": True}, "epochs.*valid integer"),

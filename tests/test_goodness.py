@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ffrec import registry
-from ffrec.learning.goodness import Blocks, MeanActivity, MeanSquare, Minus, Places, normalise
+from ffrec.baselines.reference import check_goodness
+from ffrec.learning.goodness import Blocks, Goodness, MeanActivity, MeanSquare, Minus, Places, normalise
 from ffrec.learning.objective import CandidateSoftmax, ClassSoftmax, Logistic, Objective, Pairwise
 from ffrec.learning.scores import LearntScores, RandomScores
 
@@ -228,3 +229,29 @@ def test_a_silent_layer_is_right_about_nothing():
     right = torch.nn.functional.one_hot(places, 3).float()
     for lower in (0.0, 5.0):  # goodness may be negative
         assert OBJECTIVES["candidates"].for_layer(0.0, 3.0).accuracy(right - lower, places) == 1
+
+
+def test_a_goodness_with_a_wrong_derivative_is_found_out():
+    class Right(Goodness):
+        def value(self, h):
+            return h.pow(3).mean(-1)
+
+        def grad(self, h, weight):
+            return 3 * h.square() * (weight / h.shape[-1]).unsqueeze(-1)
+
+        def norm(self, h):
+            return h.mean(-1)
+
+    class Wrong(Right):
+        def grad(self, h, weight):
+            return -super().grad(h, weight)
+
+    class Restless(Right):
+        def grad(self, h, weight):
+            return super().grad(h, weight) + 1
+
+    check_goodness(Right())
+    with pytest.raises(ValueError, match="one that differs by"):
+        check_goodness(Wrong())
+    with pytest.raises(ValueError, match="0 where h is 0"):
+        check_goodness(Restless())

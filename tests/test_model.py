@@ -310,7 +310,7 @@ def test_training_tells_callbacks_everything_and_prints_nothing(capsys):
 
 
 def test_training_refuses_a_folder_that_is_there_and_unknown_settings(tmp_path):
-    with pytest.raises(RunError, match="choose another out"):
+    with pytest.raises(RunError, match="force=True replaces it"):
         ffrec.train("recurrent-digits", out=tmp_path, **QUIET)
     with pytest.raises(ffrec.ConfigError, match="did you mean hidden"):
         ffrec.train("recurrent-digits", hiden=(3,), **QUIET)

@@ -71,7 +71,7 @@ def test_short_phases_show_the_start_of_a_run_alone(trained):
 
 
 def test_a_run_that_learns_from_both_at_once_has_no_phases(trained):
-    _, folder = trained(wake=None, wake_rate=None)
+    _, folder = trained(wake=None, sleep=1, wake_rate=None)
     assert "goodness" not in folder.metrics()[0]
     with pytest.raises(NothingToDraw, match="no wake and sleep phases"):
         wake_sleep(read(folder))

@@ -499,7 +499,7 @@ def test_a_recipe_is_known_by_its_settings(name):
         ("aesop-together", {"centring": True}, "are for wake and sleep phases: give wake"),
         ("aesop-together", {"scaling": 0.1}, "are for wake and sleep phases: give wake"),
         ("aesop-sleep", {"wake": 3}, "need regime together, found sleep"),
-        ("backprop-mnist", {"sharpness": 1.0}, "unknown key 'sharpness'"),
+        ("backprop-mnist", {"sharpness": 1.0}, "unknown setting 'sharpness'"),
         ("backprop-mnist", {"wake": 2}, "wake: backpropagation has no negative data"),
         ("backprop-mnist", {"repeats": 2}, "repeats: backpropagation has no negative data"),
         ("supervised-mnist", {"objective": "max"}, "unknown objective 'max'"),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ffrec.learning.goodness import normalise
+from ffrec.learning.goodness import Goodness, normalise
 from ffrec.learning.layer import Layer
 from ffrec.learning.update import Step, fixed_goodness
 from ffrec.networks.network import Encoding
@@ -59,3 +59,26 @@ def autograd_recurrent(network: Recurrent, encoding: Encoding, labels: Tensor) -
     loss = loss / (last - first + 1)
     torch.autograd.backward(loss)
     return loss.detach()
+
+
+def check_goodness(goodness: Goodness, units: int = 12, seed: int = 0) -> None:
+    """Compare the `grad` of a goodness with autograd of its `value`, in float64, on random rectified
+    activities.
+
+    Raises ValueError, saying by how much they differ, and where if a unit that is off has a gradient.
+    """
+    drawn = torch.Generator().manual_seed(seed)
+    h = torch.randn(5, 2, units, generator=drawn, dtype=torch.float64).relu()
+    with torch.enable_grad():
+        leaf = h.clone().requires_grad_()
+        value = goodness.value(leaf)
+        weight = torch.randn(value.shape, generator=drawn, dtype=torch.float64)
+        torch.autograd.backward((value * weight).sum())
+    found, wanted = goodness.grad(h, weight), torch.zeros_like(h) if leaf.grad is None else leaf.grad
+    if found.shape != h.shape or found[h == 0].any():
+        raise ValueError(f"grad: expected shape {tuple(h.shape)} and 0 where h is 0, found another: mend it")
+    difference = (found - wanted * (h > 0)).abs().max().item()
+    if not difference < 1e-9 + 1e-6 * wanted.abs().max().item():
+        raise ValueError(
+            f"grad: expected the derivative of value, found one that differs by {difference:.3g}"
+        )

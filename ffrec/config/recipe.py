@@ -34,7 +34,7 @@ class Settings:
             if key not in parts:
                 near = difflib.get_close_matches(key, parts, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(parts))}"
-                raise ConfigError(f"unknown key {key!r} for --set: {hint}")
+                raise ConfigError(f"unknown setting {key!r}: {hint}")
             changed[parts[key]][key] = value
         return validated(type(self), changed)
 
@@ -123,5 +123,6 @@ def first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     room, *place = [str(part) for part in fault["loc"] if not str(part).endswith("Config")] or [""]
     where = ".".join([room, *place[:1]])
-    found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
+    told = isinstance(fault["input"], dict) or "unknown" in fault["msg"]
+    found = "" if told else f", found {fault['input']!r}"
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}{found}".removeprefix(": ")

@@ -127,8 +127,8 @@ def examples(
 ) -> dict[str, Tensor]:
     """What pictures of a network need, computed on the first of the given images.
 
-    `goodness` `(iterations, count, classes)` of every label for the images at `index`: the first ones, half
-    of them, if there are as many, images that goodness gets wrong. `positive` and `negative`
+    `goodness` `(iterations, count, classes)` of every label for the images at `index`: the first ones that
+    goodness gets right and, half of all if there are as many, that it gets wrong. `positive` and `negative`
     `(layers, cases)`: goodness at the end of the window, of true labels and of the given wrong ones.
     """
     with torch.no_grad():
@@ -136,8 +136,9 @@ def examples(
         encoding, truth = network.encode(images.batch(place)), truth[place].to(images.images.device)
         every = torch.arange(network.classes, device=truth.device).expand(len(truth), -1)
         history = label_goodness(network, encoding, every, network.iterations)
-        wrong = (choose(history, every, network.window) != truth).nonzero().flatten()[: count // 2]
-        index = torch.cat([torch.arange(count - len(wrong), device=truth.device), wrong])
+        right = choose(history, every, network.window) == truth
+        mistakes = (~right).nonzero().flatten()[: count // 2]
+        index = torch.cat([right.nonzero().flatten()[: count - len(mistakes)], mistakes])
         pair = torch.stack([truth, negatives[place].to(truth.device)], dim=1)
         *_, last = network.steps(encoding, pair, network.window[1])
         goodness = torch.stack([network.label_score(level, last, pair) for level in network.levels])

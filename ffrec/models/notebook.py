@@ -47,6 +47,7 @@ def train(
     epochs: int | None = None,
     data: Any = None,
     out: str | Path | None = None,
+    force: bool = False,
     seed: int = 0,
     device: str = "auto",
     precision: str = "fp32",
@@ -57,12 +58,14 @@ def train(
     """Train a recipe to its end, and read the test set once.
 
     `recipe` is a name from `ffrec.RECIPES` or a recipe; `epochs` and `settings` replace settings of its
-    network or training. `data` is None for the recipe's own data set (looked for in FFREC_DATA), or a pair of
+    network or training. `data` is None for the recipe's own data set (looked for in FFREC_DATA), or the path
+    of images or of a text, or a pair of
     images `(n, height, width[, channels])`, as `as_images` says, and labels `(n,)`, integers or names; or an
     object with train, validation (or None) and test as `corpora.load` returns it. A pair has no validation
     images: all are learnt from, and the temperature of `predict_proba` is fitted on the last tenth of them.
 
-    `out` is the run folder to write, which must not exist; without it nothing is kept on disk. Every callback
+    `out` is the run folder to write, which must not exist unless `force` replaces it; without it nothing is
+    kept on disk. Every callback
     is called with every event: Update, Epoch, Interrupted. Raises ConfigError for wrong settings or data,
     RunError if `out` exists, and Diverged if a loss is not finite.
     """
@@ -70,12 +73,13 @@ def train(
     chosen = chosen.override(settings if epochs is None else {"epochs": epochs, **settings})
     if isinstance(data, tuple):
         chosen, data = dataclasses.replace(chosen, data=AN_ARRAY), Arrays.of(data)
-    if out is not None and Path(out).exists():
-        raise RunError(f"{out}: expected a folder that is not there yet, found one: choose another out")
-    corpus = load_corpus(chosen) if data is None else data
-    task = new_task(chosen, corpus, seed, pick_device(device, precision), precision)
+    if out is not None and Path(out).exists() and not force:
+        raise RunError(f"{out} exists: force=True replaces it, another out goes elsewhere")
+    if data is None or isinstance(data, str | Path):
+        data = load_corpus(chosen.data if data is None else data)
+    task = new_task(chosen, data, seed, pick_device(device, precision), precision)
     with tempfile.TemporaryDirectory() as passing:
-        folder = task.start(Path(out or Path(passing) / "run"))
+        folder = task.start(Path(out or Path(passing) / "run"), force)
         history = list(followed(task, folder, [*callbacks, *([Line(chosen)] if progress else [])]))
         result = task.finish(folder)
         if out is None:
@@ -83,11 +87,11 @@ def train(
         return Trained(load(folder.path, device), history, result, Path(out) if out is not None else None)
 
 
-def load_corpus(recipe: Recipe) -> Any:
-    """A recipe's own data set, from FFREC_DATA, the user's cache or a download."""
+def load_corpus(name: str | Path) -> Any:
+    """A data set by name, from FFREC_DATA, the user's cache or a download; or images or a text by path."""
     import corpora
 
-    return corpora.load(recipe.data)
+    return corpora.load(name)
 
 
 def followed(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -116,7 +116,18 @@ class ImageTask(Task):
                     f"{part:>10}: error {goodness}{found['error_softmax']:.2f} % by softmax "
                     f"({found['images']} images)"
                 )
-        return [*lines, f"       run: {result['run']}"]
+        return [*lines, *chance(result.get("test")), f"       run: {result['run']}"]
+
+
+def chance(test: Mapping[str, Any] | None) -> list[str]:
+    """A line for a network that is hardly better than always naming the most frequent class."""
+    if not test:
+        return []
+    guess = 100 * (1 - max(sum(row) for row in test["confusion"]) / test["images"])
+    error = min(test.get("error_goodness", 100.0), test["error_softmax"])
+    if error < 0.75 * guess:
+        return []
+    return [f"   warning: always naming the most frequent class has an error of {guess:.2f} %: train longer"]
 
 
 class TrainedImages(TrainedRun):
