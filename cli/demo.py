@@ -1,6 +1,5 @@
-"""`ffrec demo`: a recurrent network learns digits, a character network fables, while you watch."""
+"""`ffrec demo`: a recurrent network learns digits, a character network fables."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def digits() -> None:
         f"test error {test['error_goodness']:.2f} % by goodness, {test['error_softmax']:.2f} % by one-pass "
         f"softmax ({test['images']} images never seen in training)\n"
         f"the goodness of every label, iteration by iteration: {heat_map}\n"
-        f"next: {sys.argv[0]} train recurrent-mnist-small   (MNIST; downloaded unless FFREC_DATA has it)"
+        f"next: ffrec train recurrent-mnist-small   (MNIST; downloaded unless FFREC_DATA has it)"
     )
 
 
@@ -85,4 +84,4 @@ def fables() -> None:
     print("\ntext that it generates:")
     for line in lines:
         print(f"  {alphabet.decode(line).strip()}")
-    print(f"next: {sys.argv[0]} sample {FABLES} --prompt 'the wolf '")
+    print(f"next: ffrec sample {FABLES} --prompt 'the wolf '")

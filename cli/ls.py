@@ -32,7 +32,7 @@ def ls(
     A folder that cannot be read is left out, with one line on stderr.
     """
     load_plugins(plugin)
-    console = Console()
+    console = Console(markup=False)
     if menu:
         for name, entries in menus().items():
             console.print(f"{name}: {', '.join(entries)}", soft_wrap=True, highlight=False)

@@ -10,6 +10,7 @@ from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.perplexity import figure_5
 from ffrec.reports.page import page
 from ffrec.reports.summary import read
+from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import reached
 from ffrec.studies.sleep_figure import phase_lengths
@@ -33,6 +34,8 @@ def plot(
     """
 
     if len(runs) == 1 and any(runs[0].glob("*/config.json")):  # a folder of run folders
+        if not reached(runs[0]):
+            raise RunError(f"{runs[0]} holds runs, but no sweep: `ffrec report {runs[0]}` draws each")
         print(save(phase_lengths(reached(runs[0])), out or runs[0] / "phase_lengths.png"))
         return
     found = [read(RunFolder.open(run), completed) for run in runs]

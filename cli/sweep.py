@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-import shutil
 import signal
 import sys
 import time
@@ -186,7 +185,6 @@ def run_cell(order: Order, claim: "Claim", stop: Callable[[], bool]) -> None:
         folder = RunFolder.open(claim.path)
         task.resume(folder)
     else:
-        shutil.rmtree(claim.path, ignore_errors=True)  # of a process that died before it began
         folder = task.start(claim.path)
     print(f"{claim.cell.name}: from update {task.trainer.updates} on", flush=True)
     bar = TrainingBar(task.trainer) if order.jobs == 1 else None

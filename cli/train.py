@@ -62,7 +62,8 @@ def train(
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
     path = out or Path("runs") / f"{recipe}-{seed}"
-    started = RunFolder.open(path) if resume and path.exists() else None
+    goes_on = resume and path.exists() and not RunFolder.unbegun(path)
+    started = RunFolder.open(path) if goes_on else None
     if not started:
         RunFolder.check_free(path, force)
     events = event_writer() if tensorboard else None
@@ -77,7 +78,7 @@ def train(
         print(f"no run at {path} yet: starting one", file=sys.stderr)
     folder = started or task.start(path, force)
     for line in task.notes():
-        note(line) if json else print(line)
+        print(line, file=sys.stderr if json else sys.stdout)
     follow(task.trainer, folder, task.validation, events)
     note("reading the test set, once …")
     result = task.finish(folder)

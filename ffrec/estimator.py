@@ -2,6 +2,7 @@
 
 import copy
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -179,7 +180,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for event in trainer.run():
             if isinstance(event, Epoch):
                 self.history_.append(event.record)
-                self._tell(event.record)
+                self._report(event.record)
         self.n_iter_ = len(self.history_)
         self.network_ = at_rest(trainer.network)
         fitted_on = held if len(held) else learnt
@@ -246,19 +247,19 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.jitter:
                 raise ValueError("FFClassifier: jitter shifts images: give image_shape, or jitter=0")
             return (1, self.n_features_in_ + 1)
-        shape = tuple(self.image_shape)
-        if len(shape) not in (2, 3) or math.prod(shape) != self.n_features_in_:
+        shape = tuple(np.atleast_1d(self.image_shape).tolist())
+        if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != self.n_features_in_:
             raise ValueError(
                 f"FFClassifier: image_shape: expected (height, width) or (height, width, channels) of "
                 f"{self.n_features_in_} features, found {shape}"
             )
         return shape
 
-    def _tell(self, record: Mapping[str, Any]) -> None:
+    def _report(self, record: Mapping[str, Any]) -> None:
         """Print an epoch's line, if that is wanted."""
         if self.verbose:
             shares = " ".join(f"{100 * share:.1f}" for share in record[ImageTrainer.accuracy_name])
-            print(f"epoch {record['epoch']}/{self.epochs}: layers tell {shares} % of pairs apart")
+            print(f"epoch {record['epoch']}/{self.epochs}: layers get {shares} % of pairs right")
 
 
 def root_mean_square(features: Floats) -> float:
@@ -272,7 +273,7 @@ def set_aside(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows to learn from, and rows to fit a temperature on, of every class its share; no row is put aside
     where that would be fewer than 10 rows or all of a class. Raises ValueError for a wrong fraction."""
-    if not 0 <= fraction < 1:
+    if not isinstance(fraction, numbers.Real) or not 0 <= fraction < 1:
         raise ValueError(
             f"FFClassifier: validation_fraction: expected 0 up to 1, without 1, found {fraction}"
         )

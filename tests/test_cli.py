@@ -172,6 +172,7 @@ def test_force_replaces_a_run_and_nothing_else(trained, tmp_path):
 
 def test_a_run_folder_is_looked_at_before_data_is_sought(tmp_path):
     (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/mine.txt").touch()
     (tmp_path / "results/quick").mkdir(parents=True)
     for name in ("config", "environment"):
         copied = (ROOT / "results/supervised-mnist-0" / name).with_suffix(".json")
@@ -462,3 +463,29 @@ def test_every_command_has_help():
         done = ffrec(name, "--help", cwd=ROOT)
         assert (done.returncode, done.stderr) == (0, "")
         assert "Usage: ffrec " + name in done.stdout
+
+
+def test_a_run_whose_process_died_before_it_began_is_begun(tmp_path):
+    (tmp_path / "runs/quick").mkdir(parents=True)
+    (tmp_path / "runs/quick/environment.json").write_text("{}")
+    for option in ([], ["--resume"]):
+        done = ffrec("train", "recurrent-digits", *QUICK, "--out", "runs/quick", *option, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "runs/quick/data.json").unlink()  # as if the process had died before it was written
+    assert (
+        ffrec("train", "recurrent-digits", *QUICK, "--out", "runs/quick", "--resume", cwd=tmp_path).returncode
+        == 0
+    )
+    assert (tmp_path / "runs/quick/data.json").is_file()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_a_configuration_without_a_recipe_is_one_line(tmp_path, command):
+    (tmp_path / "run").mkdir()
+    for name in ("config", "environment"):
+        (tmp_path / "run" / name).with_suffix(".json").write_text("{}")
+    train = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume"]
+    arguments = train if command == "train" else [command, "run"]
+    done = ffrec(*arguments, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "recipe" in done.stderr

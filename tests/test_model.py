@@ -16,7 +16,8 @@ from PIL import Image
 import ffrec
 from ffrec.config import BackpropConfig, FeedForwardConfig, ImageRecipe, TrainingConfig
 from ffrec.evaluation.calibration import expected_calibration_error, fit_temperature, probabilities
-from ffrec.models.arrays import as_images
+from ffrec.models.arrays import as_images, class_values
+from ffrec.reports.summary import read_all
 from ffrec.storage.files import RunError
 from ffrec.training.trainer import Epoch, Update
 
@@ -456,3 +457,21 @@ def test_importing_is_light(use):
     code = f"import sys, ffrec\n{use}\nprint(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "found"), [(["0", "10"], [0, 10]), (["01", "1"], ["01", "1"]), (["a"], ["a"])]
+)
+def test_classes_are_numbers_only_where_that_changes_no_name(names, found):
+    assert class_values(names).tolist() == found
+
+
+def test_a_run_records_the_data_it_was_given(tmp_path):
+    images, labels = np.random.default_rng(0).random((60, 8, 8)), np.arange(60) % 3
+    np.savez(tmp_path / "pets.npz", x=images, y=labels)
+    quick = {"epochs": 1, "hidden": [8], "progress": False}
+    for data, name in ((tmp_path / "pets.npz", str(tmp_path / "pets.npz")), ([images, labels], "arrays")):
+        trained = ffrec.train("recurrent-digits", data=data, out=tmp_path / "run", force=True, **quick)
+        assert trained.model.recipe.data == name
+    summary, *_ = read_all(tmp_path)[0]
+    assert summary.result is None  # arrays have no test images

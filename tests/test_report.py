@@ -84,7 +84,6 @@ DAMAGED = {
     "a record without losses": ("metrics.jsonl", '{"epoch": 1}\n'),
     "losses that are no list": ("metrics.jsonl", '{"epoch": 1, "loss": 2, "softmax_loss": 0.5}\n'),
     "a result that is no object": ("result.json", "[]"),
-    "a result without a test": ("result.json", json.dumps(RESULT)),
     "a test that is no object": ("result.json", json.dumps(RESULT | {"test": 3})),
     "an error that is no number": ("result.json", json.dumps(RESULT | {"test": {"error_softmax": None}})),
     "baselines without perplexities": ("baselines.json", '{"unigram": {"test": 3}}'),

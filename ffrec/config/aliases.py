@@ -21,7 +21,7 @@ KINDS = {  # a key that only configurations of one kind of network have
 }
 
 
-def modern(values: Mapping[str, Any]) -> dict[str, Any]:
+def modern(values: object) -> dict[str, Any]:
     """A recipe's plain values with today's keys.
 
     Raises ConfigError if they are no recipe's, or have a setting that is gone with a value that mattered.

@@ -98,7 +98,7 @@ class TextRecipe(Settings):
 Recipe = ImageRecipe | TextRecipe
 
 
-def recipe_from(values: Mapping[str, Any]) -> Recipe:
+def recipe_from(values: object) -> Recipe:
     """A validated recipe from plain values, as a run folder of any version holds them; raises ConfigError."""
     values = modern(values)
     try:
@@ -123,6 +123,6 @@ def first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     room, *place = [str(part) for part in fault["loc"] if not str(part).endswith("Config")] or [""]
     where = ".".join([room, *place[:1]])
-    told = isinstance(fault["input"], dict) or "unknown" in fault["msg"]
-    found = "" if told else f", found {fault['input']!r}"
+    shown = isinstance(fault["input"], dict) or "unknown" in fault["msg"]
+    found = "" if shown else f", found {fault['input']!r}"
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}{found}".removeprefix(": ")

@@ -1,5 +1,6 @@
 """Arrays of images in, tensors out: what users hand over, checked."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -86,5 +87,5 @@ def pixels_of(found: Array, brightest: float) -> Tensor:
 def class_values(names: Iterable[str]) -> Array:
     """What `predict` answers with: integers if all names are, else the names."""
     names = list(names)
-    integers = all(name.removeprefix("-").isdecimal() for name in names)
+    integers = all(re.fullmatch(r"-?[0-9]+", name) and str(int(name)) == name for name in names)
     return np.array([int(name) for name in names] if integers else names)

@@ -26,6 +26,6 @@ def load(path: str | Path, device: str = "auto") -> ImageModel | TextModel:
             f"{path}: expected a run folder or a file that Model.save wrote, found nothing: check the path"
         )
     saved = Saved.of_folder(path) if path.is_dir() else Saved.of_file(path)
-    made: Any = MODELS[type(recipe_from(saved.config["recipe"]))](saved, where)
+    made: Any = MODELS[type(recipe_from(saved.config.get("recipe")))](saved, where)
     found: ImageModel | TextModel = made
     return found

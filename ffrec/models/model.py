@@ -16,7 +16,7 @@ class Model(ABC):
 
     def __init__(self, saved: Saved, device: torch.device) -> None:
         self.saved, self.device = saved, device
-        self.recipe = recipe_from(saved.config["recipe"])
+        self.recipe = recipe_from(saved.config.get("recipe"))
         """The complete configuration that it was trained with."""
         self.build()
 

@@ -20,12 +20,11 @@ from ffrec.models.text_model import TextModel
 from ffrec.recipes import recipe as recipe_named
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.images import ARRAYS
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Epoch
-
-AN_ARRAY = "arrays"  # what a recipe calls data that came from no data set
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,9 @@ def train(
     """
     chosen = recipe_named(recipe) if isinstance(recipe, str) else recipe
     chosen = chosen.override(settings if epochs is None else {"epochs": epochs, **settings})
-    if isinstance(data, tuple):
-        chosen, data = dataclasses.replace(chosen, data=AN_ARRAY), Arrays.of(data)
+    if isinstance(data, tuple | list):
+        data = Arrays.of(tuple(data))
+    chosen = dataclasses.replace(chosen, data=name_of(data, chosen))
     if out is not None and Path(out).exists() and not force:
         raise RunError(f"{out} exists: force=True replaces it, another out goes elsewhere")
     if data is None or isinstance(data, str | Path):
@@ -85,6 +85,18 @@ def train(
         if out is None:
             result.pop("run", None)
         return Trained(load(folder.path, device), history, result, Path(out) if out is not None else None)
+
+
+def name_of(data: Any, recipe: Recipe) -> str:
+    """What a run folder calls the data: a data set's name, a path, or `arrays`."""
+    import corpora
+
+    if data is None:
+        return recipe.data
+    if isinstance(data, str | Path):
+        known = isinstance(data, str) and data in corpora.DATASETS
+        return str(data) if known else str(Path(data).expanduser().resolve())
+    return str(getattr(data.description, "name", ARRAYS))
 
 
 def load_corpus(name: str | Path) -> Any:
@@ -135,6 +147,8 @@ class Arrays:
         if len(data) != 2:
             raise ConfigError(f"data: expected a pair of images and labels, found {len(data)} values")
         images, labels = as_images(data[0]), np.asarray(data[1])
+        if labels.dtype.kind == "S":
+            labels = np.char.decode(labels, "utf-8")
         if labels.shape != (len(images),):
             raise ConfigError(
                 f"data: expected {len(images)} labels, one an image, found shape {labels.shape}"

@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ffrec.config import recipe_from
 from ffrec.evaluation.calibration import Calibration
 from ffrec.storage.files import RunError, write_atomic
 from ffrec.storage.run_folder import RunFolder
@@ -52,7 +53,7 @@ class Saved:
         return cls(
             path,
             config,
-            weights(folder, config["recipe"]["name"], torch.device("cpu")),
+            weights(folder, recipe_from(config.get("recipe")).name, torch.device("cpu")),
             folder.read_json("data.json"),
             calibration_of(held, path / "calibration.json") if held else Calibration(),
             text.train if text else None,
@@ -65,15 +66,15 @@ class Saved:
             with safetensors.safe_open(str(path), framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 held = json.loads((file.metadata() or {})["ffrec"])
-        except (safetensors.SafetensorError, KeyError, ValueError):
+                config, data, fitted = held["config"], held["data"], held["calibration"]
+        except (safetensors.SafetensorError, KeyError, TypeError, ValueError):
             raise RunError(
                 f"{path}: expected a run folder or a file that Model.save wrote, found another file: "
                 "check the path"
             ) from None
         strings = tensors.pop("strings", None)
         saved = {name.removeprefix("weights."): tensor for name, tensor in tensors.items()}
-        calibration = calibration_of(held["calibration"], path)
-        return cls(path, held["config"], saved, held["data"], calibration, strings)
+        return cls(path, config, saved, data, calibration_of(fitted, path), strings)
 
     def to_file(self, path: Path) -> None:
         """Write one file, whole or not at all."""

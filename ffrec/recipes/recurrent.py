@@ -19,8 +19,8 @@ def recurrent_digits() -> ImageRecipe:
 
 
 def quick(*hidden: int) -> RecurrentConfig:
-    """What was chosen on MNIST's validation images for two CPU cores: only as many iterations as judge a
-    label, and little activity on positive data rather than much (slightly better: Hinton 2022 §9)."""
+    """What was chosen on MNIST's validation images for two CPU cores: only as many iterations as a label
+    needs, and little activity on positive data rather than much (slightly better: Hinton 2022 §9)."""
     return RecurrentConfig(hidden=hidden, iterations=5, loss=(2, 5), activity="min", threshold=-1.0)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from ffrec.config import FeedForwardConfig, ImageRecipe, TrainingConfig
 
 MASKS = {"negatives": "hybrid", "hybrid_labels": "uniform", "rate": 2e-4, "wake_rate": 2e-4}
-"""What the cure changes where negative data are hybrids; faster, layers learn what those look like."""
+"""What the cure changes where negative data are hybrids; faster, layers learn to recognise hybrids."""
 
 
 def paper_of_sleep(error: str, phases: str) -> str:

@@ -25,7 +25,7 @@ def toml(value: Any) -> str:
 
 
 def settings(run: Summary, default: Mapping[str, Any] | None) -> str:
-    """The `--set` and `--text` words that turn a recipe's default into this run's recipe; "" if none do.
+    """The `--set`, `--text` and `--images` words that turn a recipe's default into this run's; "" if none do.
 
     A recipe that has no default any more is described by all of its settings.
     """
@@ -37,7 +37,8 @@ def settings(run: Summary, default: Mapping[str, Any] | None) -> str:
     }
     words = [f" --set {shlex.quote(f'{key}={toml(value)}')}" for key, value in changed.items()]
     if default and run.recipe["data"] != default["data"]:
-        words.append(f" --text {shlex.quote(Path(run.recipe['data']).name)}")
+        option = "--text" if run.kind == "text" else "--images"
+        words.append(f" {option} {shlex.quote(Path(run.recipe['data']).name)}")
     return "".join(words)
 
 

@@ -72,7 +72,8 @@ def groups(runs: Iterable[Summary], defaults: Defaults) -> list[Group]:
         if run.result:
             changed = settings(run, defaults.get(run.name))
             where = f"{run.result['device']}, torch {run.environment.get('torch')}"
-            found[run.name, changed, arithmetic(run), where, run.config.get("text", "")].append(run)
+            data = run.config.get("text") or run.config.get("data_sha256", "")
+            found[run.name, changed, arithmetic(run), where, data].append(run)
     rank = {name: place for place, name in enumerate(defaults)}
     made = [Group(*key[:4], tuple(members)) for key, members in found.items()]
     return sorted(made, key=lambda g: (rank.get(g.name, len(rank)), g.name, g.settings, g.arithmetic))

@@ -29,7 +29,7 @@ RESULTS: dict[Kind, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Summary:
-    """What one run folder holds; `result` is None until the run has read the test set."""
+    """What one run folder holds; `result` is None until the run has read a test set."""
 
     path: Path
     config: dict[str, Any]
@@ -96,6 +96,8 @@ def read(folder: RunFolder, complete: Complete = dict) -> Summary:
     for line, record in enumerate(folder.metrics(), 1):
         demand(record, RECORD, folder.path / "metrics.jsonl", f" in line {line}")
     result, baselines = folder.read_json("result.json"), folder.read_json("baselines.json")
+    if result is not None and kind_of(config) == "images" and "test" not in result:
+        result = None  # trained on arrays: there were no test images
     if result is not None:
         demand(result, RESULTS[kind_of(config)], folder.path / "result.json")
         models = dict.fromkeys(result.get("baselines", {}), PERPLEXITIES)

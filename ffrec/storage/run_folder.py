@@ -22,6 +22,7 @@ KEPT = 2  # checkpoints
 STEP, ASIDE = "step-", ".old-"
 UNLEARNT = ("validate_every",)  # settings in a configuration that change nothing of what is learnt
 IDENTITY = ("environment.json", "config.json")  # what makes a folder a run folder
+EARLY = ("environment.json",)  # what is there before config.json
 # All that this toolkit puts in a run folder; --force leaves a folder alone that holds anything else.
 FOLDERS = ("checkpoints", "pictures", "tensorboard")
 OURS = (
@@ -56,10 +57,19 @@ class RunFolder:
         folder.write_json("config.json", config)
         return folder
 
+    @staticmethod
+    def unbegun(path: Path) -> bool:
+        """Whether a folder is there that holds nothing, or a run whose process died before it began."""
+        return path.is_dir() and all(
+            entry.name in EARLY or entry.match(f"{UNFINISHED}*") for entry in path.iterdir()
+        )
+
     @classmethod
     def check_free(cls, path: Path, force: bool = False) -> None:
         """Raise RunError if something is in the way of a new run: anything, or with `force`, which replaces a
         run, what is no run or holds something that is not ours."""
+        if cls.unbegun(path):
+            return
         entries = list(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
         if entries and not force:
             raise RunError(

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 import safetensors.torch
@@ -15,13 +14,14 @@ from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.calibration import Calibration, calibrate
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.negatives.labels import hard_labels
-from ffrec.storage.files import write_atomic
+from ffrec.storage.files import RunError, write_atomic
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import check_data, check_fit, describe, weights
 from ffrec.tasks.task import Task, TrainedRun
 from ffrec.training.backprop import BackpropTrainer
 from ffrec.training.images import ImageTrainer, make_network
 
+ARRAYS = "arrays"  # what a recipe calls data that came as arrays, which a run does not keep
 TRAINERS: dict[str, type[ImageTrainer]] = {"backprop": BackpropTrainer}
 """Of kinds of networks that do not learn locally."""
 
@@ -74,13 +74,11 @@ class ImageTask(Task):
     def validation(self) -> tuple[Images, Tensor] | None:
         return self.trainer.held_out(self.corpus.validation)
 
-    def start(self, path: Path, force: bool = False) -> RunFolder:
-        folder = super().start(path, force)
+    def keep(self, folder: RunFolder) -> None:
         images = self.corpus.train.images
         shape, classes = list(images.shape[1:]), list(self.corpus.description.classes)
         brightest = float(images.max())
         folder.write_json("data.json", {"shape": shape, "classes": classes, "brightest": brightest})
-        return folder
 
     def notes(self) -> list[str]:
         return [note] if (note := getattr(self.corpus, "note", "")) else []
@@ -143,6 +141,11 @@ class TrainedImages(TrainedRun):
         device: torch.device,
     ) -> None:
         saved = weights(folder, recipe.name, device)
+        if recipe.data == ARRAYS:
+            raise RunError(
+                f"{folder.path} was trained on arrays, which it does not keep: ffrec.load(…).score(X, y) "
+                "evaluates it"
+            )
         self.folder, self.recipe, self.device = folder, recipe, device
         self.corpus = parts_for(recipe, load(recipe))
         check_data(folder, checksum(self.corpus), recipe.data)

@@ -42,7 +42,7 @@ def new_task(
 
 def check_kind(folder: RunFolder, kind: type[TrainedRun]) -> Recipe:
     """The recipe of a run; raises RunError, naming the command to use, if the run is of another kind."""
-    recipe = recipe_from(folder.config["recipe"])
+    recipe = recipe_from(folder.config.get("recipe"))
     found = KINDS[type(recipe)].trained
     if found is not kind:
         raise RunError(

@@ -44,7 +44,7 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run folder's configuration, with the defaults of settings that are younger than it; as it stands, if
     it has a setting that is gone."""
     try:
-        return {**config, "recipe": plain(recipe_from(config["recipe"]))}
+        return {**config, "recipe": plain(recipe_from(config.get("recipe")))}
     except ConfigError:
         return dict(config)
 

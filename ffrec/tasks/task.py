@@ -59,11 +59,18 @@ class Task(ABC):
 
     def start(self, path: Path, force: bool = False) -> RunFolder:
         """A new run folder; raises RunError if something is in the way (`force` replaces a run)."""
-        return RunFolder.create(path, self.configuration(), force)
+        folder = RunFolder.create(path, self.configuration(), force)
+        self.keep(folder)
+        return folder
+
+    @abstractmethod
+    def keep(self, folder: RunFolder) -> None:
+        """Write what the folder holds of the data beside its configuration."""
 
     def resume(self, folder: RunFolder) -> None:
         """Go back to the folder's newest checkpoint; raises RunError unless it holds this very run."""
         recorded.resume(self.trainer, folder, self.configuration())
+        self.keep(folder)  # a process may have died before it did
 
 
 class TrainedRun(ABC):

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -59,10 +58,8 @@ class TextTask(Task):
             lines.append(f"trains on the first {used} of {there} strings: --set strings=none trains on all")
         return lines
 
-    def start(self, path: Path, force: bool = False) -> RunFolder:
-        folder = super().start(path, force)
+    def keep(self, folder: RunFolder) -> None:
         write_atomic(folder.path / StoredText.FILE, self.stored)
-        return folder
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:
         trainer, text = self.trainer, self.corpus
