@@ -5,7 +5,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag, one_hot
+from torch.nn.functional import embedding_bag
 
 from ffrec.registry import register
 
@@ -125,9 +125,10 @@ class Codes(Connection):
         return sent
 
     def dense(self, x: Tensor) -> Tensor:
-        codes = one_hot(x, self.symbols).flatten(1).to(self.weight.dtype) * self.size
-        missing = self.source_units - codes.shape[1]
-        return torch.cat([codes, codes.new_full((len(codes), missing), self.size / self.symbols)], dim=1)
+        given = x.shape[-1]
+        codes = self.weight.new_zeros(len(x), self.source_units)
+        codes[:, given * self.symbols :] = self.size / self.symbols  # of positions that are missing
+        return codes.scatter_(1, x + self.offsets[:given], self.size)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         """Rows may be codes or dense. A product with codes written out is faster here than scattered sums."""
