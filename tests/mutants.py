@@ -16,6 +16,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "ffrec/tasks/task.py": [
+        ("self.keep(folder)  # a process", "pass  # a process", "cli"),
+    ],
+    "ffrec/models/arrays.py": [
+        ("and str(int(name)) == name", "", "model"),
+    ],
+    "ffrec/models/notebook.py": [
+        ("data=name_of(data, chosen)", "data=chosen.data", "model"),
+    ],
     "ffrec/learning/goodness.py": [
         ("length.square() / h.shape[-1]", "length.square()", "goodness layer"),
         (".clamp_min(SMALLEST)", "", "goodness layer"),
@@ -105,8 +114,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (".mean(0)\n        return total", ".sum(0)\n        return total", "connections"),
         ("rows = x + self.offsets[: x.shape[-1]]", "rows = x", "connections"),
         (".mean(1).sum(0) * self.size", ".sum(1).sum(0) * self.size", "connections feedforward"),
-        ("self.weight.dtype) * self.size", "self.weight.dtype)", "connections"),
-        ("self.size / self.symbols)], dim=1)", "self.size)], dim=1)", "connections"),
+        ("x + self.offsets[:given], self.size)", "x + self.offsets[:given], 1.0)", "connections"),
+        ("= self.size / self.symbols  #", "= self.size  #", "connections"),
         ("symbols**0.5", "symbols", "connections"),
     ],
     "ffrec/learning/fields.py": [
@@ -557,7 +566,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if held != value:", "if False:", "sweep"),
     ],
     "cli/sweep.py": [
-        ("shutil.rmtree(claim.path, ignore_errors=True)", "pass", "sweep"),
         ("left.value += 1", "pass", "sweep"),
         ("left.value -= 1", "pass", "sweep"),
         ("signal.signal(number, signal.SIG_IGN)", "pass", "sweep"),
@@ -603,6 +611,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("weights.transpose(2, 0, 1)", "weights.transpose(0, 2, 1)", "report"),
     ],
     "ffrec/storage/run_folder.py": [
+        ("if cls.unbegun(path):", "if False:", "cli sweep"),
         ("[:-KEPT]", "[:0]", "checkpoint"),
         ("complete[-1]", "complete[0]", "checkpoint"),
     ],
