@@ -40,8 +40,8 @@ class Objective(ABC):
 
     @classmethod
     def for_layer(cls, threshold: float, sharpness: float) -> Self:
-        """The objective of a layer with these settings."""
-        return cls(threshold, sharpness)  # type: ignore[call-arg]
+        """The objective of a layer: of both settings, or of its sharpness alone if it has no threshold."""
+        return cls(*((threshold, sharpness) if cls.has_threshold else (sharpness,)))
 
     @abstractmethod
     def loss(self, goodness: Tensor, target: Tensor) -> Tensor:
@@ -123,11 +123,6 @@ class Pairwise(Objective):
     has_threshold: ClassVar[bool] = False
     single: ClassVar[bool] = False
 
-    @classmethod
-    def for_layer(cls, threshold: float, sharpness: float) -> Self:
-        del threshold
-        return cls(sharpness)
-
     def loss(self, goodness: Tensor, target: Tensor) -> Tensor:
         del target
         if goodness.shape[1] < 2:
@@ -154,11 +149,6 @@ class Softmax(Objective):
     target: ClassVar[Literal["signs", "places"]] = "places"
     has_threshold: ClassVar[bool] = False
     single: ClassVar[bool] = False
-
-    @classmethod
-    def for_layer(cls, threshold: float, sharpness: float) -> Self:
-        del threshold
-        return cls(sharpness)
 
     def loss(self, goodness: Tensor, target: Tensor) -> Tensor:
         return cross_entropy(self.sharpness * goodness, target, reduction="none").unsqueeze(1)
