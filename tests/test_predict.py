@@ -79,7 +79,10 @@ def test_sixteen_bits_of_grey_keep_their_brightness(folder):
 def test_what_is_no_image_is_named(folder, content):
     if content:
         (folder / "odd.png").write_bytes(content)
-    assert_refused(ffrec("predict", "run", "odd.png", cwd=folder), "odd.png: expected an image file")
+    assert_refused(
+        ffrec("predict", "run", "odd.png", cwd=folder), "odd.png: expected a whole PNG or JPEG file"
+    )
+    assert_refused(ffrec("predict", "run", ".", cwd=folder), "found a folder")
 
 
 def test_classes_that_are_numbers_are_printed_as_they_are(folder, monkeypatch):
