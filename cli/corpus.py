@@ -11,6 +11,7 @@ from torch import Tensor
 
 import corpora
 from corpora import Alphabet, text
+from corpora.utf8 import read_file
 from ffrec.config import ImageRecipe, Recipe, TextRecipe
 
 EMBEDDED = ("digits", "fables")
@@ -84,4 +85,4 @@ def cut(path: Path, alphabet: Alphabet, shortest: int) -> tuple[Tensor, Counter[
 
     Raises DataError below `shortest` characters.
     """
-    return text.cut(text.read_file(path), str(path), shortest, alphabet)
+    return text.cut(read_file(path), str(path), shortest, alphabet)

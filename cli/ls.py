@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli import options
-from cli.plugins import load_plugins, menus
+from cli.plugins import load_plugins
 from cli.report import read_runs
 from ffrec import registry
 from ffrec.reports.groups import in_words
@@ -34,7 +34,7 @@ def ls(
     load_plugins(plugin)
     console = Console(markup=False)
     if menu:
-        for name, entries in menus().items():
+        for name, entries in registry.menus().items():
             console.print(f"{name}: {', '.join(entries)}", soft_wrap=True, highlight=False)
         return
     found = read_runs(runs) if runs.exists() or runs != RUNS else []

@@ -15,11 +15,6 @@ def load_plugins(files: Sequence[Path] | None) -> tuple[str, ...]:
     return tuple(file.name for file in files or ())
 
 
-def menus() -> dict[str, dict[str, object]]:
-    """Everything that is registered, by menu and name."""
-    return registry.menus()
-
-
 def check_plugins(folder: RunFolder, loaded: Sequence[str]) -> None:
     """Raise RunError, naming the first, if a run was trained with plugin files that are not loaded."""
     missing = [name for name in folder.config.get("plugins", []) if name not in loaded]

@@ -61,7 +61,10 @@ def load_text(
 
 def look_up(name_or_path: str | Path, seed: int = 0) -> Dataset:
     """The menu's entry, or one for what lies at a path; raises DataError, naming the nearest one, if none."""
-    name, path = str(name_or_path), Path(os.path.expanduser(name_or_path))
+    name = str(name_or_path)
+    if "\0" in name:  # no system call takes it
+        raise DataError(f"{name!r}: expected a data set or a path, found a zero byte in it: check the path")
+    path = Path(os.path.expanduser(name_or_path))
     if isinstance(name_or_path, str) and name in DATASETS:
         return DATASETS[name]
     unknown = Description(name, name, name, "–", (), ())  # its shape is known once it is loaded

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from corpora.alphabet import AESOP, Alphabet, visible
 from corpora.corpus import DataError, Description
-from corpora.utf8 import read_file as read_file  # callers that have a file look for it here
 
 if TYPE_CHECKING:
     from torch import Tensor

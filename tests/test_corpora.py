@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import corpora
@@ -259,6 +259,7 @@ def test_a_path_where_nothing_lies_is_named(path, tmp_path, monkeypatch):
 
 
 @given(st.text(max_size=300))
+@example("~\0")
 def test_any_name_is_a_data_set_or_refused(name):
     if name not in corpora.DATASETS and not os.path.exists(name):
         with pytest.raises(DataError):

@@ -7,15 +7,13 @@ sleep   learns from negative data alone        generate-all   writes new negativ
 both    learns from both in one weight update
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from ffrec.registry import register
 
 Phase = Literal["wake", "sleep", "both", "generate", "generate-all"]
 Schedule = Iterator[tuple[Phase, ...]]
-Regime = Callable[[int], Schedule]
-"""From the batches between two generations of all negative strings to a schedule."""
 
 
 @register("regime", "random")
