@@ -16,6 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "ffrec/data/draws.py": [
+        ("hashed(self.seed, update, stream)", "hashed(self.seed, update)", "draws"),
+        ("hashed(self.seed, update, stream)", "hashed(update, stream)", "draws"),
+        ("self.counted(DELTA, first, cases)", "self.counted(DELTA, 0, cases)", "draws"),
+        ("2 ** (64 - shift) - 1", "-1", "draws"),
+        ("self.count += 1", "self.count = 1", "draws"),
+        ("size = rows // cases", "size, cases = 1, rows", "draws"),
+        ("len(whole), 0, 1)", "len(whole), self.first, 1)", "draws"),
+        (".bitwise_and_(self.number(2**32 - 1))", "", "draws"),
+    ],
     "ffrec/tasks/task.py": [
         ("self.keep(folder)  # a process", "pass  # a process", "cli"),
     ],
@@ -325,10 +335,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/negatives/labels.py": [
         ('float("-inf")', "0.0", "negatives"),
-        ("torch.randint(1, classes", "torch.randint(0, classes", "negatives"),
+        ("draws.integers(1, classes", "draws.integers(0, classes", "negatives"),
         ("torch.arange(1, classes", "torch.arange(0, classes - 1", "negatives"),
         (
-            "labels[torch.randperm(len(labels), generator=generator, device=labels.device)]",
+            "draws.shuffle(labels)",
             "labels",
             "train_images",
         ),
@@ -338,8 +348,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("torch.where(mask.bool(), one, other)", "torch.where(mask.bool(), other, one)", "negatives"),
         ("once, max(1, round(BLURS * size**2))", "once, 1", "negatives"),
         (
-            "masks(batch, height, width, generator)",
-            "masks(1, height, width, generator).expand(batch, -1, -1)",
+            "masks(batch, height, width, draws)",
+            "masks(1, height, width, draws).expand(batch, -1, -1)",
             "negatives",
         ),
         (
@@ -396,7 +406,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("islice(self.make_schedule(), self.updates, None)", "self.make_schedule()", "train_images"),
         ("layer.rescale()", "pass", "train_images"),
         ("1_000_003 + self.epoch", "1_000_003", "train"),
-        ("self.generator.set_state(state", "(state", "train"),
+        ("self.draws.begin(self.updates, ", "self.draws.begin(0, ", "train"),
         ("(sparing and start < self.save_due)", "False", "train"),
         ("(sparing and start < self.save_due)", "sparing", "train"),
         ("SPARING * (now - start)", "SPARING", "train"),
@@ -418,7 +428,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
         (" and not self.recipe.training.train_on_validation", "", "train_images"),
         (
-            "self.images.shifted(index, training.jitter, self.generator)",
+            "self.images.shifted(index, training.jitter, self.draws)",
             "self.images.images[index]",
             "train_images",
         ),
@@ -442,7 +452,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "train_images",
         ),
         ('labels if objective.compete == "parts" else torch.zeros_like(labels)', "labels", "train_images"),
-        ("torch.Generator(self.device).manual_seed(self.seed)", "self.generator", "pictures_sleep"),
+        ("Draws(self.seed, self.device)", "self.draws", "pictures_sleep"),
         (
             "torch.stack([truth, (truth + 1) % network.classes]",
             "torch.stack([truth, truth]",
@@ -487,7 +497,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/data/images.py": [
         ("2 * pixels + 1", "2 * pixels", "images"),
-        (">= share", "< share", "images"),
+        ("draws.chance(share", "draws.chance(1 - share", "images"),
         ("rows[:, self.order]", "rows", "images"),
     ],
     "ffrec/networks/memory.py": [

@@ -8,6 +8,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from ffrec.data.draws import Draws
 from ffrec.data.images import Images
 from ffrec.negatives.hybrids import hybrid, masks
 from ffrec.networks.network import Classifier, Encoding, Network
@@ -147,16 +148,14 @@ def examples(
     return {name: value.cpu().contiguous() for name, value in found.items()}
 
 
-def hybrid_examples(
-    network: Network, images: Images, generator: torch.Generator, count: int = 8
-) -> dict[str, Tensor]:
+def hybrid_examples(network: Network, images: Images, draws: Draws, count: int = 8) -> dict[str, Tensor]:
     """What pictures of a network that learns from hybrid images need, on the first of the given images.
 
     `images`, `others`, `masks` and `hybrids` `(count, height, width)`: parents, mask and child of some.
     `positive` and `negative` `(layers, cases)`: goodness of images and of hybrids.
     """
     one = images.images[:BATCH]
-    other, mask = one.roll(1, 0), masks(len(one), one.shape[1], one.shape[2], generator)
+    other, mask = one.roll(1, 0), masks(len(one), one.shape[1], one.shape[2], draws)
     child = hybrid(one, other, mask)
     with torch.no_grad():
         encoding = network.encode(torch.stack([images.rows(one), images.rows(child)], dim=1))

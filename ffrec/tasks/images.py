@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ffrec.config import ConfigError, ImageRecipe
+from ffrec.data.draws import Draws
 from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.calibration import Calibration, calibrate
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
@@ -226,7 +227,7 @@ def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages
 def shown_examples(trainer: ImageTrainer, images: Images, test: LabelledImages) -> dict[str, Tensor]:
     """What pictures of the network are made from; empty if there is nothing to show."""
     network, device = trainer.network, trainer.device
-    chosen = torch.Generator(device).manual_seed(trainer.seed)
+    chosen = Draws(trainer.seed, device)
     if network.scored:
         with torch.no_grad():
             logits = network.logits(network.encode(images.batch(slice(0, BATCH))))

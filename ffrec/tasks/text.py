@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ffrec.config import TextRecipe, TextTraining
+from ffrec.data.draws import Draws
 from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.character import Character
 from ffrec.storage.files import write_atomic
@@ -170,7 +171,7 @@ def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature:
     `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
     """
     size, length = network.config.window, strings.shape[1]
-    drawn = torch.Generator(strings.device).manual_seed(seed)
+    drawn = Draws(seed, strings.device)
     if network.memory:
         network.memory.forget()
     with torch.no_grad():

@@ -25,7 +25,7 @@ class BackpropTrainer(ImageTrainer):
         network, smoothing = self.network, self.recipe.network.label_smoothing
         rows, labels = self.rows(index), self.labels[index]
         with torch.enable_grad():
-            logits = network.logits(network.encode(rows, self.generator))
+            logits = network.logits(network.encode(rows, self.draws))
             loss = cross_entropy(logits, labels, label_smoothing=smoothing)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)

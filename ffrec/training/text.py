@@ -1,13 +1,14 @@
 """Training on strings of characters."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ffrec.config import TextRecipe
+from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
 from ffrec.evaluation.text import evaluate_text
@@ -48,6 +49,8 @@ class TextTrainer(Trainer):
         self.size = self.cases * (self.strings.shape[1] - recipe.network.window)
         self.learning_layers = 0 if training.regime == "random" else self.learning_layers
         self.prepare()
+        self.night = Draws(seed, self.device)
+        """What is drawn for all strings at once, rather than for a batch."""
         self.negatives = self.strings.clone()
         """The negative string that was last generated for each string."""
         self.on_generate: Callable[[Tensor], None] | None = None
@@ -63,20 +66,27 @@ class TextTrainer(Trainer):
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
         for phase in next(self.schedule):
             if phase == "generate":
-                self.negatives[index] = self.generate(self.strings[index])
+                self.negatives[index] = self.generate(self.strings[index], self.draws)
             elif phase == "generate-all":
-                self.negatives = torch.cat([self.generate(part) for part in self.strings.split(GENERATED)])
+                self.negatives = torch.cat(list(self.generate_all()))
                 if self.on_generate:
                     self.on_generate(self.negatives)
             else:
                 measured += self.learn(index, phase)
         return measured
 
-    def generate(self, strings: Tensor) -> Tensor:
+    def generate_all(self) -> Iterator[Tensor]:
+        """Negative strings for all training strings, some at a time; each has chance of its own."""
+        for start in range(0, len(self.strings), GENERATED):
+            part = self.strings[start : start + GENERATED]
+            self.night.begin(self.updates, len(part), start, stream=1)
+            yield self.generate(part, self.night)
+
+    def generate(self, strings: Tensor, draws: Draws) -> Tensor:
         """Strings that begin with the first window of the given ones and go on as the network predicts."""
         size, length = self.network.config.window, strings.shape[1]
         temperature = self.recipe.training.temperature
-        made: Tensor = self.network.generate(strings[:, :size], length - size, self.generator, temperature)
+        made: Tensor = self.network.generate(strings[:, :size], length - size, draws, temperature)
         return made
 
     def learn(self, index: Tensor, phase: Phase) -> Tensor:
@@ -132,7 +142,7 @@ class TextTrainer(Trainer):
         """Gradients of the softmax, of which dropout hides some of the features; returns its loss."""
         share = self.recipe.training.dropout
         if share:
-            features = silence(features, share, self.generator) / (1 - share)
+            features = silence(features, share, self.draws) / (1 - share)
             logits = self.network.readout(features)
         loss: Tensor = self.network.readout.learn(features, logits, following)
         return loss
@@ -140,7 +150,7 @@ class TextTrainer(Trainer):
     def predicted(self, windows: Tensor, logits: Tensor) -> Tensor:
         """Passages that end in a predicted character in place of the real one: teacher forcing."""
         p = sharpen(logits.log_softmax(1), self.recipe.training.temperature)
-        passages = torch.cat([windows, draw(p, self.generator)[:, None]], dim=1)
+        passages = torch.cat([windows, draw(p, self.draws)[:, None]], dim=1)
         return passages[:, -self.network.passage :]
 
     def validate(self, held_out: Tensor) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ffrec.data.draws import Draws
 from ffrec.learning.gradient_baseline import GradientBaseline
 from ffrec.registry import pick
 from ffrec.storage.run_folder import RunFolder
@@ -65,8 +66,8 @@ def precision(name: str, device: torch.device) -> Iterator[None]:
 class Trainer(ABC):
     """A network in training: its data, its negatives, its optimiser, and how far it has come.
 
-    The order of the cases is a function of seed and epoch; all other chance comes from one generator on the
-    device, whose state is part of `state`. So a resumed run repeats an uninterrupted one; on a CPU, bitwise.
+    The order of the cases is a function of seed and epoch; all other chance is one of seed, update and place
+    in the batch (`Draws`). So a resumed run repeats an uninterrupted one; on a CPU, bitwise.
     A kind of data supplies `update` and `validate`, and says what it counts.
     """
 
@@ -84,7 +85,7 @@ class Trainer(ABC):
         """What `counted` counts in a pass over the data."""
         self.learning_layers = len(recipe.network.hidden)
         """Hidden layers that have a loss of their own."""
-        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.draws = Draws(seed, self.device)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.traced: list[dict[str, Any]] = []
         """This epoch's goodness, so far."""
@@ -132,7 +133,9 @@ class Trainer(ABC):
         while self.step < self.steps:
             start = time.perf_counter()
             with torch.no_grad(), precision(self.arithmetic, self.device):
-                self.history[self.step] = self.update(batches[self.step])
+                batch = batches[self.step]
+                self.draws.begin(self.updates, len(batch))
+                self.history[self.step] = self.update(batch)
                 self.step += 1
                 due = self.recipe.training.wake and self.step % max(1, self.steps // TRACED) == 0
                 if due and (found := self.trace()):
@@ -216,7 +219,6 @@ class Trainer(ABC):
             if self.sleep_optimiser is not self.optimiser
             else None,
             "gradient_baseline": self.gradient_baseline.state_dict() if self.gradient_baseline else None,
-            "generator": self.generator.get_state(),
         }
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -231,7 +233,6 @@ class Trainer(ABC):
             self.gradient_baseline.load_state_dict(state["gradient_baseline"])
         if state["sleep_optimiser"]:
             self.sleep_optimiser.load_state_dict(state["sleep_optimiser"])
-        self.generator.set_state(state["generator"].cpu())
 
     def run(
         self, folder: RunFolder | None = None, validation: Any = None, stop: Callable[[], bool] = bool
