@@ -128,4 +128,5 @@ class Draws:
         """The values `(cases,)` of the whole batch in random order: those that fall to this process."""
         whole = self.gather(values)
         order = self.bits(len(whole), 0, 1).flatten().argsort()
-        return whole[order[self.first : self.first + len(values)]]
+        start = self.first if len(whole) > len(values) else 0
+        return whole[order[start : start + len(values)]]

@@ -104,6 +104,7 @@ def local_update(
     for level, mean in zip(layers, goodness, strict=True):
         add_products(layers[level], buffers.filled(f"delta {level}"), step, sign, buffers)
         layers[level].follow_goodness(mean, sign)
+        layers[level].exchange.ready(layers[level])
     return Measured(loss, accuracy)
 
 
@@ -118,7 +119,7 @@ def add_deltas(
     for level, layer in layers.items():
         h = activities[level]
         graded = layer.objective.grade(goodness[level], target, fixed_goodness(layers, level, goodness))
-        weight = graded.grad / count
+        weight = graded.grad * (layer.exchange.share / count)
         delta = layer.goodness.write_grad(h, weight, buffers.slot(f"delta {level}", index, count, h))
         layer.goodness.add_weight_grad(h, weight)
         slope = step.slopes.get(level)

@@ -98,6 +98,7 @@ class ImageTrainer(Trainer):
         network, labels, shown = self.network, self.labels[index], None
         rows = self.rows(index, phase)
         for _ in range(self.recipe.training.repeats):
+            self.sharing.settle()
             encoding = network.encode(rows)
             features = network.features(encoding)
             logits = network.readout(features)
@@ -140,7 +141,7 @@ class ImageTrainer(Trainer):
 
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:
         last = self.epoch == self.recipe.training.epochs
-        return {**evaluate_images(self.network, *held_out, all_iterations=last)}
+        return {**evaluate_images(self.network, *held_out, all_iterations=last, team=self.team)}
 
 
 def make_negatives(recipe: ImageRecipe) -> Negatives:

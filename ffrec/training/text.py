@@ -65,10 +65,12 @@ class TextTrainer(Trainer):
         """Do with the strings at `index` what the schedule says."""
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
         for phase in next(self.schedule):
+            self.sharing.settle()
             if phase == "generate":
                 self.negatives[index] = self.generate(self.strings[index], self.draws)
             elif phase == "generate-all":
-                self.negatives = torch.cat(list(self.generate_all()))
+                own = torch.cat([self.strings[:0], *self.generate_all()])
+                self.negatives = self.team.whole(own, len(self.strings))
                 if self.on_generate:
                     self.on_generate(self.negatives)
             else:
@@ -76,9 +78,10 @@ class TextTrainer(Trainer):
         return measured
 
     def generate_all(self) -> Iterator[Tensor]:
-        """Negative strings for all training strings, some at a time; each has chance of its own."""
-        for start in range(0, len(self.strings), GENERATED):
-            part = self.strings[start : start + GENERATED]
+        """Negative strings for this process's part of the training strings, some at a time."""
+        place = self.team.part(len(self.strings))
+        for start in range(place.start, place.stop, GENERATED):
+            part = self.strings[start : min(start + GENERATED, place.stop)]
             self.night.begin(self.updates, len(part), start, stream=1)
             yield self.generate(part, self.night)
 
@@ -107,7 +110,9 @@ class TextTrainer(Trainer):
             measured[self.learning_layers] = self.learn_softmax(features, logits, following)
             if network.config.lookahead and self.learning_layers:
                 encoding = network.encode(torch.cat([windows, following[:, None]], dim=1))
+            self.sharing.more = phase != "wake" and not by_class
             self.learn_layers(encoding, following if by_class else self.signs(1.0), measured)
+            self.sharing.more = False
         if phase != "wake" and self.learning_layers and not by_class:
             if self.recipe.training.regime != "teacher-forced":
                 negative = self.negative_passages(index)
@@ -158,7 +163,7 @@ class TextTrainer(Trainer):
         share set by the held-out ones."""
         network = self.network
         network.remember(self.strings)
-        found = evaluate_text(network, held_out, weigh=True)
+        found = evaluate_text(network, held_out, weigh=True, team=self.team)
         if not math.isfinite(found["perplexity"]):
             raise Diverged(
                 f"the validation perplexity is {found['perplexity']} after update {self.updates}: "
@@ -166,7 +171,10 @@ class TextTrainer(Trainer):
             )
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
-        return {**found, "training_perplexity": evaluate_text(network, self.strings)["perplexity"]}
+        return {
+            **found,
+            "training_perplexity": evaluate_text(network, self.strings, team=self.team)["perplexity"],
+        }
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"negatives": self.negatives}
