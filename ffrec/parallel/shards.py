@@ -85,6 +85,8 @@ class Shards(Sharing):
             flat = self.team.sum_(torch.cat([grad.view(-1) for grad in grads]))
             for grad, found in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
                 grad.copy_(found.view_as(grad))
+        for shard in self.shards.values():
+            shard.grad = None  # of what has no gradient now, the optimiser leaves the shard alone too
         for parameter, work in self.travelling:
             work.wait()
             if parameter in self.shards:
