@@ -89,12 +89,16 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("p = (self.sharpness * goodness)", "p = goodness", "goodness"),
         ("-right).mul_(self.sharpness)", "-right)", "goodness"),
         (".scatter_add_(1, target.unsqueeze(1), -right)", "", "goodness"),
-        ("self.grad(rows, target) / loss.numel()", "self.grad(rows, target) / len(loss)", "goodness update"),
+        (
+            "self.grad(rows, of_rows) / loss.numel()",
+            "self.grad(rows, of_rows) / len(loss)",
+            "goodness update",
+        ),
         ("rows = goodness + fixed", "rows = goodness", "goodness update"),
         ("rearrange(goodness + fixed,", "rearrange(goodness,", "goodness update"),
         (
-            'repeat(target, "b -> (b part)", part=parts)',
-            'repeat(target, "b -> (part b)", part=parts)',
+            "target.repeat_interleave(parts, dim=0)",
+            "torch.cat([target] * parts)",
             "goodness update",
         ),
         ("part=parts).mean(2)", "part=parts)[..., 0]", "goodness update"),
@@ -228,7 +232,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("goodness[at].mean(2)", "goodness[at].sum(2)", "update"),
         ("return torch.stack(found).sum(0)", "return torch.stack(found).mean(0)", "update"),
         ('* (layer.context == "below")', "* 0", "update"),
-        ("if target.ndim == 1 and len(target) > 2 and", "if False and", "update"),
+        ("if several and any", "if False and any", "update"),
         ('return {"slots": {}}', "return dict(self.__dict__)", "update"),
     ],
     "ffrec/learning/arithmetic.py": [

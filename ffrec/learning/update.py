@@ -116,11 +116,8 @@ def mean_sign(layers: Mapping[int, Layer], target: Tensor) -> Tensor:
     """The mean sign of an update's candidates, `()`: 0 for both kinds, or where targets are no signs."""
     if not target.is_floating_point():
         return target.new_zeros(())
-    if (
-        target.ndim == 1
-        and len(target) > 2
-        and any(layer.centring or layer.scaling for layer in layers.values())
-    ):
+    several = target.ndim == 1 and len(target) > 2
+    if several and any(layer.centring or layer.scaling for layer in layers.values()):
         raise ValueError(f"expected as many negative as positive candidates, found {len(target) - 1} for one")
     return target.mean()
 
