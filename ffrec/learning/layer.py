@@ -94,16 +94,6 @@ class Layer(nn.Module):
         goodness = self.goodness.value(h)
         return goodness if goodness.ndim < h.ndim else goodness.mean(-1)
 
-    def zero_grad(self, set_to_none: bool = False) -> None:
-        """Set all gradients to zero: in place once they exist, unless they are to be None."""
-        for parameter in self.parameters():
-            if set_to_none:
-                parameter.grad = None
-            elif parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            else:
-                parameter.grad.zero_()
-
     def follow_peers(self, h: Tensor, signs: Tensor) -> Tensor:
         """Peer normalisation: let the running means follow a step's activities `(batch, candidates, units)`
         of positive candidates, a tenth a step, and return what is added to their δ, per case, `(units,)`:
@@ -147,7 +137,7 @@ class Layer(nn.Module):
         if self.bias.grad is None:
             self.bias.grad = torch.zeros_like(self.bias)
         if not self.centring:
-            self.bias.grad += delta.sum(0, dtype=self.bias.dtype).view(len(self.bias), -1).sum(1)
+            self.bias.grad += delta.sum(0).to(self.bias.dtype).view(len(self.bias), -1).sum(1)
 
     def follow_goodness(self, goodness: Tensor, sign: Tensor) -> None:
         """Let the midpoint that `rescale` needs follow an update's mean goodness `()`."""
