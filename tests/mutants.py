@@ -472,11 +472,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/training/text.py": [
         ("network.readout.zero_grad()", "pass", "train_text"),
         (' | {"negatives": self.negatives}', ' | {"negatives": self.strings}', "train_text"),
-        ("else self.signs(1.0), measured)", "else self.signs(-1.0), measured)", "train_text"),
+        ("counts[0] * (phase != \"sleep\")", "counts[0]", "train_text"),
+        ("signs[: counts[0]", "signs[: 0 * counts[0]", "train_text"),
+        ("loss * len(passages)", "loss", "train_text"),
         ("[:, -predictions:]", "[:, :predictions]", "train_text"),
         ("            network.zero_grad()\n            target", "            target", "train_text"),
         ("self.on_generate(self.negatives)", "pass", "train_text"),
-        ("and not by_class:\n            if", "and True:\n            if", "train_text"),
+        ("self.kinds == 2 and regime not in", "regime not in", "train_text"),
+        ("network.encode(windows), len(windows))", "network.encode(windows))", "train_text"),
         ("return 1 if self.network.config.by_class else 2", "return 2", "train_text"),
     ],
     "ffrec/training/backprop.py": [
