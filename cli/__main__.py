@@ -72,8 +72,8 @@ def run(arguments: list[str] | None = None) -> int:
 def main() -> None:
     """Run the command line of this process, and end it.
 
-    Under torchrun it ends at once: threads of gloo that still hold tensors abort a Python that cleans up after
-    itself (pytorch/pytorch#179291).
+    Under torchrun it ends at once: threads of gloo that still hold tensors abort a Python that cleans up
+    (pytorch/pytorch#179291).
     """
     code = run()
     if "RANK" in os.environ:

@@ -1,4 +1,4 @@
-"""Kill random processes of a run under `torchrun --max-restarts`, and see that it ends as if nothing had been.
+"""Kill random processes of runs under `torchrun --max-restarts`: they end as if nothing had been.
 
     python tests/kill_ranks.py [--runs 20] [--processes 2] [--kills 1] [--folder FOLDER]
 

@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEFT = {"registry", "config", "data", "learning", "networks"}
+LEFT = {"registry", "config", "data", "parallel", "learning", "networks"}
 ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "registry": set(),
     "config": {"registry"},
     "data": set(),
     "storage": set(),
-    "learning": {"registry"},
-    "parallel": {"config", "learning"},
-    "networks": {"registry", "config", "data", "learning"},
+    "learning": {"registry", "parallel"},
+    "parallel": {"config"},
+    "networks": {"registry", "config", "data", "parallel", "learning"},
     "negatives": {"registry", "data"},
-    "evaluation": LEFT | {"negatives", "parallel"},
+    "evaluation": LEFT | {"negatives"},
     "baselines": LEFT,
-    "training": LEFT | {"negatives", "evaluation", "baselines", "storage", "parallel"},
+    "training": LEFT | {"negatives", "evaluation", "baselines", "storage"},
     "recipes": {"registry", "config"},
-    "tasks": LEFT | {"negatives", "evaluation", "storage", "training", "parallel"},
+    "tasks": LEFT | {"negatives", "evaluation", "storage", "training"},
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},
     "estimator": {"config", "networks", "evaluation", "training", "tasks"},

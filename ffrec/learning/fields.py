@@ -32,12 +32,12 @@ class Local(Connection):
         return rearrange(x[:, self.fields], "rows place field -> place rows field")
 
     def forward(self, x: Tensor) -> Tensor:
-        sent = torch.bmm(self.seen(x.flatten(0, -2)), self.weight)
+        sent = torch.bmm(self.seen(x.flatten(0, -2)), self.working)
         return rearrange(sent, "place rows channel -> rows (place channel)").view(*x.shape[:-1], self.units)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         per_place = rearrange(delta, "rows (place channel) -> place rows channel", place=len(self.fields))
-        self.weight_grad.add_(torch.bmm(self.seen(x).mT, per_place))
+        self.add_grad(torch.bmm(self.seen(x).mT, per_place))
 
     def mask(self) -> Tensor:
         """The same connectivity as a mask `(source units, units)`."""
@@ -75,14 +75,14 @@ class Convolution(Connection):
 
     def forward(self, x: Tensor) -> Tensor:
         maps = x.reshape(-1, *self.source)
-        sent = conv2d(maps, self.weight, stride=self.stride, padding=self.padding)
+        sent = conv2d(maps, self.working, stride=self.stride, padding=self.padding)
         return sent.reshape(*x.shape[:-1], self.units)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         maps, deltas = x.reshape(-1, *self.source), delta.reshape(-1, *self.map)
         shape = tuple(self.weight.shape)
-        grad = conv2d_weight(maps, shape, deltas.to(maps.dtype), stride=self.stride, padding=self.padding)
-        self.weight_grad.add_(grad)
+        grad = conv2d_weight(maps, shape, deltas, stride=self.stride, padding=self.padding)
+        self.add_grad(grad)
 
 
 def square_fields(side: int, field: int, stride: int, channels: int = 1) -> Tensor:

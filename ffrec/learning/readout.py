@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from ffrec.learning.exchange import ALONE, Exchange
+from ffrec.learning.arithmetic import Weighted
+from ffrec.parallel.sharing import ALONE, Sharing
 
 
-class Readout(nn.Module):
+class Readout(Weighted):
     """p(class | x) = softmax(x V + c), trained by its delta rule on features that it cannot change."""
 
-    exchange: Exchange = ALONE
+    sharing: Sharing = ALONE
     """With the processes that learn from other parts of a batch."""
 
     def __init__(self, features: int, classes: int) -> None:
@@ -19,15 +20,15 @@ class Readout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(batch, classes)` of features `(batch, features)`."""
-        return torch.addmm(self.bias, x, self.weight).to(self.bias.dtype)
+        return (x @ self.working).to(self.bias.dtype) + self.bias
 
     def learn(self, x: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Set the gradients of the mean cross-entropy, xᵀ (p − one-hot) / batch; return its value."""
         log_p = logits.log_softmax(1)
         error = log_p.exp()
         error[torch.arange(len(labels), device=labels.device), labels] -= 1
-        share = self.exchange.share
-        self.weight.grad = (x.T @ error).to(self.weight.dtype) * (share / len(labels))
+        share = self.sharing.share
+        self.weight.grad = (x.T @ error.to(x.dtype)).to(self.weight.dtype) * (share / len(labels))
         self.bias.grad = error.mean(0) * share
-        self.exchange.ready(self)
+        self.sharing.ready(self)
         return -log_p.gather(1, labels.unsqueeze(1)).mean()

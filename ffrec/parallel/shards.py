@@ -11,8 +11,8 @@ from ffrec.parallel.sharing import Sharing
 from ffrec.parallel.team import Team
 
 LARGE = 2**17  # weights of a tensor that is cut into shards; smaller ones travel together
-ELEMENTWISE = ("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop")
-ELEMENTWISE += ("SGD",)  # optimisers of torch that treat every weight by itself
+ELEMENTWISE = frozenset(["ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"])
+"""Optimisers of torch that step every weight by itself."""
 
 
 class Shards(Sharing):
@@ -60,8 +60,6 @@ class Shards(Sharing):
         return self.shards[parameter]
 
     def ready(self, module: nn.Module) -> None:
-        if self.more:
-            return
         for parameter in module.parameters():
             if parameter.grad is None:
                 continue

@@ -1,6 +1,5 @@
 """The one training loop. It writes nothing to a terminal: it yields events."""
 
-import contextlib
 import math
 import time
 from abc import ABC, abstractmethod
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from ffrec.config import ConfigError
 from ffrec.data.draws import Draws
-from ffrec.learning.gradient_baseline import GradientBaseline
 from ffrec.parallel import sharing
 from ffrec.parallel.agreement import check_agreement
 from ffrec.parallel.averaging import Averaging
@@ -23,6 +21,8 @@ from ffrec.parallel.sharing import Sharing
 from ffrec.parallel.team import ALONE, Team
 from ffrec.registry import pick
 from ffrec.storage.run_folder import RunFolder
+from ffrec.training.arithmetic import computing
+from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.training.optimiser import RateSchedule, make_optimiser, set_rates
 from ffrec.training.phases import Phase, Schedule, apart
 
@@ -56,18 +56,6 @@ class Interrupted:
     """Training was asked to stop, and its checkpoint is written."""
 
     step: int
-
-
-@contextlib.contextmanager
-def precision(name: str, device: torch.device) -> Iterator[None]:
-    """Arithmetic of the matrix products: fp32, tf32 (NVIDIA), or bf16 (autocast, float32 weights)."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
-    try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class Trainer(ABC):
@@ -140,7 +128,7 @@ class Trainer(ABC):
             self.sharing = Shards(team, whole)
             self.draws.gather = self.gather
         for module in (*self.network.layers, self.network.readout):
-            module.exchange = self.sharing
+            module.sharing = self.sharing
         self.make_optimisers()
 
     def gather(self, values: Tensor) -> Tensor:
@@ -185,7 +173,7 @@ class Trainer(ABC):
         batches = self.batches()
         while self.step < self.steps:
             start = time.perf_counter()
-            with torch.no_grad(), precision(self.arithmetic, self.device):
+            with torch.no_grad(), computing(self.network, self.arithmetic, self.device):
                 own = self.part(batches[self.step])
                 self.history[self.step] = self.update(own) * self.share
                 self.step += 1
@@ -231,6 +219,7 @@ class Trainer(ABC):
             self.sharing.settle()
         for layer in self.network.layers:
             layer.rescale()
+        self.network.recast()
 
     def check(self) -> None:
         """Raise Diverged if any loss of this epoch is not a finite number."""
