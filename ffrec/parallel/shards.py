@@ -11,7 +11,9 @@ from ffrec.parallel.sharing import Sharing
 from ffrec.parallel.team import Team
 
 LARGE = 2**17  # weights of a tensor that is cut into shards; smaller ones travel together
-ELEMENTWISE = frozenset(["ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"])
+ELEMENTWISE = frozenset(
+    ("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD")
+)
 """Optimisers of torch that step every weight by itself."""
 
 
