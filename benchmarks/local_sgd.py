@@ -2,7 +2,7 @@
 
     python benchmarks/local_sgd.py [--epochs 4] [--seeds 1] [--out results/local-sgd.txt]
 
-Every row is `torchrun --nproc-per-node N -m cli train supervised-mnist --sync-every K` with two layers of 500.
+Every row is `torchrun --nproc-per-node N -m cli train supervised-mnist --sync-every K`, two layers of 500.
 The batch of 100 is divided between the processes, so that all rows see the same images equally often.
 """
 

@@ -16,6 +16,37 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "cli/together.py": [
+        ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
+        ("RunFolder.check_free(path, force)", "pass", "cli"),
+    ],
+    "ffrec/parallel/team.py": [
+        ("(self.rank + 1) * count // self.world", "(self.rank + 1) * (count // self.world)", "parallel"),
+        ("return self.sum_(every)", "return every", "parallel"),
+        ("self.first:\n                found", "True:\n                found", "parallel"),
+    ],
+    "ffrec/parallel/shards.py": [
+        ("value * self.share", "value", "parallel"),
+        ("self.team.sum_(value.clone())", "value", "parallel"),
+        ("                    first += other", "                    pass", "parallel"),
+        ("shard.grad = None", "pass", "parallel"),
+        ("every[self.place(parameter)] = value", "every[: len(value)] = value", "parallel"),
+        (
+            "value.reshape(-1)[self.place(parameter)]",
+            "value.reshape(-1)[: len(self.shards[parameter])]",
+            "parallel",
+        ),
+    ],
+    "ffrec/parallel/averaging.py": [
+        ("weight /= self.team.world", "pass", "parallel"),
+        ("add_(velocity, alpha=self.momentum)", "add_(velocity)", "parallel"),
+        ("velocity.mul_(self.momentum)", "velocity", "parallel"),
+        ("self.since >= self.every", "self.since > self.every", "parallel"),
+    ],
+    "ffrec/parallel/agreement.py": [
+        ("torch.arange(1, 2 * len(words), 2", "torch.ones(len(words)", "parallel"),
+        ("found[place] != every[0][place]", "False", "parallel"),
+    ],
     "ffrec/data/draws.py": [
         ("hashed(self.seed, update, stream)", "hashed(self.seed, update)", "draws"),
         ("hashed(self.seed, update, stream)", "hashed(update, stream)", "draws"),
@@ -177,14 +208,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("/ count.clamp_min(1)\n", "/ count.clamp_min(1) / 2\n", "layer"),
         ("torch.where(count > 0, mean, self.running_mean)", "mean", "character"),
         ("self.running_mean - self.running_mean.mean()", "self.running_mean", "layer"),
-        ("x = x - midpoint(x.mean(0), sign)", "pass", "feedforward"),
+        ("x = x - midpoint(self.sharing.mean(x.mean(0)), sign)", "pass", "feedforward"),
         ("x = x - midpoint(means, sign, seen)[labels]", "x = x - midpoint(x.mean(0), sign)", "layer"),
-        ("label_means(x, labels, midpoint.recent)", "label_means(x, labels, midpoint.before)", "layer"),
+        ("label_means(x, labels, midpoint.recent", "label_means(x, labels, midpoint.before", "layer"),
         ("torch.where(count > 0, total / count.clamp(min=1), known)", "total / count", "layer"),
         ("if not self.centring:", "if True:", "layer"),
         (
-            "self.goodness_midpoint(goodness, sign)",
-            "self.goodness_midpoint(goodness, sign.abs())",
+            "self.goodness_midpoint(self.sharing.mean(goodness), sign)",
+            "self.goodness_midpoint(self.sharing.mean(goodness), sign.abs())",
             "feedforward",
         ),
         ("-self.scaling / 2", "-self.scaling", "layer"),
@@ -193,7 +224,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/learning/readout.py": [
         ("labels] -= 1", "labels] += 1", "layer"),
-        (".to(self.weight.dtype) / len(labels)", "", "layer"),
+        (".to(self.weight.dtype) * (share / len(labels))", "", "layer"),
     ],
     "ffrec/learning/update.py": [
         ("delta *= slope if count == 1", "delta *= 1 if count == 1", "update"),
@@ -204,7 +235,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "layer.goodness.add_weight_grad(h, weight * count)",
             "update",
         ),
-        ("part += (pull / weight.numel()", "part += (pull", "layer update"),
+        ("(layer.sharing.share / weight.numel())", "1.0", "layer update"),
         ("part += (pull", "part -= (pull", "layer update"),
         ("* (signs > 0).unsqueeze(-1)", "", "layer update"),
         ("if of_candidates else torch.cat([target] * count)", "", "update recurrent"),
@@ -422,7 +453,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             '"gradient_baseline": {"now": None, "batches": 0, "sums": {}, "means": {}}',
             "train_images",
         ),
-        ("self.sleep_optimiser.load_state_dict(state", "(state", "train_images"),
+        ("self.sharing.load_whole(self.sleep_optimiser, state", "(state", "train_images"),
         ("islice(self.make_schedule(), self.updates, None)", "self.make_schedule()", "train_images"),
         ("layer.rescale()", "pass", "train_images"),
         ("1_000_003 + self.epoch", "1_000_003", "train"),
@@ -558,10 +589,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('{"negatives": cell.negatives}', "{}", "sweep"),
         ("100 - error_of(path)", "error_of(path)", "sweep"),
     ],
-    "cli/train.py": [
-        ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
-        ("RunFolder.check_free(path, force)", "pass", "cli"),
-    ],
+    "cli/train.py": [],
     "ffrec/storage/checkpoint.py": [
         ("if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
         ("weights_only=True", "weights_only=False", "checkpoint"),
