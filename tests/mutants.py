@@ -16,6 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "ffrec/data/draws.py": [
+        ("hashed(self.seed, update, stream)", "hashed(self.seed, update)", "draws"),
+        ("hashed(self.seed, update, stream)", "hashed(update, stream)", "draws"),
+        ("self.counted(DELTA, first, cases)", "self.counted(DELTA, 0, cases)", "draws"),
+        ("2 ** (64 - shift) - 1", "-1", "draws"),
+        ("self.count += 1", "self.count = 1", "draws"),
+        ("size = rows // cases", "size, cases = 1, rows", "draws"),
+        ("len(whole), 0, 1)", "len(whole), self.first, 1)", "draws"),
+        (".bitwise_and_(self.number(2**32 - 1))", "", "draws"),
+    ],
     "ffrec/tasks/task.py": [
         ("self.keep(folder)  # a process", "pass  # a process", "cli"),
     ],
@@ -28,7 +38,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/learning/goodness.py": [
         ("length.square() / h.shape[-1]", "length.square()", "goodness layer"),
         ("h.shape[-1] ** -0.5", "h.shape[-1] ** -1.0", "goodness layer"),
-        ("dim=-1, dtype=wide(h.dtype))", "dim=-1)", "arithmetic"),
+        ("vector_norm(h, dim=-1, dtype=wide(h.dtype))", "vector_norm(h, dim=-1)", "arithmetic"),
         (".clamp_min(SMALLEST)", "", "goodness layer"),
         ("weight * (2 / h.shape[-1])", "weight * (1 / h.shape[-1])", "goodness"),
         ("torch.mul(h.sign(), (", "torch.mul(torch.ones_like(h), (", "goodness"),
@@ -167,14 +177,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("/ count.clamp_min(1)\n", "/ count.clamp_min(1) / 2\n", "layer"),
         ("torch.where(count > 0, mean, self.running_mean)", "mean", "character"),
         ("self.running_mean - self.running_mean.mean()", "self.running_mean", "layer"),
-        ("x = x - midpoint(x.mean(0), sign)", "pass", "feedforward"),
+        ("x = x - midpoint(self.exchange.mean(x.mean(0)), sign)", "pass", "feedforward"),
         ("x = x - midpoint(means, sign, seen)[labels]", "x = x - midpoint(x.mean(0), sign)", "layer"),
-        ("label_means(x, labels, midpoint.recent)", "label_means(x, labels, midpoint.before)", "layer"),
+        ("label_means(x, labels, midpoint.recent,", "label_means(x, labels, midpoint.before,", "layer"),
         ("torch.where(count > 0, total / count.clamp(min=1), known)", "total / count", "layer"),
         ("if not self.centring:", "if True:", "layer"),
         (
-            "self.goodness_midpoint(goodness, sign)",
-            "self.goodness_midpoint(goodness, sign.abs())",
+            "self.goodness_midpoint(self.exchange.mean(goodness), sign)",
+            "self.goodness_midpoint(self.exchange.mean(goodness), sign.abs())",
             "feedforward",
         ),
         ("-self.scaling / 2", "-self.scaling", "layer"),
@@ -183,7 +193,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/learning/readout.py": [
         ("labels] -= 1", "labels] += 1", "layer"),
-        (".to(self.weight.dtype) / len(labels)", "", "layer"),
+        ("(share / len(labels))", "share", "layer"),
     ],
     "ffrec/learning/update.py": [
         ("delta *= slope if count == 1", "delta *= 1 if count == 1", "update"),
@@ -194,17 +204,17 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "layer.goodness.add_weight_grad(h, weight * count)",
             "update",
         ),
-        ("part += (pull / weight.numel()", "part += (pull", "layer update"),
+        ("layer.exchange.share / weight.numel()", "layer.exchange.share", "layer update"),
         ("part += (pull", "part -= (pull", "layer update"),
         ("* (signs > 0).unsqueeze(-1)", "", "layer update"),
         ("if of_candidates else torch.cat([target] * count)", "", "update recurrent"),
         ("if name not in step.fixed:", "if name in step.shared:", "update recurrent"),
         ("x if name in step.shared else x.expand", "x.expand", "update"),
         ("torch.stack(measured, dim=1)", "2 * torch.stack(measured, dim=1)", "update recurrent"),
-        ("if len(delta) == 1:", "if True:", "update recurrent"),
+        ("summed = total(delta, 0)", "summed = delta[0]", "update recurrent"),
         ("source not in step.fixed and len(delta) > 1", "len(delta) > 1", "update recurrent"),
         ("of_x = delta if whole else summed", "of_x = summed", "update recurrent"),
-        ("reduce(torch.add, of_x.unbind(-2)).unsqueeze(-2)", "of_x[..., :1, :]", "update"),
+        ("total(of_x, -2).unsqueeze(-2)", "of_x[..., :1, :]", "update"),
         ("elif source in step.shared:", "elif False:", "update"),
         ("at < level or (layer.context", "at <= level or (layer.context", "update"),
         ('(layer.context == "all" and at > level)', "False", "update"),
@@ -236,7 +246,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/learning/arithmetic.py": [
         ("self.stale = False", "pass", "arithmetic"),
-        ('"cast": None, "stale": True', "", "arithmetic"),
+        ('"kept": None, "stale": True', "", "arithmetic"),
         ("if self.stale:", "if False:", "arithmetic"),
         ("self.weight.grad.add_(grad)", "pass", "connections"),
         ("self.grad_memory.zero_()", "self.grad_memory", "connections arithmetic"),
@@ -315,7 +325,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "x[str(level)] = self.layer(level).send(activities[level])",
             "recurrent",
         ),
-        ("goodness.normalise(h).squeeze(1)", "activation(h)[0].squeeze(1)", "recurrent"),
+        ("encoding.step.inputs[str(level)].squeeze(1)", "encoding.step.activities[level].squeeze(1)", "recurrent"),
     ],
     "ffrec/networks/character.py": [
         ("torch.arange(size - 1, -1, -1.0)", "torch.arange(size * 1.0)", "character"),
@@ -345,10 +355,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/negatives/labels.py": [
         ('float("-inf")', "0.0", "negatives"),
-        ("torch.randint(1, classes", "torch.randint(0, classes", "negatives"),
+        ("draws.integers(1, classes", "draws.integers(0, classes", "negatives"),
         ("torch.arange(1, classes", "torch.arange(0, classes - 1", "negatives"),
         (
-            "labels[torch.randperm(len(labels), generator=generator, device=labels.device)]",
+            "draws.shuffle(labels)",
             "labels",
             "train_images",
         ),
@@ -358,8 +368,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("torch.where(mask.bool(), one, other)", "torch.where(mask.bool(), other, one)", "negatives"),
         ("once, max(1, round(BLURS * size**2))", "once, 1", "negatives"),
         (
-            "masks(batch, height, width, generator)",
-            "masks(1, height, width, generator).expand(batch, -1, -1)",
+            "masks(batch, height, width, draws)",
+            "masks(1, height, width, draws).expand(batch, -1, -1)",
             "negatives",
         ),
         (
@@ -412,11 +422,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             '"gradient_baseline": {"now": None, "batches": 0, "sums": {}, "means": {}}',
             "train_images",
         ),
-        ("self.sleep_optimiser.load_state_dict(state", "(state", "train_images"),
+        ("self.sharing.load_whole(self.sleep_optimiser, state", "(state", "train_images"),
         ("islice(self.make_schedule(), self.updates, None)", "self.make_schedule()", "train_images"),
         ("layer.rescale()", "pass", "train_images"),
         ("1_000_003 + self.epoch", "1_000_003", "train"),
-        ("self.generator.set_state(state", "(state", "train"),
+        ("self.draws.begin(self.updates, ", "self.draws.begin(0, ", "train"),
         ("(sparing and start < self.save_due)", "False", "train"),
         ("(sparing and start < self.save_due)", "sparing", "train"),
         ("SPARING * (now - start)", "SPARING", "train"),
@@ -438,7 +448,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
         (" and not self.recipe.training.train_on_validation", "", "train_images"),
         (
-            "self.images.shifted(index, training.jitter, self.generator)",
+            "self.images.shifted(index, training.jitter, self.draws)",
             "self.images.images[index]",
             "train_images",
         ),
@@ -462,7 +472,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "train_images",
         ),
         ('labels if objective.compete == "parts" else torch.zeros_like(labels)', "labels", "train_images"),
-        ("torch.Generator(self.device).manual_seed(self.seed)", "self.generator", "pictures_sleep"),
+        ("Draws(self.seed, self.device)", "self.draws", "pictures_sleep"),
         (
             "torch.stack([truth, (truth + 1) % network.classes]",
             "torch.stack([truth, truth]",
@@ -472,7 +482,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/training/text.py": [
         ("network.readout.zero_grad()", "pass", "train_text"),
         (' | {"negatives": self.negatives}', ' | {"negatives": self.strings}', "train_text"),
-        ("counts[0] * (phase != \"sleep\")", "counts[0]", "train_text"),
+        ('counts[0] * (phase != "sleep")', "counts[0]", "train_text"),
         ("signs[: counts[0]", "signs[: 0 * counts[0]", "train_text"),
         ("loss * len(passages)", "loss", "train_text"),
         ("[:, -predictions:]", "[:, :predictions]", "train_text"),
@@ -510,7 +520,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/data/images.py": [
         ("2 * pixels + 1", "2 * pixels", "images"),
-        (">= share", "< share", "images"),
+        ("draws.chance(share", "draws.chance(1 - share", "images"),
         ("rows[:, self.order]", "rows", "images"),
     ],
     "ffrec/networks/memory.py": [
