@@ -101,8 +101,8 @@ def compare(team: Team, options: argparse.Namespace, precision: str, every: int)
         single, joint = statistics.median(one), statistics.median(all_)
         batch = together.recipe.training.batch
         print(
-            f"{precision}, K = {every:2d}: {batch / single:7.0f} images/s on one process, {batch / joint:7.0f} "
-            f"on {team.world}: {single / joint:.2f} times "
+            f"{precision}, K = {every:2d}: {batch / single:7.0f} images/s on one process, "
+            f"{batch / joint:7.0f} on {team.world}: {single / joint:.2f} times "
             f"({1000 * single:.1f} and {1000 * joint:.1f} ms an update)",
             flush=True,
         )

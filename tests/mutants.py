@@ -191,7 +191,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (".clamp(0.5, 2.0)", "", "layer"),
         ("torch.where(midpoint == 0, 1.0, ", "torch.where(midpoint == 7, 1.0, ", "layer"),
     ],
-    "ffrec/learning/readout.py": [
+    "ffrec/networks/readout.py": [
         ("labels] -= 1", "labels] += 1", "layer"),
         ("(share / len(labels))", "share", "layer"),
     ],
@@ -325,7 +325,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "x[str(level)] = self.layer(level).send(activities[level])",
             "recurrent",
         ),
-        ("encoding.step.inputs[str(level)].squeeze(1)", "encoding.step.activities[level].squeeze(1)", "recurrent"),
+        (
+            "encoding.step.inputs[str(level)].squeeze(1)",
+            "encoding.step.activities[level].squeeze(1)",
+            "recurrent",
+        ),
     ],
     "ffrec/networks/character.py": [
         ("torch.arange(size - 1, -1, -1.0)", "torch.arange(size * 1.0)", "character"),

@@ -11,8 +11,9 @@ from ffrec.parallel.sharing import Sharing
 from ffrec.parallel.team import Team
 
 LARGE = 2**17  # weights of a tensor that is cut into shards; smaller ones travel together
-ELEMENTWISE: tuple[str, ...] = ("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop")
-ELEMENTWISE += ("SGD",)  # optimisers of torch that treat every weight by itself
+ELEMENTWISE = frozenset(
+    ["ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"]
+)  # optimisers of torch that treat every weight by itself
 
 
 class Shards(Sharing):
