@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEFT = {"registry", "config", "data", "parallel", "learning", "networks"}
+LEFT = {"registry", "config", "data", "learning", "networks"}
 ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "registry": set(),
     "config": {"registry"},
     "data": set(),
     "storage": set(),
-    "learning": {"registry", "parallel"},
-    "parallel": {"config"},
-    "networks": {"registry", "config", "data", "parallel", "learning"},
+    "learning": {"registry"},
+    "parallel": {"config", "learning"},
+    "networks": {"registry", "config", "data", "learning"},
     "negatives": {"registry", "data"},
-    "evaluation": LEFT | {"negatives"},
+    "evaluation": LEFT | {"negatives", "parallel"},
     "baselines": LEFT,
-    "training": LEFT | {"negatives", "evaluation", "baselines", "storage"},
+    "training": LEFT | {"negatives", "evaluation", "baselines", "storage", "parallel"},
     "recipes": {"registry", "config"},
-    "tasks": LEFT | {"negatives", "evaluation", "storage", "training"},
+    "tasks": LEFT | {"negatives", "evaluation", "storage", "training", "parallel"},
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},
     "estimator": {"config", "networks", "evaluation", "training", "tasks"},

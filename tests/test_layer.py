@@ -9,9 +9,9 @@ from ffrec.learning.connection import Codes, Dense
 from ffrec.learning.goodness import MeanSquare, Minus, normalise
 from ffrec.learning.layer import Layer, label_means
 from ffrec.learning.objective import Logistic
-from ffrec.learning.readout import Readout
 from ffrec.learning.transform import Pool
 from ffrec.learning.update import Step, local_update
+from ffrec.networks.readout import Readout
 
 SIGNS = torch.tensor([1.0, -1.0], dtype=torch.float64)
 

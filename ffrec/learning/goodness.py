@@ -16,9 +16,8 @@ SMALLEST = 1e-8  # what a smaller norm is replaced by: a silent layer sends (nea
 
 def mean_square(h: Tensor) -> Tensor:
     """Σⱼ hⱼ² / units, over the last axis: `(..., units)` to `(...)`, in float32 at least."""
-    length: Tensor = torch.linalg.vector_norm(
-        h, dim=-1, dtype=wide(h.dtype)
-    )  # a product would be written out
+    # a product would be written out: this is one pass
+    length: Tensor = torch.linalg.vector_norm(h, dim=-1, dtype=wide(h.dtype))
     return length.square() / h.shape[-1]
 
 

@@ -103,11 +103,11 @@ def local_update(
     measured = []
     for level, layer in layers.items():
         graded = layer.objective.grade(goodness[level], targets, fixed_goodness(layers, level, goodness))
-        weight = graded.grad * layer.sharing.share
+        weight = graded.grad * layer.exchange.share
         delta = write_delta(layer, level, activities[level], weight, target, step, count, buffers)
         add_products(layer, delta.unflatten(0, (count, -1)), step, sign, buffers)
         layer.follow_goodness(goodness[level].mean(), sign)
-        layer.sharing.ready(layer)
+        layer.exchange.ready(layer)
         measured.append(torch.stack([graded.loss, graded.accuracy]))
     loss, accuracy = torch.stack(measured, dim=1)
     return Measured(loss, accuracy)
@@ -163,7 +163,7 @@ def write_delta(
     if slope is not None:
         delta *= slope if count == 1 else buffers.filled(f"slope {level}").flatten(0, 1)
     for part, pull in zip(delta.chunk(count), peers, strict=False):
-        part += (pull * (layer.sharing.share / weight.numel()) * (signs > 0).unsqueeze(-1)).to(part.dtype)
+        part += (pull * layer.exchange.share / weight.numel() * (signs > 0).unsqueeze(-1)).to(part.dtype)
     return delta
 
 

@@ -13,10 +13,10 @@ from ffrec.config import CharacterConfig
 from ffrec.data.draws import Draws
 from ffrec.data.sampling import draw, sharpen
 from ffrec.learning.connection import Codes, Connection
-from ffrec.learning.readout import Readout
 from ffrec.learning.update import Step
 from ffrec.networks.memory import Memory
 from ffrec.networks.network import Encoding, Network
+from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
 
 BATCH = 10_000  # windows evaluated together; bounds memory and changes no result

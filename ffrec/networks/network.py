@@ -16,8 +16,8 @@ from ffrec.learning.connection import Connection
 from ffrec.learning.goodness import Blocks, Goodness, Minus
 from ffrec.learning.layer import Layer
 from ffrec.learning.objective import Objective
-from ffrec.learning.readout import Readout
 from ffrec.learning.update import Buffers, Measured, Step, local_update
+from ffrec.networks.readout import Readout
 from ffrec.registry import pick
 
 

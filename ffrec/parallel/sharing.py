@@ -3,29 +3,17 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from ffrec.learning.exchange import Exchange
 
 
-class Sharing:
+class Sharing(Exchange):
     """The steps of an update at which processes may have to exchange something.
 
     `ready` (of a layer) … `finish`, then the optimiser's step, then `spread` … `settle`, before the next
     update reads the weights.
     """
-
-    share: float = 1.0
-    """Share of the batch that this process has."""
-
-    def mean(self, value: Tensor) -> Tensor:
-        """The mean over the batch of what is a mean over this process's cases."""
-        return value
-
-    def sum(self, value: Tensor) -> Tensor:
-        """The sum over the batch of what is a sum over this process's cases."""
-        return value
-
-    def ready(self, module: nn.Module) -> None:
-        """A module's gradients are complete: they may travel while others are computed."""
 
     def own(self, parameter: nn.Parameter) -> nn.Parameter:
         """What this process's optimiser steps of a parameter."""

@@ -128,7 +128,7 @@ class Trainer(ABC):
             self.sharing = Shards(team, whole)
             self.draws.gather = self.gather
         for module in (*self.network.layers, self.network.readout):
-            module.sharing = self.sharing
+            module.exchange = self.sharing
         self.make_optimisers()
 
     def gather(self, values: Tensor) -> Tensor:

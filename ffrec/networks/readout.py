@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from ffrec.learning.arithmetic import Weighted
-from ffrec.parallel.sharing import ALONE, Sharing
+from ffrec.learning.exchange import ALONE, Exchange
 
 
 class Readout(Weighted):
     """p(class | x) = softmax(x V + c), trained by its delta rule on features that it cannot change."""
 
-    sharing: Sharing = ALONE
+    exchange: Exchange = ALONE
     """With the processes that learn from other parts of a batch."""
 
     def __init__(self, features: int, classes: int) -> None:
@@ -27,8 +27,8 @@ class Readout(Weighted):
         log_p = logits.log_softmax(1)
         error = log_p.exp()
         error[torch.arange(len(labels), device=labels.device), labels] -= 1
-        share = self.sharing.share
+        share = self.exchange.share
         self.weight.grad = (x.T @ error.to(x.dtype)).to(self.weight.dtype) * (share / len(labels))
         self.bias.grad = error.mean(0) * share
-        self.sharing.ready(self)
+        self.exchange.ready(self)
         return -log_p.gather(1, labels.unsqueeze(1)).mean()
