@@ -19,6 +19,8 @@ class Negatives(ABC):
     """Whether there is more than one negative case for a positive one."""
     absent: ClassVar[bool] = False
     """Whether there is no negative data at all."""
+    asks: ClassVar[bool] = True
+    """Whether `labels` depends on the logits, and not only on how many there are."""
 
     @abstractmethod
     def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,6 +71,8 @@ class Hard(Negatives):
 class Uniform(Negatives):
     """One wrong label, every one as likely as any other: `uniform_labels`."""
 
+    asks = False
+
     def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         return uniform_labels(logits, labels, generator).unsqueeze(1)
 
@@ -80,6 +84,7 @@ class Every(Negatives):
     so that a goodness at the threshold is no longer as likely positive as negative."""
 
     several = True
+    asks = False
 
     def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         del generator
@@ -93,6 +98,7 @@ class Absent(Negatives):
     """No negative data: class scores compete with each other instead."""
 
     absent = True
+    asks = False
 
     def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         del logits, generator
