@@ -52,7 +52,6 @@ def measured_plan(trainer: "StageTrainer", stages: int) -> list[range]:
             work = level_update(trainer, network, optimiser, level, rows, labels)
             costs.append(seconds(work, trainer.device))
         after = seconds(softmax_update(network, optimiser, labels), trainer.device)
-    if __import__("os").environ.get("SHOW"): print([round(1e3*c,1) for c in costs], before*1e3, after*1e3)
     return partition(costs, stages, before, after)
 
 

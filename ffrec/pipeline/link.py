@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from itertools import cycle
 from typing import Any
@@ -96,6 +96,16 @@ class Link:
         while self.under_way:
             self.wait()
         self.left = 0
+
+
+def disconnect(links: Iterable[Link]) -> None:
+    """Part from the other processes, once all of them are here: groups are given up before what they are
+    made of."""
+    dist.barrier()
+    for link in links:
+        dist.destroy_process_group(link.group)
+        del link.group
+    dist.destroy_process_group()
 
 
 def agree(value: Any) -> Any:
