@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from ffrec.learning.arithmetic import Weighted
 
-class Readout(nn.Module):
+
+class Readout(Weighted):
     """p(class | x) = softmax(x V + c), trained by its delta rule on features that it cannot change."""
 
     def __init__(self, features: int, classes: int) -> None:
@@ -14,7 +16,7 @@ class Readout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(batch, classes)` of features `(batch, features)`."""
-        logits = (self.weight.T @ x.T).T  # few classes: four times as fast as x V on a CPU
+        logits = (self.working.T @ x.T).T  # few classes: on a CPU four times as fast as x V
         return logits.to(self.bias.dtype) + self.bias
 
     def learn(self, x: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
@@ -22,6 +24,6 @@ class Readout(nn.Module):
         log_p = logits.log_softmax(1)
         error = log_p.exp()
         error[torch.arange(len(labels), device=labels.device), labels] -= 1
-        self.weight.grad = (error.T @ x).T.to(self.weight.dtype).contiguous() / len(labels)
+        self.weight.grad = (error.to(x.dtype).T @ x).T.to(self.weight.dtype).contiguous() / len(labels)
         self.bias.grad = error.mean(0)
         return -log_p.gather(1, labels.unsqueeze(1)).mean()

@@ -12,8 +12,8 @@ from ffrec.learning.update import Step
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding
 from ffrec.pipeline.plan import partition
+from ffrec.training.arithmetic import computing
 from ffrec.training.optimiser import make_optimiser
-from ffrec.training.trainer import precision
 
 if TYPE_CHECKING:
     from ffrec.pipeline.trainer import StageTrainer
@@ -42,7 +42,7 @@ def measured_plan(trainer: "StageTrainer", stages: int) -> list[range]:
     optimiser = make_optimiser(network.layers, network.readout, trainer.recipe.training)
     index, drawn = torch.arange(min(trainer.recipe.training.batch, trainer.cases)), trainer.generator.get_state()
     index = index.to(trainer.device)
-    with torch.no_grad(), precision(trainer.arithmetic, trainer.device):
+    with torch.no_grad(), computing(network, trainer.arithmetic, trainer.device):
         before = seconds(lambda: trainer.rows(index), trainer.device)
         rows = trainer.rows(index)
         trainer.generator.set_state(drawn)
@@ -69,7 +69,7 @@ def level_update(
     shown = labels.unsqueeze(1).expand(-1, count)
     target = trainer.target(labels, count, "both")
     units = (0, *network.config.hidden)[level - 1]
-    sent = torch.ones(len(rows), count, units, device=rows.device)
+    sent = torch.ones(len(rows), count, units, device=rows.device, dtype=network.dtype)
 
     def work() -> None:
         if level == 1:
@@ -84,6 +84,7 @@ def level_update(
         network.readout.zero_grad()
         alone.learn(Encoding(sent, {}, step), None, target)
         optimiser.step()
+        network.recast()
 
     return work
 
@@ -92,12 +93,13 @@ def softmax_update(
     network: FeedForward, optimiser: torch.optim.Optimizer, labels: Tensor
 ) -> Callable[[], None]:
     """The softmax's part of an update."""
-    features = torch.ones(len(labels), len(network.readout.weight), device=labels.device)
+    features = torch.ones(len(labels), len(network.readout.weight), device=labels.device, dtype=network.dtype)
 
     def work() -> None:
         for level in network.levels:
             network.layer(level).zero_grad(set_to_none=True)
         network.readout.learn(features, network.readout(features), labels)
         optimiser.step()
+        network.recast()
 
     return work

@@ -6,7 +6,8 @@ from ffrec.pipeline.leader import BAD, GO
 from ffrec.pipeline.link import agree, gather
 from ffrec.pipeline.trainer import StageTrainer
 from ffrec.storage.checkpoint import on_cpu
-from ffrec.training.trainer import CHECK_EVERY, precision
+from ffrec.training.arithmetic import computing
+from ffrec.training.trainer import CHECK_EVERY
 
 
 class Follower(StageTrainer):
@@ -34,7 +35,7 @@ class Follower(StageTrainer):
         self.epoch, self.step = epoch, step
         self.open()
         batches = self.batches()
-        with torch.no_grad(), precision(self.arithmetic, self.device):
+        with torch.no_grad(), computing(self.network, self.arithmetic, self.device):
             while self.step < self.steps and self.told_to_go_on():
                 self.history[self.step] = self.update(batches[self.step])
                 self.step += 1

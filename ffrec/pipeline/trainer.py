@@ -6,15 +6,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ffrec.learning.gradient_baseline import GradientBaseline
+from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding
 from ffrec.pipeline.costs import measured_plan
 from ffrec.pipeline.link import Link, agree
 from ffrec.pipeline.stage import Stage, Traffic, joined
+from ffrec.training.arithmetic import computing
 from ffrec.training.images import ImageTrainer
 from ffrec.training.phases import Phase
-from ffrec.training.trainer import precision
 
 PARTS = 2  # that a batch is cut into where the first stage has to wait for the softmax
 
@@ -42,7 +42,7 @@ class StageTrainer(ImageTrainer):
         cases = min(self.recipe.training.batch, self.cases)
         network: FeedForward = self.network
         pixels = torch.ones(1, self.images.features, device=self.device)
-        with torch.no_grad(), precision(self.arithmetic, self.device):
+        with torch.no_grad(), computing(self.network, self.arithmetic, self.device):
             dtype = network.features(network.encode(pixels)).dtype
         return Traffic(-(-cases // self.parts), self.parts, most, self.asks, dtype)
 
