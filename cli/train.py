@@ -10,6 +10,7 @@ from torch import Tensor
 
 import ffrec
 from cli import corpus, options
+from cli import pipeline as stages
 from cli.answers import note, print_result
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
@@ -49,6 +50,9 @@ def train(
         Path | None,
         typer.Option(help="Add the negative strings of every round to this file (regime night)."),
     ] = None,
+    pipeline: Annotated[
+        bool, typer.Option("--pipeline", help="Under torchrun: hidden layers in processes of their own.")
+    ] = False,
     plugin: options.Plugins = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     json: options.Json = False,
@@ -64,6 +68,11 @@ def train(
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
     path = out or Path("runs") / f"{recipe}-{seed}"
+    place = stages.join(chosen, where) if pipeline else None
+    if place and not place.first:
+        own = corpus.with_own(chosen, images or text)
+        stages.serve(place, own, lambda: corpus.load(own, data, alphabet), seed, plugins)
+        return
     goes_on = resume and path.exists() and not RunFolder.unbegun(path)
     started = RunFolder.open(path) if goes_on else None
     if started and precision == "auto":  # another machine may have begun it
@@ -73,7 +82,10 @@ def train(
     events = event_writer() if tensorboard else None
     chosen = corpus.with_own(chosen, images or text)
     found = corpus.load(chosen, data, alphabet)
-    task = new_task(chosen, found, seed, where, arithmetic, plugins)
+    if place:
+        task: Task = stages.lead(place, chosen, found, seed, arithmetic, plugins)
+    else:
+        task = new_task(chosen, found, seed, where, arithmetic, plugins)
     if dreams:
         write_dreams(task, dreams)
     if started:
@@ -83,7 +95,8 @@ def train(
     folder = started or task.start(path, force)
     for line in task.notes():
         print(line, file=sys.stderr if json else sys.stdout)
-    follow(task.trainer, folder, task.validation, events)
+    with stages.leading(task):
+        follow(task.trainer, folder, task.validation, events)
     note("reading the test set, once …")
     result = task.finish(folder)
     print_result(result, task.summary(result), json)

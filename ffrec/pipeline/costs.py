@@ -40,7 +40,10 @@ def measured_plan(trainer: "StageTrainer", stages: int) -> list[range]:
     """
     network: FeedForward = copy.deepcopy(trainer.network)
     optimiser = make_optimiser(network.layers, network.readout, trainer.recipe.training)
-    index, drawn = torch.arange(min(trainer.recipe.training.batch, trainer.cases)), trainer.generator.get_state()
+    index, drawn = (
+        torch.arange(min(trainer.recipe.training.batch, trainer.cases)),
+        trainer.generator.get_state(),
+    )
     index = index.to(trainer.device)
     with torch.no_grad(), computing(network, trainer.arithmetic, trainer.device):
         before = seconds(lambda: trainer.rows(index), trainer.device)

@@ -18,6 +18,7 @@ class Follower(StageTrainer):
         while True:
             command, *details = agree(None)
             if command == "end":
+                self.part()
                 return
             if command == "learn":
                 self.learn(*details)

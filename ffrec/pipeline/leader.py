@@ -35,6 +35,7 @@ class Leader(StageTrainer):
         """Let the other stages go, unless something went wrong in the middle of an epoch."""
         if not self.running:
             agree(("end",))
+            self.part()
 
     def flag(self, value: int) -> None:
         """Say to the stages above whether there is one more batch."""

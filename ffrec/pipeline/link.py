@@ -1,28 +1,53 @@
 """Messages from one stage of a pipeline to the next, by torch.distributed."""
 
+import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import cycle
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 PATIENCE = timedelta(days=1)  # a stage waits for an evaluation; one that died is noticed at once
 
 
-def connect(device: torch.device) -> dist.Store:
+class Store(Protocol):
+    """Of torch.distributed: what one process puts into it, the others find."""
+
+    def set(self, key: str, value: str, /) -> None: ...
+    def check(self, keys: list[str], /) -> bool: ...
+
+
+def connect(device: torch.device) -> Store:
     """Meet the other processes that torchrun started; returns the store that all of them share."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    store, rank, size = next(iter(dist.rendezvous("env://", timeout=PATIENCE)))
+    store: Store
+    store, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     return store
+
+
+class Broken(Exception):
+    """Another process of the pipeline does not answer any more."""
+
+
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Raise Broken where torch.distributed finds that another process is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise Broken(
+            "another process of the pipeline has ended: --resume goes on from the last checkpoint"
+        ) from error
 
 
 class Link:
@@ -58,7 +83,8 @@ class Link:
             self.start(dist.irecv, self.source, next(self.free))
 
     def start(self, move: Callable[..., dist.Work | None], other: int, buffer: Tensor) -> None:
-        work = move(buffer, other, self.group)
+        with answered():
+            work = move(buffer, other, self.group)
         assert work is not None  # for the type checker: this process is in the group
         self.under_way.append((work, buffer))
         self.left -= 1
@@ -67,7 +93,8 @@ class Link:
         """The buffer of the oldest message under way, once it has come or gone."""
         work, buffer = self.under_way.popleft()
         start = time.perf_counter()
-        work.wait()
+        with answered():
+            work.wait()
         self.waited += time.perf_counter() - start
         return buffer
 
@@ -98,6 +125,7 @@ class Link:
         self.left = 0
 
 
+@answered()
 def disconnect(links: Iterable[Link]) -> None:
     """Part from the other processes, once all of them are here: groups are given up before what they are
     made of."""
@@ -108,6 +136,7 @@ def disconnect(links: Iterable[Link]) -> None:
     dist.destroy_process_group()
 
 
+@answered()
 def agree(value: Any) -> Any:
     """What the first stage says, in every stage: plain data and tensors."""
     held = [value]
@@ -115,9 +144,17 @@ def agree(value: Any) -> Any:
     return held[0]
 
 
+@answered()
 def gather(value: Any) -> list[Any]:
     """What every stage says, in order, at the first stage; nothing at the others."""
     found: list[Any] = [None] * dist.get_world_size()
     first = dist.get_rank() == 0
     dist.gather_object(value, found if first else None, 0)
     return found if first else []
+
+
+@answered()
+def total(value: Tensor) -> Tensor:
+    """The sum over the stages of a tensor, at the first stage."""
+    dist.reduce(value, 0)
+    return value

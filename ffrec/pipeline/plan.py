@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 
 def partition(costs: Sequence[float], stages: int, before: float = 0.0, after: float = 0.0) -> list[range]:
@@ -31,4 +32,4 @@ def partition(costs: Sequence[float], stages: int, before: float = 0.0, after: f
         return min(found)
 
     cuts = (0, *best(stages, levels)[1], levels)
-    return [range(a + 1, b + 1) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [range(a + 1, b + 1) for a, b in pairwise(cuts)]

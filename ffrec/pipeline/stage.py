@@ -1,7 +1,7 @@
 """A stage of a pipeline: some levels of a feed-forward network, and its links to the stages beside it."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -63,11 +63,9 @@ class Stage:
         return [level for level in self.network.config.read if level < top]
 
     @property
-    def links(self) -> Iterator[Link]:
-        """Those that carry a batch and that end here."""
-        for link in (*self.images, *self.labels, *self.verdicts):
-            if link.sends or link.receives:
-                yield link
+    def every_link(self) -> list[Link]:
+        """Those of all stages."""
+        return [*self.flags, *self.images, *self.labels, *self.verdicts]
 
     def from_below(self, links: Sequence[Link], *shapes: Sequence[int]) -> list[Tensor]:
         return links[self.rank - 1].receive(*shapes)
@@ -80,7 +78,7 @@ class Stage:
             encoding = self.network.encode(rows)
         else:
             levels = self.passed(self.below)
-            shapes = [(cases, candidates, self.units[self.below])]
+            shapes: list[tuple[int, ...]] = [(cases, candidates, self.units[self.below])]
             shapes += [(cases, self.units[level]) for level in levels]
             x, *features = self.from_below(self.images, *shapes)
             read = dict(zip(levels, features, strict=True))

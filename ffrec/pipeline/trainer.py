@@ -6,13 +6,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding
 from ffrec.pipeline.costs import measured_plan
-from ffrec.pipeline.link import Link, agree
+from ffrec.pipeline.link import Link, Store, agree, disconnect, total
 from ffrec.pipeline.stage import Stage, Traffic, joined
 from ffrec.training.arithmetic import computing
+from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.training.images import ImageTrainer
 from ffrec.training.phases import Phase
 
@@ -26,7 +26,7 @@ class StageTrainer(ImageTrainer):
     makes the whole network, so that its first weights are the same, and then keeps its own levels.
     """
 
-    def settle(self, store: dist.Store, plan: Sequence[range] | None = None) -> None:
+    def settle(self, store: Store, plan: Sequence[range] | None = None) -> None:
         """Agree on which stage has which levels, by what they cost unless there is a `plan`; make links."""
         self.store, self.asks = store, self.network.labelled and self.negatives.asks
         self.parts = PARTS if self.asks else 1
@@ -56,13 +56,17 @@ class StageTrainer(ImageTrainer):
 
     def cut(self, batch: Tensor) -> tuple[Tensor, ...]:
         """What belongs to the cases of a batch, in parts."""
-        return batch.split(-(-self.recipe.training.batch // self.parts))
+        parts: tuple[Tensor, ...] = batch.split(-(-self.recipe.training.batch // self.parts))
+        return parts
+
+    def part(self) -> None:
+        """Leave the other stages."""
+        disconnect(self.stage.every_link)
 
     @property
     def links(self) -> list[Link]:
         """All that end at this stage."""
-        every = (*self.stage.flags, *self.stage.images, *self.stage.labels, *self.stage.verdicts)
-        return [link for link in every if link.sends or link.receives]
+        return [link for link in self.stage.every_link if link.sends or link.receives]
 
     def open(self) -> None:
         """Get ready for what is left of the epoch."""
@@ -118,9 +122,7 @@ class StageTrainer(ImageTrainer):
             stage.verdicts[0].send(network.readout(features))
         return encoding, features
 
-    def read(
-        self, passes: Sequence[tuple[Encoding, Tensor | None]], labels: Tensor, phase: Phase
-    ) -> Tensor:
+    def read(self, passes: Sequence[tuple[Encoding, Tensor | None]], labels: Tensor, phase: Phase) -> Tensor:
         """Set the gradients of the softmax, if it is here, and return its loss."""
         readout, found = self.network.readout, [features for _, features in passes if features is not None]
         readout.zero_grad()  # None: in sleep phases the optimiser leaves the softmax alone
@@ -187,6 +189,4 @@ class StageTrainer(ImageTrainer):
         own[:layers][self.stage.below : self.stage.top] = True
         own[layers] = self.stage.last
         own[layers + 1 :][self.stage.below : self.stage.top] = True
-        found = torch.where(own.to(self.device), self.history[: self.step], 0.0)
-        dist.reduce(found, 0)
-        return found
+        return total(torch.where(own.to(self.device), self.history[: self.step], 0.0))
