@@ -173,9 +173,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images, truth = rows.float().view(-1, *shape), torch.from_numpy(codes).long()
         classes = len(self.classes_)
         try:
-            trainer = ImageTrainer(
-                recipe, images[learnt], truth[learnt], classes, seed, where, precision
-            )
+            trainer = ImageTrainer(recipe, images[learnt], truth[learnt], classes, seed, where, precision)
         except ConfigError as error:
             raise ValueError(f"FFClassifier: {error}") from None
         self.history_ = []

@@ -20,6 +20,7 @@ ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "training": LEFT | {"negatives", "evaluation", "baselines", "storage"},
     "recipes": {"registry", "config"},
     "tasks": LEFT | {"negatives", "evaluation", "storage", "training"},
+    "pipeline": LEFT | {"negatives", "storage", "training", "tasks"},
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},
     "estimator": {"config", "networks", "evaluation", "training", "tasks"},

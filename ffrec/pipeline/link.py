@@ -28,11 +28,11 @@ def connect(device: torch.device) -> Store:
     """Meet the other processes that torchrun started; returns the store that all of them share."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    store: Store
     store, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
-    return store
+    shared: Store = store
+    return shared
 
 
 class Broken(Exception):
