@@ -26,6 +26,13 @@ def camera(generator):
         yield torch.rand(5, 12, generator=generator, dtype=torch.float64)
 
 
+def tensors_held() -> tuple[int, int]:
+    """How many tensors there are, and how many numbers are in them."""
+    gc.collect()
+    found = [thing for thing in gc.get_objects() if type(thing) is Tensor]
+    return len(found), sum(tensor.numel() for tensor in found)
+
+
 @pytest.mark.parametrize("update", ["synchronous", "alternating"])
 def test_every_frame_is_the_iteration_that_steps_makes_of_it(tiny, cases, video, update):
     network, labels = tiny(update=update), cases[1]
@@ -96,9 +103,7 @@ def test_nothing_grows(tiny, cases, generator):
         optimiser.step()
         network.recast()
         if step.number in (10, 300):
-            gc.collect()
-            tensors = [found for found in gc.get_objects() if type(found) is Tensor]
-            held.append((len(tensors), sum(t.numel() for t in tensors)))
+            held.append(tensors_held())
     assert held[0] == held[1]
 
 
