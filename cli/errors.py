@@ -18,14 +18,15 @@ def exit_code(error: BaseException) -> int | None:
         return BAD_INPUT
     from corpora import DataError
     from ffrec.config import ConfigError
-    from ffrec.pipeline.link import Broken
+    from ffrec.parallel.agreement import Disagreement
+    from ffrec.parallel.team import Elsewhere, Lost
     from ffrec.registry import PluginError, UnknownName
     from ffrec.storage.files import RunError
     from ffrec.training.trainer import Diverged
 
-    if isinstance(error, Diverged | Broken):
+    if isinstance(error, Diverged | Disagreement | Lost):
         return FAILED
-    mended = DataError | RunError | ConfigError | UnknownName | PluginError | OSError
+    mended = Elsewhere | DataError | RunError | ConfigError | UnknownName | PluginError | OSError
     return BAD_INPUT if isinstance(error, mended) else None
 
 

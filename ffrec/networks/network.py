@@ -169,11 +169,9 @@ class Network(Classifier):
         steps = islice(self.steps(encoding, candidates, last), first - 1, None)
         return local_update(layers, steps, target, last - first + 1, self.workspace)
 
-    def zero_grad(self, set_to_none: bool = False) -> None:
-        """Set the gradients of the hidden layers to zero, in place; those of the softmax are set anew
-        anyway."""
-        for level in self.levels:
-            self.layer(level).zero_grad(set_to_none)
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the hidden layers; those of the softmax are set anew anyway."""
+        self.layers.zero_grad(set_to_none)
 
     def label_score(self, level: int, step: Step, candidates: Tensor) -> Tensor:
         """What one layer makes of each candidate label `(batch, candidates)` in one step: its goodness."""

@@ -36,19 +36,15 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 def measured_plan(trainer: "StageTrainer", stages: int) -> list[range]:
     """The plan whose slowest stage is fastest, by the time that each level takes for an update here.
 
-    A copy of the network is updated, and random numbers are put back: training does not notice.
+    A copy of the network is updated, and chance belongs to updates: training does not notice.
     """
     network: FeedForward = copy.deepcopy(trainer.network)
     optimiser = make_optimiser(network.layers, network.readout, trainer.recipe.training)
-    index, drawn = (
-        torch.arange(min(trainer.recipe.training.batch, trainer.cases)),
-        trainer.generator.get_state(),
-    )
-    index = index.to(trainer.device)
+    index = torch.arange(min(trainer.recipe.training.batch, trainer.cases), device=trainer.device)
+    trainer.draws.begin(0, len(index))
     with torch.no_grad(), computing(network, trainer.arithmetic, trainer.device):
         before = seconds(lambda: trainer.rows(index), trainer.device)
         rows = trainer.rows(index)
-        trainer.generator.set_state(drawn)
         labels = trainer.labels[index]
         costs = []
         for level in trainer.network.levels:

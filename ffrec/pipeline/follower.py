@@ -13,13 +13,14 @@ from ffrec.training.trainer import CHECK_EVERY
 class Follower(StageTrainer):
     """A stage that does what the leader says, until it says that the run has ended."""
 
-    def serve(self) -> None:
-        """Follow the leader to the end of the run."""
+    def serve(self) -> int:
+        """Follow the leader to the end of the run; returns the exit code of that one."""
         while True:
             command, *details = agree(None)
             if command == "end":
-                self.part()
-                return
+                self.leave()
+                code: int = details[0]
+                return code
             if command == "learn":
                 self.learn(*details)
             elif command == "measured":
@@ -27,7 +28,7 @@ class Follower(StageTrainer):
             elif command == "weights":
                 gather(on_cpu({n: t for n, t in self.network.state_dict().items() if self.own(n)}))
             elif command == "state":
-                gather(on_cpu(self.share()))
+                gather(on_cpu(self.own_state()))
             elif command == "restore":
                 self.restore(*details)
 
@@ -41,7 +42,7 @@ class Follower(StageTrainer):
                 self.history[self.step] = self.update(batches[self.step])
                 self.step += 1
                 if self.step % CHECK_EVERY == 0 and not self.history[: self.step].isfinite().all():
-                    self.store.set(BAD, str(self.stage.rank))
+                    self.board.set(BAD, str(self.stage.rank))
         self.close()
 
     def told_to_go_on(self) -> bool:
@@ -52,7 +53,7 @@ class Follower(StageTrainer):
             link.send(flag)
         return int(flag) == GO
 
-    def share(self) -> dict[str, object]:
+    def own_state(self) -> dict[str, object]:
         """This stage's share of the state."""
         state = super().state()
         for name in ("optimiser", "sleep_optimiser"):

@@ -12,7 +12,7 @@ from ffrec.storage.run_folder import RunFolder
 from ffrec.training.trainer import Trainer
 
 GO, STOP = 1, 0
-BAD = "not finite"  # what a stage that finds such a loss puts into the store
+BAD = "not finite"  # what a stage that finds such a loss writes on the board
 
 
 class Leader(StageTrainer):
@@ -34,8 +34,8 @@ class Leader(StageTrainer):
     ) -> None:
         """Let the other stages go, unless something went wrong in the middle of an epoch."""
         if not self.running:
-            agree(("end",))
-            self.part()
+            agree(("end", 0 if error is None else getattr(error, "exit_code", 1)))
+            self.leave()
 
     def flag(self, value: int) -> None:
         """Say to the stages above whether there is one more batch."""
@@ -61,7 +61,7 @@ class Leader(StageTrainer):
             agree(("measured",))
             self.history[: self.step] = self.sum_history()
 
-    def gather(self) -> None:
+    def fetch(self) -> None:
         """Fetch the weights of the other stages."""
         self.drain()
         if not self.complete:
@@ -74,21 +74,21 @@ class Leader(StageTrainer):
 
     def check(self) -> None:
         layers = self.history[: self.step, : self.learning_layers + 1]
-        if self.step == self.steps or self.store.check([BAD]) or not layers.isfinite().all():
+        if self.step == self.steps or self.board.check([BAD]) or not layers.isfinite().all():
             self.drain()
         super().check()
 
     def trace(self) -> dict[str, list[float]]:
-        self.gather()
+        self.fetch()
         return super().trace()
 
     def end_epoch(self) -> dict[str, Any]:
         record = super().end_epoch()
-        self.gather()
+        self.fetch()
         return record
 
     def save(self, folder: RunFolder | None, sparing: bool = False) -> bool:
-        self.gather()
+        self.fetch()
         Trainer.check(self)
         return super().save(folder, sparing)
 

@@ -1,10 +1,10 @@
 """Messages from one stage of a pipeline to the next, by torch.distributed."""
 
-import contextlib
 import math
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from itertools import cycle
 from typing import Any, Protocol
@@ -12,42 +12,25 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.rendezvous import rendezvous
 
 PATIENCE = timedelta(days=1)  # a stage waits for an evaluation; one that died is noticed at once
 
 
-class Store(Protocol):
-    """Of torch.distributed: what one process puts into it, the others find."""
+class Board(Protocol):
+    """What one process writes on it, the others find: a store of torch.distributed."""
 
     def set(self, key: str, value: str, /) -> None: ...
     def check(self, keys: list[str], /) -> bool: ...
 
 
-def connect(device: torch.device) -> Store:
-    """Meet the other processes that torchrun started; returns the store that all of them share."""
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    store, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
-    shared: Store = store
-    return shared
-
-
-class Broken(Exception):
-    """Another process of the pipeline does not answer any more."""
-
-
-@contextlib.contextmanager
-def answered() -> Iterator[None]:
-    """Raise Broken where torch.distributed finds that another process is gone."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise Broken(
-            "another process of the pipeline has ended: --resume goes on from the last checkpoint"
-        ) from error
+def shared_board() -> Board:
+    """A new board, with the first process."""
+    host, first = os.environ["MASTER_ADDR"], dist.get_rank() == 0
+    opened = dist.TCPStore  # type: ignore[attr-defined]  # which torch does not say it exports
+    server = opened(host, 0, is_master=True, wait_for_workers=False) if first else None
+    port = agree(server and server.port)
+    board: Board = server or opened(host, port, is_master=False)
+    return board
 
 
 class Link:
@@ -83,8 +66,7 @@ class Link:
             self.start(dist.irecv, self.source, next(self.free))
 
     def start(self, move: Callable[..., dist.Work | None], other: int, buffer: Tensor) -> None:
-        with answered():
-            work = move(buffer, other, self.group)
+        work = move(buffer, other, self.group)
         assert work is not None  # for the type checker: this process is in the group
         self.under_way.append((work, buffer))
         self.left -= 1
@@ -93,8 +75,7 @@ class Link:
         """The buffer of the oldest message under way, once it has come or gone."""
         work, buffer = self.under_way.popleft()
         start = time.perf_counter()
-        with answered():
-            work.wait()
+        work.wait()
         self.waited += time.perf_counter() - start
         return buffer
 
@@ -125,18 +106,14 @@ class Link:
         self.left = 0
 
 
-@answered()
 def disconnect(links: Iterable[Link]) -> None:
-    """Part from the other processes, once all of them are here: groups are given up before what they are
-    made of."""
+    """Give up links, once all processes are here."""
     dist.barrier()
     for link in links:
         dist.destroy_process_group(link.group)
         del link.group
-    dist.destroy_process_group()
 
 
-@answered()
 def agree(value: Any) -> Any:
     """What the first stage says, in every stage: plain data and tensors."""
     held = [value]
@@ -144,7 +121,6 @@ def agree(value: Any) -> Any:
     return held[0]
 
 
-@answered()
 def gather(value: Any) -> list[Any]:
     """What every stage says, in order, at the first stage; nothing at the others."""
     found: list[Any] = [None] * dist.get_world_size()
@@ -153,7 +129,6 @@ def gather(value: Any) -> list[Any]:
     return found if first else []
 
 
-@answered()
 def total(value: Tensor) -> Tensor:
     """The sum over the stages of a tensor, at the first stage."""
     dist.reduce(value, 0)

@@ -7,7 +7,6 @@ import torch.distributed as dist
 from ffrec.config import ConfigError, ImageRecipe, Recipe
 from ffrec.pipeline.follower import Follower
 from ffrec.pipeline.leader import Leader
-from ffrec.pipeline.link import Store
 from ffrec.tasks.images import ImageTask
 
 
@@ -29,14 +28,14 @@ def check(recipe: Recipe, stages: int) -> None:
 class PipelineTask(ImageTask):
     """A recipe for images whose hidden layers learn in several processes; the first of them leads.
 
-    Every process makes one, with what `ImageTask` takes, and with the store that `connect` returned.
+    Every process makes one, with what `ImageTask` takes, once all have met: `Team.start`.
     """
 
     trainer: Leader | Follower
 
-    def __init__(self, store: Store, recipe: ImageRecipe, *arguments: Any) -> None:
+    def __init__(self, recipe: ImageRecipe, *arguments: Any) -> None:
         super().__init__(recipe, *arguments)
-        self.trainer.settle(store)
+        self.trainer.settle()
 
     def make_trainer(self, recipe: ImageRecipe, *arguments: Any) -> Leader | Follower:
         return (Leader if dist.get_rank() == 0 else Follower)(recipe, *arguments)

@@ -6,10 +6,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ffrec.data.draws import Draws
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding
 from ffrec.pipeline.costs import measured_plan
-from ffrec.pipeline.link import Link, Store, agree, disconnect, total
+from ffrec.pipeline.link import Link, agree, disconnect, shared_board, total
 from ffrec.pipeline.stage import Stage, Traffic, joined
 from ffrec.training.arithmetic import computing
 from ffrec.training.gradient_baseline import GradientBaseline
@@ -26,9 +27,9 @@ class StageTrainer(ImageTrainer):
     makes the whole network, so that its first weights are the same, and then keeps its own levels.
     """
 
-    def settle(self, store: Store, plan: Sequence[range] | None = None) -> None:
+    def settle(self, plan: Sequence[range] | None = None) -> None:
         """Agree on which stage has which levels, by what they cost unless there is a `plan`; make links."""
-        self.store, self.asks = store, self.network.labelled and self.negatives.asks
+        self.board, self.asks = shared_board(), self.network.labelled and self.negatives.asks
         self.parts = PARTS if self.asks else 1
         if plan is None and dist.get_rank() == 0:
             plan = measured_plan(self, dist.get_world_size())
@@ -51,15 +52,15 @@ class StageTrainer(ImageTrainer):
         positive, negative = int(phase != "sleep"), int(phase != "wake")
         if not self.network.labelled:
             return positive + negative if self.negatives.hybrid else 1
-        logits, drawn = torch.zeros(1, self.network.classes, device=self.device), torch.Generator(self.device)
-        return positive + negative * self.negatives.labels(logits, self.labels[:1], drawn).shape[1]
+        logits, labels = torch.zeros(1, self.network.classes, device=self.device), self.labels[:1]
+        return positive + negative * self.negatives.labels(logits, labels, Draws(0, self.device)).shape[1]
 
     def cut(self, batch: Tensor) -> tuple[Tensor, ...]:
         """What belongs to the cases of a batch, in parts."""
         parts: tuple[Tensor, ...] = batch.split(-(-self.recipe.training.batch // self.parts))
         return parts
 
-    def part(self) -> None:
+    def leave(self) -> None:
         """Leave the other stages."""
         disconnect(self.stage.every_link)
 
@@ -93,6 +94,7 @@ class StageTrainer(ImageTrainer):
         if stage.first:
             rows = self.cut(self.rows(index, phase))
         shown: list[Tensor | None] = []
+        drawn = self.draws.count
         for repeat in range(self.recipe.training.repeats):
             ask = self.asks and repeat == 0
             passes = [self.encode(part, truth, count, ask) for part, truth in zip(rows, truths, strict=True)]
@@ -100,6 +102,7 @@ class StageTrainer(ImageTrainer):
             steps = []
             for place, (encoding, _) in enumerate(passes):
                 if repeat == 0:
+                    self.draw_for(truths[:place], truths[place], drawn)
                     shown.append(self.shown(truths[place], phase))
                 steps.append(stage.try_labels(encoding, shown[place], len(truths[place]), count))
             stage.network.zero_grad()
@@ -131,6 +134,10 @@ class StageTrainer(ImageTrainer):
         features = found[0] if len(found) == 1 else torch.cat(found)
         loss: Tensor = readout.learn(features, readout(features), labels)
         return loss
+
+    def draw_for(self, before: Sequence[Tensor], truth: Tensor, drawn: int) -> None:
+        """Draw, after so many draws for the whole batch, for the cases of one part of it."""
+        self.draws.first, self.draws.cases, self.draws.count = sum(map(len, before)), len(truth), drawn
 
     def shown(self, truth: Tensor, phase: Phase) -> Tensor | None:
         """The labels that cases are tried with, if this is where labels enter."""
