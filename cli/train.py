@@ -10,6 +10,7 @@ from torch import Tensor
 
 import ffrec
 from cli import corpus, options
+from cli import pipeline as stages
 from cli.answers import note, print_result
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
@@ -59,6 +60,9 @@ def train(
     outer_momentum: Annotated[
         float, typer.Option(min=0, max=0.99, help="Of the averaged change, with --sync-every.")
     ] = 0.0,
+    pipeline: Annotated[
+        bool, typer.Option("--pipeline", help="Under torchrun: hidden layers in processes of their own.")
+    ] = False,
     plugin: options.Plugins = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     json: options.Json = False,
@@ -77,14 +81,21 @@ def train(
     path = out or Path("runs") / f"{recipe}-{seed}"
     again = resume or restarts() > 0
     with Team.start(where) as team:
+        if pipeline:
+            stages.refuse(chosen, team, sync_every)
         goes_on = team.lead(lambda: continues(path, again, force))
-        if goes_on and precision == "auto":  # another machine may have begun it
-            arithmetic = RunFolder.open(path).config.get("precision", arithmetic)
+        if precision == "auto":  # another machine may have begun it, or find something else faster
+            arithmetic = team.lead(lambda: recorded_precision(path) or arithmetic if goes_on else arithmetic)
         events = event_writer() if tensorboard else None
         chosen = corpus.with_own(chosen, images or text)
         found = read_in_turn(team, lambda: corpus.load(chosen, data, alphabet))
-        task = new_task(chosen, found, seed, team.device, arithmetic, plugins)
-        task.trainer.join(team, sync_every, outer_momentum)
+        if pipeline:
+            task: Task = stages.task_of(chosen, found, seed, team.device, arithmetic, plugins)
+        else:
+            task = new_task(chosen, found, seed, team.device, arithmetic, plugins)
+            task.trainer.join(team, sync_every, outer_momentum)
+        if stages.followed(task):
+            return
         if dreams and team.first:
             write_dreams(task, dreams)
         folder = begin(task, path, goes_on, force)
@@ -93,12 +104,19 @@ def train(
                 print(f"no run at {path} yet: starting one", file=sys.stderr)
             for line in task.notes():
                 print(line, file=sys.stderr if json else sys.stdout)
-        follow(task.trainer, folder, task.validation, events)
+        with stages.leading(task):
+            follow(task.trainer, folder, task.validation, events)
         if team.first:
             note("reading the test set, once …")
         result = task.finish(folder)
         if team.first:
             print_result(result, task.summary(result), json)
+
+
+def recorded_precision(path: Path) -> str | None:
+    """In which arithmetic a run was begun."""
+    found: str | None = RunFolder.open(path).config.get("precision")
+    return found
 
 
 def read_in_turn(team: Team, load: Callable[[], Any]) -> Any:

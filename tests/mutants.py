@@ -61,7 +61,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "goodness",
         ),
         ("return self.whole.norm(self.by_place(h))", "return self.whole.norm(h).unsqueeze(-1)", "goodness"),
-        ("self.whole = whole", "self.__dict__['whole'] = whole", "goodness feedforward"),
+        (
+            "self.whole, self.takes_bfloat16 = whole, whole.takes",
+            "self.__dict__['whole'], self.takes_bfloat16 = whole, whole.takes",
+            "goodness feedforward",
+        ),
     ],
     "ffrec/learning/scores.py": [
         ("direction - x * (direction * x).mean(-1, keepdim=True)", "direction", "goodness"),
@@ -296,7 +300,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "feedforward",
         ),
         ('sources["label"].weight.mul_(config.label_size)', "pass", "feedforward"),
-        ('frozenset({"0"} if inputs["0"].shape[1] == 1 else ())', 'frozenset({"0"})', "feedforward"),
+        (
+            'frozenset({"0"} if "0" in inputs and inputs["0"].shape[1] == 1 else ())',
+            'frozenset({"0"})',
+            "feedforward",
+        ),
         ("sent[str(level)] = layer.send(", "sent[str(level)] = normalise(", "feedforward"),
         (
             "encoding.drive[1] + self.label()(codes)",
