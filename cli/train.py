@@ -15,13 +15,13 @@ from cli.answers import note, print_result
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
 from cli.signals import Signals
+from cli.together import arithmetic_of, begin, continues, read_in_turn, refuse_alone
 from corpora import Alphabet
 from ffrec.config import Recipe
-from ffrec.parallel.team import Team, launched, restarts
+from ffrec.parallel.team import Team, restarts
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
-from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Epoch, Interrupted, Trainer
 
@@ -74,7 +74,6 @@ def train(
     plugins = load_plugins(plugin)
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device)
-    arithmetic = pick_precision(precision, where)
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
     refuse_alone(sync_every, outer_momentum)
@@ -84,8 +83,7 @@ def train(
         if pipeline:
             stages.refuse(chosen, team, sync_every)
         goes_on = team.lead(lambda: continues(path, again, force))
-        if precision == "auto":  # another machine may have begun it, or find something else faster
-            arithmetic = team.lead(lambda: recorded_precision(path) or arithmetic if goes_on else arithmetic)
+        arithmetic = team.lead(lambda: arithmetic_of(path if goes_on else None, precision, where))
         events = event_writer() if tensorboard else None
         chosen = corpus.with_own(chosen, images or text)
         found = read_in_turn(team, lambda: corpus.load(chosen, data, alphabet))
@@ -111,46 +109,6 @@ def train(
         result = task.finish(folder)
         if team.first:
             print_result(result, task.summary(result), json)
-
-
-def recorded_precision(path: Path) -> str | None:
-    """In which arithmetic a run was begun."""
-    found: str | None = RunFolder.open(path).config.get("precision")
-    return found
-
-
-def read_in_turn(team: Team, load: Callable[[], Any]) -> Any:
-    """Data as `load` returns it; the first process reads, and may download, before the others."""
-    found: list[Any] = []
-    team.lead(lambda: found.append(load()))
-    return found[0] if found else load()
-
-
-def refuse_alone(sync_every: int, outer_momentum: float) -> None:
-    """Raise typer.BadParameter for options of several processes that would be ignored."""
-    if (sync_every > 1 or outer_momentum) and not launched():
-        raise typer.BadParameter("--sync-every and --outer-momentum are for several processes: use torchrun")
-    if outer_momentum and sync_every == 1:
-        raise typer.BadParameter("--outer-momentum expects --sync-every of 2 or more, found 1: give both")
-
-
-def continues(path: Path, again: bool, force: bool) -> bool:
-    """Whether there is a run to go on with; raises RunError if something is in the way of a new one."""
-    if again and path.exists() and not RunFolder.unbegun(path):
-        RunFolder.open(path)
-        return True
-    RunFolder.check_free(path, force)
-    return False
-
-
-def begin(task: Task, path: Path, goes_on: bool, force: bool) -> RunFolder | None:
-    """The run folder, for the first process alone; all go back to its checkpoint, if there is one."""
-    team, made = task.trainer.team, []
-    team.lead(lambda: made.append(RunFolder.open(path) if goes_on else task.start(path, force)))
-    folder = made[0] if made else None
-    if goes_on:
-        task.resume(folder)
-    return folder
 
 
 def refuse_dreams(recipe: Recipe, dreams: Path | None) -> None:

@@ -16,6 +16,37 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "cli/together.py": [
+        ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
+        ("RunFolder.check_free(path, force)", "pass", "cli"),
+    ],
+    "ffrec/parallel/team.py": [
+        ("(self.rank + 1) * count // self.world", "(self.rank + 1) * (count // self.world)", "parallel"),
+        ("return self.sum_(every)", "return every", "parallel"),
+        ("self.first:\n                found", "True:\n                found", "parallel"),
+    ],
+    "ffrec/parallel/shards.py": [
+        ("value * self.share", "value", "parallel"),
+        ("self.team.sum_(value.clone())", "value", "parallel"),
+        ("                    first += other", "                    pass", "parallel"),
+        ("shard.grad = None", "pass", "parallel"),
+        ("every[self.place(parameter)] = value", "every[: len(value)] = value", "parallel"),
+        (
+            "value.reshape(-1)[self.place(parameter)]",
+            "value.reshape(-1)[: len(self.shards[parameter])]",
+            "parallel",
+        ),
+    ],
+    "ffrec/parallel/averaging.py": [
+        ("weight /= self.team.world", "pass", "parallel"),
+        ("add_(velocity, alpha=self.momentum)", "add_(velocity)", "parallel"),
+        ("velocity.mul_(self.momentum)", "velocity", "parallel"),
+        ("self.since >= self.every", "self.since > self.every", "parallel"),
+    ],
+    "ffrec/parallel/agreement.py": [
+        ("torch.arange(1, 2 * len(words), 2", "torch.ones(len(words)", "parallel"),
+        ("found[place] != every[0][place]", "False", "parallel"),
+    ],
     "ffrec/data/draws.py": [
         ("hashed(self.seed, update, stream)", "hashed(self.seed, update)", "draws"),
         ("hashed(self.seed, update, stream)", "hashed(update, stream)", "draws"),
@@ -571,10 +602,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('{"negatives": cell.negatives}', "{}", "sweep"),
         ("100 - error_of(path)", "error_of(path)", "sweep"),
     ],
-    "cli/train.py": [
-        ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
-        ("RunFolder.check_free(path, force)", "pass", "cli"),
-    ],
+    "cli/train.py": [],
     "ffrec/storage/checkpoint.py": [
         ("if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
         ("weights_only=True", "weights_only=False", "checkpoint"),
