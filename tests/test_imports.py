@@ -19,6 +19,7 @@ ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "baselines": LEFT,
     "training": LEFT | {"negatives", "evaluation", "baselines", "storage"},
     "recipes": {"registry", "config"},
+    "bench": LEFT | {"negatives", "evaluation", "baselines", "training", "recipes"},
     "tasks": LEFT | {"negatives", "evaluation", "storage", "training"},
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},
