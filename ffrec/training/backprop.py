@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 from ffrec.config import TextRecipe
 from ffrec.networks.character import Character
 from ffrec.training.images import ImageTrainer
-from ffrec.training.optimiser import make_optimiser, set_rates
+from ffrec.training.optimiser import make_optimiser
+from ffrec.training.phases import Phase
 
 
 class BackpropTrainer(ImageTrainer):
@@ -22,6 +23,11 @@ class BackpropTrainer(ImageTrainer):
 
     def update(self, index: Tensor) -> Tensor:
         """One weight update from the cross-entropy of the images at `index`."""
+        self.begin("both")
+        return self.carry_out(self.learn, index, "both")
+
+    def learn(self, index: Tensor, phase: Phase) -> Tensor:
+        """Forward, backward, and a step of the optimiser."""
         network, smoothing = self.network, self.recipe.network.label_smoothing
         rows, labels = self.rows(index), self.labels[index]
         with torch.enable_grad():
@@ -29,8 +35,7 @@ class BackpropTrainer(ImageTrainer):
             loss = cross_entropy(logits, labels, label_smoothing=smoothing)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
-        set_rates(self.optimiser, self.factor())
-        self.optimiser.step()
+        self.optimiser_of(phase).step()
         return loss.detach().view(1)
 
 

@@ -63,14 +63,25 @@ class TextTrainer(Trainer):
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
         for phase in next(self.schedule):
             if phase == "generate":
-                self.negatives[index] = self.generate(self.strings[index])
+                self.carry_out(self.write, index, phase)
             elif phase == "generate-all":
-                self.negatives = torch.cat([self.generate(part) for part in self.strings.split(GENERATED)])
-                if self.on_generate:
-                    self.on_generate(self.negatives)
+                self.write_all()
             else:
-                measured += self.learn(index, phase)
+                self.begin(phase)
+                measured += self.carry_out(self.learn, index, phase)
         return measured
+
+    def write(self, index: Tensor, _phase: Phase) -> Tensor:
+        """Write new negative strings for those at `index`."""
+        self.negatives[index] = self.generate(self.strings[index])
+        return self.negatives
+
+    def write_all(self) -> None:
+        """Write new negative strings for all."""
+        for part, written in zip(self.strings.split(GENERATED), self.negatives.split(GENERATED), strict=True):
+            written.copy_(self.generate(part))
+        if self.on_generate:
+            self.on_generate(self.negatives)
 
     def generate(self, strings: Tensor) -> Tensor:
         """Strings that begin with the first window of the given ones and go on as the network predicts."""
@@ -163,4 +174,4 @@ class TextTrainer(Trainer):
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         super().restore(weights, state)
-        self.negatives = state["negatives"].to(self.device)
+        self.negatives.copy_(state["negatives"])

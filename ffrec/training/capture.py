@@ -1,0 +1,114 @@
+"""Updates as CUDA graphs: the device repeats a recorded update without waiting for Python."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ffrec.config import ConfigError
+from ffrec.learning.update import Buffers
+from ffrec.networks.network import Classifier, Network
+from ffrec.training.optimiser import capturable
+from ffrec.training.phases import Phase
+
+Work = Callable[[Tensor, Phase], Tensor]
+"""What an update makes a device do with the cases at an index, `(batch,)`, in a phase; returns what was
+measured."""
+
+WARM = 3  # times that work is done as it is before it is recorded: libraries and memory are then in place
+
+
+class Graph(Protocol):
+    """Work that is recorded once and repeated at will, on the same tensors."""
+
+    def warm(self, work: Callable[[], Tensor]) -> Tensor:
+        """Do the work as it is, where recording is to take place."""
+
+    def record(self, work: Callable[[], Tensor]) -> None:
+        """Record the work; this does not do it."""
+
+    def replay(self) -> Tensor:
+        """Do the recorded work; returns the tensor it made, which the next replay overwrites."""
+
+
+class CudaGraph:
+    """A `Graph` of torch.cuda. Random numbers go on from where the given generators are."""
+
+    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+        self.graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            self.graph.register_generator_state(generator)
+
+    def warm(self, work: Callable[[], Tensor]) -> Tensor:
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            made = work()
+        torch.cuda.current_stream().wait_stream(side)
+        return made
+
+    def record(self, work: Callable[[], Tensor]) -> None:
+        with torch.cuda.graph(self.graph):
+            self.made = work()
+
+    def replay(self) -> Tensor:
+        self.graph.replay()
+        return self.made
+
+
+class Captured:
+    """Work on batches as graphs: one for each kind of work and phase, recorded after a few times.
+
+    The index of the batch is copied into a tensor that stays where it is. A batch of another size, as the
+    last one of an epoch may be, is worked on as it is.
+    """
+
+    def __init__(
+        self, network: Classifier, batch: int, device: torch.device, make: Callable[[], Graph]
+    ) -> None:
+        self.network, self.make = network, make
+        self.index = torch.zeros(batch, dtype=torch.long, device=device)
+        self.done: Counter[tuple[str, Phase]] = Counter()
+        self.graphs: dict[tuple[str, Phase], Graph] = {}
+        self.workspaces: list[Buffers] = []
+        """What the graphs write into: kept for as long as they are."""
+
+    def __call__(self, work: Work, index: Tensor, phase: Phase) -> Tensor:
+        if len(index) != len(self.index):
+            return work(index, phase)
+        kind = (getattr(work, "__name__", repr(work)), phase)
+        if self.done[kind] < WARM:
+            self.done[kind] += 1
+            return self.make().warm(lambda: work(index, phase))
+        self.index.copy_(index)
+        if kind not in self.graphs:
+            self.graphs[kind] = self.recorded(work, phase)
+        return self.graphs[kind].replay()
+
+    def recorded(self, work: Work, phase: Phase) -> Graph:
+        """A new graph of the work. It writes into a workspace of its own, as that of the network is given up
+        when a batch has another size."""
+        graph, network = self.make(), self.network
+        if not isinstance(network, Network):
+            graph.record(lambda: work(self.index, phase))
+            return graph
+        held, network.workspace = network.workspace, Buffers()
+        self.workspaces.append(network.workspace)
+        try:
+            graph.record(lambda: work(self.index, phase))
+        finally:
+            network.workspace = held
+        return graph
+
+
+def check_capture(device: torch.device, optimiser: str) -> None:
+    """Raise ConfigError if updates on this device, or with this optimiser, cannot be CUDA graphs."""
+    if device.type != "cuda":
+        raise ConfigError(f"capture: expected --device cuda, found {device.type}: leave --capture out")
+    kind = getattr(torch.optim, optimiser, None)
+    if not isinstance(kind, type) or not capturable(kind):
+        raise ConfigError(
+            f"capture: expected an optimiser with the option capturable, found {optimiser}: choose AdamW"
+        )
