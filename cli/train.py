@@ -19,6 +19,7 @@ from ffrec.config import Recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
+from ffrec.training.capture import check_capture
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Epoch, Interrupted, Trainer
 
@@ -49,6 +50,9 @@ def train(
         typer.Option(help="Add the negative strings of every round to this file (regime night)."),
     ] = None,
     plugin: options.Plugins = None,
+    capture: Annotated[
+        bool, typer.Option("--capture", help="Do updates as CUDA graphs: the same numbers, without Python.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     json: options.Json = False,
 ) -> None:
@@ -59,6 +63,8 @@ def train(
     plugins = load_plugins(plugin)
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device, precision)
+    if capture:
+        check_capture(where, chosen.training.optimiser)
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
     path = out or Path("runs") / f"{recipe}-{seed}"
@@ -70,6 +76,8 @@ def train(
     chosen = corpus.with_own(chosen, images or text)
     found = corpus.load(chosen, data, alphabet)
     task = new_task(chosen, found, seed, where, precision, plugins)
+    if capture:
+        task.trainer.capture()
     if dreams:
         write_dreams(task, dreams)
     if started:

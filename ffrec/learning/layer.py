@@ -5,7 +5,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from ffrec.learning.activation import Activation, relu
 from ffrec.learning.connection import Connection
@@ -172,6 +171,6 @@ class Layer(nn.Module):
 def label_means(x: Tensor, labels: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`, or what is `known` of it if
     there are none; and 1 for labels that there are, else 0, `(classes, 1)`."""
-    count = one_hot(labels, len(known)).sum(0).unsqueeze(1)
+    count = known.new_zeros(len(known)).index_add_(0, labels, known.new_ones(len(labels))).unsqueeze(1)
     total = torch.zeros_like(known).index_add_(0, labels, x)  # autocast would round a product
     return torch.where(count > 0, total / count.clamp(min=1), known), (count > 0).to(x.dtype)
