@@ -45,7 +45,8 @@ UNFIT = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
 def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserConfig) -> torch.optim.Optimizer:
     """The recipe's torch.optim optimiser, with weight decay on weights only; raises ConfigError.
 
-    On a CUDA device its rates and counts lie there, if the optimiser can have them there (`capturable`).
+    On a CUDA device its rates, which `set_rates` fills in, and its counts lie there, if it can have them there
+    (`capturable`).
     """
     kind = getattr(torch.optim, training.optimiser, None)
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in UNFIT:
@@ -80,7 +81,7 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserCon
     if device.type == "cuda" and capturable(kind):
         options.setdefault("capturable", True)
         for group in groups:
-            group["lr"] = torch.tensor(group["lr"], device=device)
+            group["lr"] = torch.full((), 0.0, device=device)
     try:
         return kind(groups, **options)
     except (TypeError, ValueError) as error:
