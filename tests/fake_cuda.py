@@ -1,4 +1,4 @@
-"""Tensors that only pretend to be on a CUDA device: for a process of its own, as importing this changes torch.
+"""Tensors that only pretend to be on a CUDA device. Importing this changes torch: for a process of its own.
 
 `FakeTensorMode` knows shapes, types and devices, and no numbers: what asks for a number, or mixes devices,
 fails. On a build without CUDA four things need help: indexing and `copy_`, whose Python bindings ask for a

@@ -45,7 +45,7 @@ UNFIT = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
 def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserConfig) -> torch.optim.Optimizer:
     """The recipe's torch.optim optimiser, with weight decay on weights only; raises ConfigError.
 
-    On a CUDA device its rates, which `set_rates` fills in, and its counts lie there, if it can have them there
+    On a CUDA device its rates, which `set_rates` fills in, and its counts lie there too, if they can
     (`capturable`).
     """
     kind = getattr(torch.optim, training.optimiser, None)
