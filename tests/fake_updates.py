@@ -23,8 +23,8 @@ from ffrec.learning.update import Step, local_update
 from ffrec.negatives.hybrids import blur
 from ffrec.recipes import recipe
 from ffrec.tasks.images import new_trainer
+from ffrec.training.arithmetic import computing
 from ffrec.training.text import TextTrainer
-from ffrec.training.trainer import precision
 
 ffrec.training.images.make_network = before_pretence(ffrec.training.images.make_network)
 ffrec.training.text.Character = before_pretence(ffrec.training.text.Character)
@@ -35,6 +35,9 @@ KINDS = {
     "recurrent": ("recurrent-mnist-small", {}),
     "recurrent, loss from all iterations": ("recurrent-mnist", {"hidden": [20, 20, 20]}),
     "recurrent, jitter, student-t": ("recurrent-mnist-jitter", {"activation": "student-t"}),
+    "recurrent, bfloat16": ("recurrent-mnist-small", {}),
+    "supervised, bfloat16": ("supervised-mnist", {}),
+    "characters, sleep, bfloat16": ("aesop-sleep-small", {}),
     "alternating": ("recurrent-mnist-alternating", {"hidden": [20, 20, 20]}),
     "supervised": ("supervised-mnist", {}),
     "supervised, pairwise, every label": ("supervised-mnist", {"objective": "pairwise", "negatives": "all"}),
@@ -100,9 +103,10 @@ def update(kind, planted, pretending):
     if planted:
         plant(trainer, planted)
     index = torch.zeros(4, dtype=torch.long, device=CUDA)
+    arithmetic = "bf16" if "bfloat16" in kind else "fp32"
     times = 2 if trainer.recipe.training.wake or "night" in kind else 1
     for pretending.steady in (*[False] * times, *[True] * times):  # constants may be copied once
-        with torch.no_grad(), precision("fp32", torch.device("cpu")):
+        with torch.no_grad(), computing(trainer.network, arithmetic, torch.device("cpu")):
             measured = trainer.update(index)
     return [measured, *trainer.network.parameters()]
 

@@ -12,9 +12,10 @@ from ffrec.bench.products import multiply, own_products
 from ffrec.config import ImageRecipe, TextRecipe
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
+from ffrec.training.arithmetic import computing
 from ffrec.training.images import ImageTrainer
 from ffrec.training.text import TextTrainer
-from ffrec.training.trainer import Trainer, precision
+from ffrec.training.trainer import Trainer
 
 CLASSES, SYMBOLS, LENGTH = 10, 30, 100
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
@@ -36,7 +37,7 @@ def under(trainer: Trainer, run: Callable[[], object]) -> Callable[[], None]:
     """The same call in a trainer's arithmetic, without a graph."""
 
     def call() -> None:
-        with torch.no_grad(), precision(trainer.arithmetic, trainer.device):
+        with torch.no_grad(), computing(trainer.network, trainer.arithmetic, trainer.device):
             run()
 
     return call
@@ -91,6 +92,11 @@ def variants(
     }
 
 
+def mixed(twin: Trainer) -> torch.autocast:
+    """The arithmetic of a twin in bfloat16: torch's own way, which casts weights once until it is left."""
+    return torch.autocast(twin.device.type, torch.bfloat16, enabled=twin.arithmetic == "bf16")
+
+
 def image_twin(twin: ImageTrainer, index: Tensor) -> Callable[[], None]:
     """The same step by autograd, with every layer's input detached."""
     network = twin.network
@@ -104,10 +110,10 @@ def image_twin(twin: ImageTrainer, index: Tensor) -> Callable[[], None]:
         return encoding, twin.candidates(logits, labels, "both")
 
     def run() -> None:
-        with torch.no_grad(), precision(twin.arithmetic, twin.device):  # autocast keeps what it has cast:
+        with torch.no_grad(), mixed(twin):  # left, so that what it has cast
             encoding, candidates = prepare()
         network.zero_grad()
-        with precision(twin.arithmetic, twin.device):  # here, with a graph
+        with mixed(twin):  # without a graph is cast anew here
             if isinstance(network, Recurrent):
                 autograd_recurrent(network, encoding, candidates)
             if isinstance(network, FeedForward):
@@ -125,14 +131,14 @@ def text_twin(twin: TextTrainer) -> Callable[[], None]:
     layers = [network.layer(level) for level in network.levels]
 
     def run() -> None:
-        with torch.no_grad(), precision(twin.arithmetic, twin.device):
+        with torch.no_grad(), mixed(twin):
             windows, following = network.cases(twin.strings)
             features = network.features(network.encode(windows))
             network.readout.learn(features, network.readout(features), following)
         network.zero_grad()
-        with precision(twin.arithmetic, twin.device):
+        with mixed(twin):
             for codes, sign in ((windows, 1.0), (twin.negative_passages(index), -1.0)):
-                autograd_chain(layers, {"0": codes.unsqueeze(1)}, twin.signs(sign))
+                autograd_chain(layers, {"0": codes.unsqueeze(1)}, torch.full((1,), sign, device=twin.device))
         twin.optimiser.step()
 
     return run

@@ -85,7 +85,10 @@ class Captured:
         self.index.copy_(index)
         if kind not in self.graphs:
             self.graphs[kind] = self.recorded(work, phase)
-        return self.graphs[kind].replay()
+        measured = self.graphs[kind].replay()
+        if isinstance(self.network, Network):
+            self.network.recast()  # as the graph changed weights, or only recorded their cast
+        return measured
 
     def recorded(self, work: Work, phase: Phase) -> Graph:
         """A new graph of the work. It writes into a workspace of its own, as that of the network is given up
@@ -94,6 +97,7 @@ class Captured:
         if not isinstance(network, Network):
             graph.record(lambda: work(self.index, phase))
             return graph
+        network.recast()  # every graph casts the weights itself
         held, network.workspace = network.workspace, Buffers()
         self.workspaces.append(network.workspace)
         try:
