@@ -113,7 +113,7 @@ def epoch(
         trainer.capture()
     batch = trainer.recipe.training.batch
     index = torch.arange(batch, device=trainer.device)
-    step = under(trainer, lambda: trainer.update(index))
+    step = under(trainer, lambda: trainer.update(trainer.part(index)))
     for _ in range(10):
         step()
     weights = torch.cat([p.flatten() for p in trainer.network.layers.parameters()]).clone()

@@ -100,8 +100,8 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class would have no other row, none is put aside and T is fitted on the training rows.
     random_state : int, RandomState or None; an int makes `fit` repeatable.
     device : "cpu", "cuda", "mps" or "auto".
-    precision : of the matrix products while training: "fp32", "tf32", "bf16" or "auto". Predictions are computed in
-        float64 (float32 on "mps").
+    precision : of the matrix products while training: "fp32", "tf32", "bf16" or "auto". Predictions are
+        computed in float64 (float32 on "mps").
     image_shape : (height, width) or (height, width, channels) of a row, if rows are images.
     verbose : 1 prints a line an epoch.
 

@@ -107,7 +107,7 @@ def update(kind, planted, pretending):
     times = 2 if trainer.recipe.training.wake or "night" in kind else 1
     for pretending.steady in (*[False] * times, *[True] * times):  # constants may be copied once
         with torch.no_grad(), computing(trainer.network, arithmetic, torch.device("cpu")):
-            measured = trainer.update(index)
+            measured = trainer.update(trainer.part(index))
     return [measured, *trainer.network.parameters()]
 
 

@@ -9,7 +9,7 @@ from ffrec.config import ConfigError
 from ffrec.recipes import recipe
 from ffrec.tasks.images import new_trainer
 from ffrec.training.capture import WARM, Captured, check_capture
-from ffrec.training.optimiser import load_state, make_optimiser, set_rates
+from ffrec.training.optimiser import make_optimiser, placed, set_rates
 from ffrec.training.text import TextTrainer
 
 KINDS = {
@@ -68,7 +68,7 @@ def test_a_graph_of_an_update_is_the_same_update(kind):
     plain, captured = trainer_of(kind), trainer_of(kind)
     place_rates(captured)
     Tape.recorded = 0
-    captured.captured = Captured(captured.network, 20, torch.device("cpu"), Tape)
+    captured.captured = Captured(captured.network, captured.draws, 20, Tape)
     assert_same(trained(plain), trained(captured))
     kinds = {"together": 2, "sleep": 3}.get(kind, 2 if kind in APART else 1)
     assert Tape.recorded == kinds == len(captured.captured.graphs)
@@ -81,7 +81,8 @@ def test_work_is_recorded_once_it_was_done_a_few_times_and_never_for_a_batch_of_
         seen.append((index, phase))
         return index.sum()
 
-    captured = Captured(trainer_of("recurrent").network, 3, torch.device("cpu"), Tape)
+    trainer = trainer_of("recurrent")
+    captured = Captured(trainer.network, trainer.draws, 3, Tape)
     batches = [
         torch.tensor(places) for places in ([1, 2, 3], [4, 5, 6], [7, 8], [1, 1, 1], [2, 3, 5], [0, 0, 1])
     ]
@@ -103,7 +104,7 @@ def test_a_graph_writes_into_a_workspace_of_its_own():
             super().record(work)
 
     before = network.workspace
-    trainer.captured = Captured(network, 20, torch.device("cpu"), Watching)
+    trainer.captured = Captured(network, trainer.draws, 20, Watching)
     trained(trainer)
     assert network.workspace is before
     assert own == trainer.captured.workspaces
@@ -123,6 +124,11 @@ def test_what_cannot_be_captured_is_one_clear_line(device, optimiser, words):
         check_capture(torch.device(device), optimiser)
 
 
+def test_several_processes_cannot_be_captured():
+    with pytest.raises(ConfigError, match="expected one process, found 2: leave --capture out"):
+        check_capture(torch.device("cuda"), "AdamW", 2)
+
+
 def test_the_command_refuses_it_before_it_reads_data_or_writes_a_run(tmp_path):
     done = ffrec("train", "recurrent-digits", "--capture", "--device", "cpu", "--out", "run", cwd=tmp_path)
     assert_refused(done, "--device cuda", "--capture")
@@ -132,16 +138,16 @@ def test_the_command_refuses_it_before_it_reads_data_or_writes_a_run(tmp_path):
 def test_rates_that_lie_on_a_device_are_filled_where_they_lie():
     network = trainer_of("recurrent").network
     training = recipe("recurrent-mnist-small").training
-    plain, placed = (make_optimiser(network.layers, network.readout, training) for _ in range(2))
+    plain, resident = (make_optimiser(network.layers, network.readout, training) for _ in range(2))
     places = []
-    for group in placed.param_groups:
+    for group in resident.param_groups:
         group["lr"] = torch.tensor(group["lr"])
         places.append(group["lr"])
-    for optimiser in (plain, placed):
+    for optimiser in (plain, resident):
         set_rates(optimiser, 0.5, 0.25)
-    load_state(placed, plain.state_dict())  # of a run on another device
-    set_rates(placed, 0.5, 0.25)
-    for group, held in zip(plain.param_groups, placed.param_groups, strict=True):
+    resident.load_state_dict(placed(resident, plain.state_dict()))  # of a run on another device
+    set_rates(resident, 0.5, 0.25)
+    for group, held in zip(plain.param_groups, resident.param_groups, strict=True):
         assert isinstance(held["lr"], torch.Tensor)
         assert held["lr"].item() == pytest.approx(group["lr"])
     assert [place.item() for place in places] == pytest.approx([group["lr"] for group in plain.param_groups])
@@ -177,11 +183,11 @@ def test_no_update_waits_for_the_device(kind):
     batches = trainer.batches()
     with torch.no_grad():
         for index in batches[:5]:  # libraries are loaded, and constants are copied once
-            trainer.update(index)
+            trainer.update(trainer.part(index))
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")
         try:
             for index in batches[:5]:
-                trainer.update(index)
+                trainer.update(trainer.part(index))
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -112,7 +112,7 @@ def rollouts(units: int, together: int = TOGETHER) -> Measure:
 
         def write(count: int) -> Callable[[], None]:
             generate = trainer.network.generate
-            return under(trainer, lambda: generate(context[:count], ROLLED, trainer.generator))
+            return under(trainer, lambda: generate(context[:count], ROLLED, trainer.draws))
 
         found = turns({"all": write(together), "single": write(1)}, seconds / 2, device=device)
         seconds, single = found["all"].seconds, found["single"].seconds

@@ -57,7 +57,9 @@ def image_work(recipe: ImageRecipe, arithmetic: str, device: str, side: int = 28
     twin.network.layers.requires_grad_()
     index = torch.arange(recipe.training.batch, device=trainer.device)
     return Work(
-        "images", len(index), variants(trainer, twin, lambda: trainer.update(index), image_twin(twin, index))
+        "images",
+        len(index),
+        variants(trainer, twin, lambda: trainer.update(trainer.part(index)), image_twin(twin, index)),
     )
 
 
@@ -74,7 +76,9 @@ def text_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = LE
         each.negatives = strings.flip(0).to(trainer.device)
     index = torch.arange(len(strings), device=trainer.device)
     windows = trainer.network.cases(strings)[0]
-    found = variants(trainer, twin, lambda: trainer.learn(index, "both"), text_twin(twin), len(windows))
+    found = variants(
+        trainer, twin, lambda: trainer.learn(trainer.part(index), "both"), text_twin(twin), len(windows)
+    )
     return Work("characters", len(windows), found)
 
 
@@ -102,6 +106,7 @@ def image_twin(twin: ImageTrainer, index: Tensor) -> Callable[[], None]:
     network = twin.network
 
     def prepare() -> tuple[Any, Tensor]:
+        twin.draws.begin(0)
         rows, labels = twin.rows(index), twin.labels[index]
         encoding = network.encode(rows)
         features = network.features(encoding)

@@ -1,13 +1,14 @@
 """Updates as CUDA graphs: the device repeats a recorded update without waiting for Python."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ffrec.config import ConfigError
+from ffrec.data.draws import Draws
 from ffrec.learning.update import Buffers
 from ffrec.networks.network import Classifier, Network
 from ffrec.training.optimiser import capturable
@@ -34,12 +35,10 @@ class Graph(Protocol):
 
 
 class CudaGraph:
-    """A `Graph` of torch.cuda. Random numbers go on from where the given generators are."""
+    """A `Graph` of torch.cuda. Chance needs no care: its key is a tensor that `Draws.begin` fills."""
 
-    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self) -> None:
         self.graph = torch.cuda.CUDAGraph()
-        for generator in generators:
-            self.graph.register_generator_state(generator)
 
     def warm(self, work: Callable[[], Tensor]) -> Tensor:
         side = torch.cuda.Stream()
@@ -65,13 +64,13 @@ class Captured:
     last one of an epoch may be, is worked on as it is.
     """
 
-    def __init__(
-        self, network: Classifier, batch: int, device: torch.device, make: Callable[[], Graph]
-    ) -> None:
-        self.network, self.make = network, make
-        self.index = torch.zeros(batch, dtype=torch.long, device=device)
+    def __init__(self, network: Classifier, draws: Draws, batch: int, make: Callable[[], Graph]) -> None:
+        self.network, self.draws, self.make = network, draws, make
+        self.index = torch.zeros(batch, dtype=torch.long, device=draws.device)
         self.done: Counter[tuple[str, Phase]] = Counter()
         self.graphs: dict[tuple[str, Phase], Graph] = {}
+        self.drawn: dict[tuple[str, Phase], int] = {}
+        """How many draws of the update are done after each graph: what follows goes on from there."""
         self.workspaces: list[Buffers] = []
         """What the graphs write into: kept for as long as they are."""
 
@@ -85,7 +84,8 @@ class Captured:
         self.index.copy_(index)
         if kind not in self.graphs:
             self.graphs[kind] = self.recorded(work, phase)
-        measured = self.graphs[kind].replay()
+            self.drawn[kind] = self.draws.count
+        measured, self.draws.count = self.graphs[kind].replay(), self.drawn[kind]
         if isinstance(self.network, Network):
             self.network.recast()  # as the graph changed weights, or only recorded their cast
         return measured
@@ -107,8 +107,11 @@ class Captured:
         return graph
 
 
-def check_capture(device: torch.device, optimiser: str) -> None:
-    """Raise ConfigError if updates on this device, or with this optimiser, cannot be CUDA graphs."""
+def check_capture(device: torch.device, optimiser: str, processes: int = 1) -> None:
+    """Raise ConfigError if updates on this device, with this optimiser, or of several processes, cannot be
+    CUDA graphs."""
+    if processes > 1:
+        raise ConfigError(f"capture: expected one process, found {processes}: leave --capture out")
     if device.type != "cuda":
         raise ConfigError(f"capture: expected --device cuda, found {device.type}: leave --capture out")
     kind = getattr(torch.optim, optimiser, None)

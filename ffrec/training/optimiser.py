@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ffrec.config import ConfigError, OptimiserConfig
+from ffrec.parallel.sharing import ALONE, Sharing
 from ffrec.registry import register
 
 RateSchedule = Callable[[float], float]
@@ -42,8 +43,11 @@ def cosine(done: float) -> float:
 UNFIT = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
 
 
-def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserConfig) -> torch.optim.Optimizer:
-    """The recipe's torch.optim optimiser, with weight decay on weights only; raises ConfigError.
+def make_optimiser(
+    layers: nn.Module, readout: nn.Module, training: OptimiserConfig, sharing: Sharing = ALONE
+) -> torch.optim.Optimizer:
+    """The recipe's torch.optim optimiser of what this process steps, with weight decay on weights only;
+    raises ConfigError.
 
     On a CUDA device its rates, which `set_rates` fills in, and its counts lie there too, if they can
     (`capturable`).
@@ -64,7 +68,7 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserCon
     ):
         named = list(module.named_parameters())
         for bias, decay in ((False, weight_decay), (True, 0.0)):
-            parameters = [p for name, p in named if name.endswith("bias") == bias]
+            parameters = [sharing.own(p) for name, p in named if name.endswith("bias") == bias]
             groups.append(
                 {
                     "params": parameters,
@@ -103,10 +107,10 @@ def set_rates(optimiser: torch.optim.Optimizer, factor: float, wake_share: float
             group["lr"] = rate
 
 
-def load_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Go back to a state dict that was saved on any device; where rates lie stays as it is here."""
+def placed(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A state dict that was saved on any device, with rates that lie where those of this optimiser do."""
     groups = [
         saved | {key: own[key] for key in ("lr", "capturable") if key in own}
         for saved, own in zip(state["param_groups"], optimiser.param_groups, strict=True)
     ]
-    optimiser.load_state_dict(state | {"param_groups": groups})
+    return state | {"param_groups": groups}
