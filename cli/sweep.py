@@ -47,6 +47,7 @@ class Order:
     precision: str
     jobs: int
     plugins: tuple[Path, ...]
+    storage: str | None = None
 
     def sweep(self) -> "Sweep":
         """The sweep in the folder; raises typer.BadParameter if the extra is not installed."""
@@ -54,7 +55,7 @@ class Order:
             from ffrec.studies.sweep import Sweep
         except ImportError:
             raise typer.BadParameter(options.needs_extra("sweep")) from None
-        return Sweep(self.out, self.rule, self.seed, self.settings, self.precision)
+        return Sweep(self.out, self.rule, self.seed, self.settings, self.precision, self.storage)
 
 
 def folder_of(out: Path | None, cure: bool) -> Path:
@@ -78,6 +79,10 @@ def sleep(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; runs/sweep-sleep if not given.")
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Database for the record of the sweep, in place of a journal."),
+    ] = None,
     data: options.Data = None,
     plugin: options.Plugins = None,
 ) -> None:
@@ -95,7 +100,7 @@ def sleep(
         refuse_folder(recipes[0].data)
     pick_device(device, precision)
     path, plugins = folder_of(out, cure), tuple(plugin or ())
-    order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs, plugins)
+    order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs, plugins, storage)
     sweep = order.sweep()
     sweep.check(wanted)
     before = set(sweep.done())
