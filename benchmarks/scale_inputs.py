@@ -4,7 +4,6 @@ Speeds are those of one thread, measured in one process, and in two at once: bot
 caches. Four processes on two cores take turns: half the speed of two, and an all-reduce of their own.
 """
 
-import contextlib
 import multiprocessing
 import os
 import time
@@ -17,11 +16,14 @@ import torch.distributed as dist
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ffrec.config import ImageRecipe, TextRecipe
+from ffrec.studies.work import Work
 from ffrec.training.images import ImageTrainer
+from ffrec.training.text import TextTrainer
 from ffrec.training.trainer import precision
 
-ROWS = (12, 25, 50, 100, 200, 400, 1200)
-WIDTH, TURNS = 2000, 7
+ROWS = (12, 25, 50, 100, 200, 1200)
+WIDTH, NARROW, TURNS = 2000, 400, 5
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIZES = (2**16, 2**20, 2**24)  # bytes of an all-reduce
 PORT = "29511"
@@ -38,44 +40,50 @@ def fastest(work: Callable[[], object], turns: int = TURNS) -> float:
 
 
 def products(dtype: torch.dtype) -> dict[str, dict[str, float]]:
-    """Flops a second of products with a matrix of 2000 × 2000, by kind and rows; four matrices take turns,
-    more than caches hold."""
-    speeds: dict[str, dict[str, float]] = {"forward": {}, "grad": {}}
-    weights = [torch.randn(WIDTH, WIDTH).to(dtype) for _ in range(4)]
-    for rows in ROWS:
-        x, delta = torch.randn(rows, WIDTH).to(dtype), torch.randn(rows, WIDTH).to(dtype)
-        flops = 2 * rows * WIDTH * WIDTH * len(weights)
-        speeds["forward"][str(rows)] = flops / fastest(lambda: [x @ w for w in weights])
-        if dtype == torch.float32:  # in place: as the local update does
-            seconds = fastest(lambda: [w.addmm_(x.T, delta, alpha=1e-9) for w in weights])
-        else:
-            seconds = fastest(lambda: [x.T @ delta for _ in weights])
-        speeds["grad"][str(rows)] = flops / seconds
-    return speeds
+    """Flops a second of products with a matrix of 2000 × 2000, by kind and rows."""
+    weights = [torch.randn(WIDTH, WIDTH).to(dtype) for _ in range(4)]  # more than caches hold
+    return {
+        kind: {str(rows): product_speed(kind, rows, weights) for rows in ROWS} for kind in ("forward", "grad")
+    }
+
+
+def product_speed(kind: str, rows: int, weights: list[torch.Tensor]) -> float:
+    """Flops a second of x W, or of xᵀ δ, for so many rows and each of the matrices."""
+    x, delta = (torch.randn(rows, WIDTH).to(weights[0].dtype) for _ in range(2))
+
+    def run() -> None:
+        for weight in weights:
+            if kind == "forward":
+                torch.mm(x, weight)
+            elif weight.dtype == torch.float32:  # in place, as the local update does
+                weight.addmm_(x.T, delta, alpha=1e-9)
+            else:
+                torch.mm(x.T, delta)
+
+    return 2 * rows * WIDTH * WIDTH * len(weights) / fastest(run)
 
 
 def memory() -> dict[str, float]:
     """Bytes a second of operations on activities (near) and on weights (far), and seconds of a small one."""
-    many = torch.randn(16, 200, WIDTH).unbind()
-    kinds: list[tuple[Callable[[torch.Tensor, torch.Tensor], object], int]] = [
-        (lambda h, g: h.mul_(1.0), 2),
-        (lambda h, g: torch.mul(h, 0.5, out=g), 2),
-        (lambda h, g: g.relu_(), 2),
-        (lambda h, g: g.add_(h), 3),
-        (lambda h, g: torch.linalg.vector_norm(h, dim=1), 1),
-        (lambda h, g: torch.lerp(h, g, 0.3), 3),
-    ]
+    activities, wide, tiny = (
+        torch.randn(16, 200, WIDTH).unbind(),
+        torch.randn(4 * WIDTH, WIDTH),
+        torch.randn(8),
+    )
 
     def every() -> None:
-        for h, g in pairwise(many):
-            for work, _ in kinds:
-                work(h, g)
+        for h, g in pairwise(activities):
+            h.mul_(1.0)
+            torch.mul(h, 0.5, out=g)
+            g.relu_()
+            g.add_(h)
+            torch.linalg.vector_norm(h, dim=1)
+            torch.lerp(h, g, 0.3)
 
-    wide, tiny = torch.randn(4 * WIDTH, WIDTH), torch.randn(8)
-    moved = sum(count for _, count in kinds) * many[0].nbytes * (len(many) - 1)
+    moved = 13 * activities[0].nbytes * (len(activities) - 1)  # 2 + 2 + 2 + 3 + 1 + 3 activities for each
     return {
         "near": moved / fastest(every),
-        "far": wide.nbytes / fastest(lambda: wide.zero_()),
+        "far": wide.nbytes / fastest(wide.zero_),
         "call": fastest(lambda: [tiny.mul_(1.0) for _ in range(1000)]) / 1000,
     }
 
@@ -90,8 +98,8 @@ def optimiser() -> float:
 
 
 def exchanges() -> dict[str, list[list[float]]]:
-    """Of an all-reduce, and of its halves as ffrec makes them: bytes, seconds, and the share of these in which
-    a core is busy."""
+    """Of an all-reduce, and of its halves as ffrec makes them: bytes, seconds, and the share of these that a
+    core is busy."""
     world, found = dist.get_world_size(), {}
     for name in ("all", "scatter", "gather"):
         found[name] = [exchange(name, size, world) for size in SIZES]
@@ -180,33 +188,72 @@ class Traffic(TorchDispatchMode):
         return result
 
 
-def trainer_of(recipe: Any, width: int, cases: int, arithmetic: str) -> ImageTrainer:
-    """A recipe's trainer with narrower layers, on random images."""
+def image_update(recipe: ImageRecipe, cases: int, arithmetic: str) -> Callable[[], object]:
+    """One update of a recipe on random images."""
     drawn = torch.Generator().manual_seed(0)
     images = torch.randint(256, (cases, 28, 28), generator=drawn, dtype=torch.uint8)
     labels = torch.randint(10, (cases,), generator=drawn)
-    changed = {"hidden": [width] * len(recipe.network.hidden), "batch": cases, "dropout": 0.0}
-    return ImageTrainer(recipe.override(changed), images, labels, 10, arithmetic=arithmetic)
+    chosen = recipe.override({"batch": cases, "dropout": 0.0})
+    trainer = ImageTrainer(chosen, images, labels, 10, arithmetic=arithmetic)
+    return lambda: trainer.update(torch.arange(cases))
 
 
-def traffic(recipe: Any, width: int, cases: int, arithmetic: str) -> Traffic:
-    """Of one update."""
-    trainer = trainer_of(recipe, width, cases, arithmetic)
-    with torch.no_grad(), precision(arithmetic, torch.device("cpu")), contextlib.ExitStack() as stack:
-        trainer.update(torch.arange(cases))
-        trainer.step = 0
-        counted = stack.enter_context(Traffic())
-        trainer.update(torch.arange(cases))
+def text_update(recipe: TextRecipe, cases: int, arithmetic: str) -> Callable[[], object]:
+    """One update of a recipe on random strings, each of 90 windows with a character after them."""
+    count = cases // 90
+    strings = torch.randint(30, (count, 100), generator=torch.Generator().manual_seed(0))
+    trainer = TextTrainer(recipe.override({"batch": count}), strings, 30, arithmetic=arithmetic)
+    return lambda: trainer.learn(torch.arange(count), "both")
+
+
+def traffic(update: Callable[[], object], arithmetic: str) -> Traffic:
+    """Of the second update: the first makes what is kept."""
+    with torch.no_grad(), precision(arithmetic, torch.device("cpu")):
+        update()
+        with Traffic() as counted:
+            update()
     return counted
 
 
-def habits(recipe: Any, arithmetic: str, work: Callable[[int, int], Any]) -> list[float]:
+def habits(
+    recipe: ImageRecipe | TextRecipe, arithmetic: str, work: Callable[[int, int], Work]
+) -> list[float]:
     """Bytes for an activity and for a weight, and operations, of an update: `Habits`, from two batches.
 
     `work` makes the formulas' `Work` of a width and a number of cases.
     """
-    few, many = (traffic(recipe, 400, cases, arithmetic) for cases in (50, 100))
-    one, two = (work(400, cases) for cases in (50, 100))
+    make: Any = text_update if isinstance(recipe, TextRecipe) else image_update
+    narrow = recipe.override({"hidden": [NARROW] * len(recipe.network.hidden)})
+    few, many = (traffic(make(narrow, cases, arithmetic), arithmetic) for cases in (90, 180))
+    one, two = (work(NARROW, cases) for cases in (90, 180))
     activity = (many.bytes - few.bytes) / (two.formed - one.formed)
     weight = max(0.0, (few.bytes - activity * one.formed) / sum(one.weights.values()))
-    return [activity, weight, many.operations]
+    return [round(activity, 2), round(weight, 2), many.operations]
+
+
+def best(held: Any, new: Any) -> Any:
+    """The best of two measurements of the same: a machine that does something else only looks slower.
+
+    Speeds are higher and seconds lower; an exchange is a list of bytes, seconds and a share.
+    """
+    if isinstance(new, dict):
+        return {key: best(held[key], value) if key in held else value for key, value in new.items()}
+    if isinstance(new, list):
+        if isinstance(new[0], list):
+            return [best(one, two) for one, two in zip(held, new, strict=True)]
+        return min(held, new, key=lambda row: row[1])
+    return max(held, new) if new > 1 else min(held, new)
+
+
+def add_round(inputs: dict[str, Any], nets: dict[str, Any]) -> dict[str, Any]:
+    """The stored inputs with one more round: speeds keep their best, habits are counted anew."""
+    new: dict[str, Any] = {
+        "speeds": {str(n): together(n, "speeds") for n in (1, 2)},
+        "exchanges": {str(n): together(n, "exchanges") for n in (2, 4)},
+    }
+    found = {name: best(inputs[name], value) if name in inputs else value for name, value in new.items()}
+    counted = {
+        name: {arithmetic: habits(net.recipe, arithmetic, net.work) for arithmetic in TYPES}
+        for name, net in nets.items()
+    }
+    return inputs | found | {"habits": counted, "torch": torch.__version__}
