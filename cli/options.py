@@ -17,7 +17,10 @@ Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", help="A Python file that registers parts of your own; may be repeated."),
 ]
-Precision = Annotated[Literal["fp32", "tf32", "bf16"], typer.Option(help="Of matrix products.")]
+Precision = Annotated[
+    Literal["auto", "fp32", "tf32", "bf16"],
+    typer.Option(help="Of matrix products; auto is bf16 where the device is fast at it, otherwise fp32."),
+]
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value with a TOML value; may be repeated.")]
 

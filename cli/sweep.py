@@ -23,6 +23,7 @@ from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import Cell, Rule, cells, reached, recipe_of, tables
 from ffrec.tasks.kinds import new_task
+from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Diverged, Interrupted
 
@@ -98,7 +99,7 @@ def sleep(
     recipes = [recipe_of(cell, rule, settings) for cell in wanted]  # a wrong setting is found out now
     if data and all(recipe.data in EMBEDDED for recipe in recipes):
         refuse_folder(recipes[0].data)
-    pick_device(device, precision)
+    pick_precision(precision, pick_device(device))
     path, plugins = folder_of(out, cure), tuple(plugin or ())
     order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs, plugins, storage)
     sweep = order.sweep()
@@ -184,7 +185,7 @@ def run_cell(order: Order, claim: "Claim", stop: Callable[[], bool]) -> None:
     """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
     start = time.perf_counter()
     chosen = recipe_of(claim.cell, order.rule, order.settings)
-    where, plugins = pick_device(order.device, order.precision), [file.name for file in order.plugins]
+    where, plugins = pick_device(order.device), [file.name for file in order.plugins]
     task = new_task(chosen, load(chosen, order.data), order.seed, where, order.precision, plugins)
     if (claim.path / "config.json").exists():
         folder = RunFolder.open(claim.path)

@@ -19,6 +19,7 @@ from ffrec.config import Recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
+from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Epoch, Interrupted, Trainer
 
@@ -30,7 +31,7 @@ def train(
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of weights, order and negatives.")
     ] = 0,
     device: options.Device = "auto",
-    precision: options.Precision = "fp32",
+    precision: options.Precision = "auto",
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE-SEED if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the way.")] = False,
@@ -58,18 +59,21 @@ def train(
     """
     plugins = load_plugins(plugin)
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
-    where = pick_device(device, precision)
+    where = pick_device(device)
+    arithmetic = pick_precision(precision, where)
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
     path = out or Path("runs") / f"{recipe}-{seed}"
     goes_on = resume and path.exists() and not RunFolder.unbegun(path)
     started = RunFolder.open(path) if goes_on else None
+    if started and precision == "auto":  # another machine may have begun it
+        arithmetic = started.config.get("precision", arithmetic)
     if not started:
         RunFolder.check_free(path, force)
     events = event_writer() if tensorboard else None
     chosen = corpus.with_own(chosen, images or text)
     found = corpus.load(chosen, data, alphabet)
-    task = new_task(chosen, found, seed, where, precision, plugins)
+    task = new_task(chosen, found, seed, where, arithmetic, plugins)
     if dreams:
         write_dreams(task, dreams)
     if started:

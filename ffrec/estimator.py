@@ -20,6 +20,7 @@ from ffrec.config import ConfigError, FeedForwardConfig, ImageRecipe, RecurrentC
 from ffrec.config.recipe import first_fault
 from ffrec.evaluation.calibration import Calibration, class_scores, fit_temperature, probabilities
 from ffrec.networks.network import Network
+from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 from ffrec.training.images import ImageTrainer
 from ffrec.training.trainer import Epoch
@@ -99,7 +100,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class would have no other row, none is put aside and T is fitted on the training rows.
     random_state : int, RandomState or None; an int makes `fit` repeatable.
     device : "cpu", "cuda", "mps" or "auto".
-    precision : of the matrix products while training: "fp32", "tf32" or "bf16". Predictions are computed in
+    precision : of the matrix products while training: "fp32", "tf32", "bf16" or "auto". Predictions are computed in
         float64 (float32 on "mps").
     image_shape : (height, width) or (height, width, channels) of a row, if rows are images.
     verbose : 1 prints a line an epoch.
@@ -160,7 +161,8 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         recipe, shape = recipe_of(self), self._shape()
         try:
-            where = pick_device(self.device, self.precision)
+            where = pick_device(self.device)
+            precision = pick_precision(self.precision, where)
         except ConfigError as error:
             raise ValueError(f"FFClassifier: {error}") from None
         drawn = check_random_state(self.random_state)
@@ -172,7 +174,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes = len(self.classes_)
         try:
             trainer = ImageTrainer(
-                recipe, images[learnt], truth[learnt], classes, seed, where, self.precision
+                recipe, images[learnt], truth[learnt], classes, seed, where, precision
             )
         except ConfigError as error:
             raise ValueError(f"FFClassifier: {error}") from None

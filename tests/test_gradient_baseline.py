@@ -5,7 +5,7 @@ import io
 import pytest
 import torch
 
-from ffrec.learning.gradient_baseline import GradientBaseline
+from ffrec.training.gradient_baseline import GradientBaseline
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_the_table_averages_seeds_and_keeps_overrides_apart(runs):
     head, _, first, second = results_table(read_all(runs)[0], DEFAULTS).splitlines()
     std = math.sqrt(((1 - 2.5) ** 2 + (2 - 2.5) ** 2 + (4.5 - 2.5) ** 2) / 2)
     assert f"| 2.50 ± {std:.2f} | 3.00 ± 0.00 |" in first
-    assert "`ffrec train recurrent-digits --seed S`" in first
+    assert "`ffrec train recurrent-digits --precision fp32 --seed S`" in first
     assert "| 3 (0, 1, 2) |" in first
     assert "| 1.0 | cpu, torch " in first  # minutes: mean of 0, 1 and 2
     assert "--set 'hidden=[9,8]' --set epochs=7" in second
@@ -176,7 +176,7 @@ def test_precisions_devices_and_unknown_recipes_are_not_averaged(tmp_path):
     assert len(rows) == 5
     assert not any("±" in row for row in rows)
     assert [row.count("--precision bf16") for row in rows if "| 2.00 |" in row] == [1]
-    assert sum("--precision" in row for row in rows) == 1
+    assert sum("--precision fp32" in row for row in rows) == 4
     runs = [run for run in read_all(tmp_path)[0] if run.path.name != "elsewhere"]
     assert list(expected(runs, DEFAULTS)) == ["recurrent-digits"]
     one, other = sorted(expected(runs, DEFAULTS)["recurrent-digits"].split("); "))
@@ -213,9 +213,9 @@ def test_rows_are_in_the_order_of_recipes_and_default_settings_come_first(tmp_pa
         result(RunFolder.create(tmp_path / f"{place}", asked), 1.0, 1.0)
     rows = results_table(read_all(tmp_path)[0], DEFAULTS).splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == [
-        "ffrec train recurrent-digits --seed S",
-        "ffrec train recurrent-digits --set epochs=3 --seed S",
-        "ffrec train supervised-digits --seed S",
+        "ffrec train recurrent-digits --precision fp32 --seed S",
+        "ffrec train recurrent-digits --set epochs=3 --precision fp32 --seed S",
+        "ffrec train supervised-digits --precision fp32 --seed S",
     ]
 
 
@@ -280,7 +280,9 @@ def test_a_headline_without_a_recipes_runs_names_it(six):
 def test_how_often_a_run_was_validated_is_no_part_of_its_command(tmp_path):
     asked = configuration(recipe("recurrent-digits").override({"validate_every": 7}), 0, "fp32")
     result(RunFolder.create(tmp_path / "run", asked), 1.0, 1.0)
-    assert "`ffrec train recurrent-digits --seed S`" in results_table(read_all(tmp_path)[0], DEFAULTS)
+    assert "`ffrec train recurrent-digits --precision fp32 --seed S`" in results_table(
+        read_all(tmp_path)[0], DEFAULTS
+    )
 
 
 def put_into(runs, file):
@@ -575,7 +577,7 @@ def test_runs_on_different_texts_are_kept_apart_and_the_softmax_stands_beside_it
     assert (
         "| 2 (0, 1) | 144 | 7.00 ± 1.41 | 7.00 ± 0.00 | 5.00 ± 0.00 | 4.00 (Kneser-Ney of order 6) |" in ours
     )
-    assert "`ffrec train fables --text my.txt --seed S`" in other
+    assert "`ffrec train fables --text my.txt --precision fp32 --seed S`" in other
     assert "| 1 (2) | 144 | 9.00 |" in other
     edited = text_run(3, "another checksum", "fables", 10.0)  # the same name, other strings
     assert [row for row in results_table([*runs, edited], defaults).splitlines() if "| 1 (3) |" in row]

@@ -12,9 +12,10 @@ from ffrec.evaluation.images import evaluate_images
 from ffrec.recipes import recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, resume
+from ffrec.training.arithmetic import computing
 from ffrec.training.images import ImageTrainer
 from ffrec.training.optimiser import make_optimiser
-from ffrec.training.trainer import Diverged, Epoch, Interrupted, Trainer, Update, precision
+from ffrec.training.trainer import Diverged, Epoch, Interrupted, Trainer, Update
 
 
 def blobs(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -237,9 +238,14 @@ def test_bfloat16_learns_too_and_keeps_float32_weights():
 
 def test_precision_is_put_back():
     before = torch.get_float32_matmul_precision()
-    with precision("tf32", torch.device("cpu")):
+    network = make().network
+    with computing(network, "tf32", torch.device("cpu")):
         assert torch.get_float32_matmul_precision() == "high"
     assert torch.get_float32_matmul_precision() == before
+    with pytest.raises(KeyError), computing(network, "bf16", torch.device("cpu")):
+        assert network.dtype is torch.bfloat16
+        raise KeyError
+    assert network.dtype is torch.float32
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

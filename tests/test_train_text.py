@@ -50,13 +50,19 @@ def weights(trainer):
 
 
 def spy(trainer, monkeypatch):
-    """Record the passages and the target of every hidden update."""
+    """Record the target of every hidden update and its passages, by sign where there are signs."""
     learnt = []
     learn = trainer.network.learn
 
     def record(encoding, candidates, target):
         assert candidates is None
-        learnt.append((target.tolist(), encoding.input.squeeze(1).clone()))
+        passages = encoding.input.squeeze(1).clone()
+        if target.is_floating_point():
+            assert target.shape == (len(passages), 1)
+            assert set(target.unique().tolist()) <= {-1.0, 1.0}
+            learnt.append({sign: passages[target[:, 0] == sign] for sign in target.unique().tolist()})
+        else:
+            learnt.append((target.tolist(), passages))
         return learn(encoding, candidates, target)
 
     monkeypatch.setattr(trainer.network, "learn", record)
@@ -118,15 +124,15 @@ def test_wake_learns_from_data_and_sleep_from_what_is_generated(monkeypatch):
     before = trainer.network.readout.weight.clone()
     with torch.no_grad():
         trainer.learn(index, "wake")
-    assert [target for target, _ in learnt] == [[1.0]]
-    assert rows(learnt[0][1]) <= real
+    assert [list(update) for update in learnt] == [[1.0]]
+    assert rows(learnt[0][1.0]) <= real
     after = trainer.network.readout.weight.clone()
     assert not torch.equal(before, after)
     trainer.negatives[index] = trainer.generate(trainer.strings[index])
     with torch.no_grad():
         trainer.learn(index, "sleep")
-    assert [target for target, _ in learnt] == [[1.0], [-1.0]]
-    assert rows(learnt[1][1]) == rows(windows_of(trainer.negatives[index], WINDOW)[:, 1:].flatten(0, 1))
+    assert [list(update) for update in learnt] == [[1.0], [-1.0]]
+    assert rows(learnt[1][-1.0]) == rows(windows_of(trainer.negatives[index], WINDOW)[:, 1:].flatten(0, 1))
     assert torch.equal(trainer.network.readout.weight, after)  # the softmax learns in wake phases alone
 
 
@@ -139,7 +145,8 @@ def test_positive_and_negative_passages_are_of_equal_number_and_end_where_they_s
     learnt = spy(trainer, monkeypatch)
     with torch.no_grad():
         trainer.update(torch.arange(8))
-    (_, positive), (_, negative) = learnt
+    kinds = {sign: passages for update in learnt for sign, passages in update.items()}
+    positive, negative = kinds[1.0], kinds[-1.0]
     assert positive.shape == negative.shape == (8 * 10, WINDOW + lookahead)
     every = windows_of(trainer.strings[:8], WINDOW + lookahead).flatten(0, 1)
     assert rows(positive) <= rows(every)

@@ -7,13 +7,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
+from ffrec.learning.arithmetic import Weighted
 from ffrec.registry import register
 
+BLOCK = 512  # rows of δ that stay in a processor's cache while codes sum them
 
-class Connection(nn.Module, ABC):
+
+class Connection(Weighted, ABC):
     """x ↦ x W, for rows x of `source_units` numbers and `units` units; a subclass says what W is.
 
-    Initial weights are drawn from N(0, 1 / fan-in). A product with autocast may come back in bfloat16.
+    Initial weights are drawn from N(0, 1 / fan-in). Rows, products and δ have the type `dtype`, the gradient
+    that of `weight`: a subclass multiplies by `working`.
     """
 
     def __init__(
@@ -48,10 +52,10 @@ class Connection(nn.Module, ABC):
 
 def add_product(onto: Tensor, x: Tensor, delta: Tensor) -> None:
     """onto += xᵀ δ."""
-    if torch.is_autocast_enabled(x.device.type):  # which knows no product in place
-        onto.add_(x.T @ delta)
-    else:
+    if onto.dtype == delta.dtype:
         onto.addmm_(x.T, delta)
+    else:
+        onto.add_(x.T @ delta)
 
 
 @final
@@ -63,9 +67,7 @@ class Dense(Connection):
         super().__init__(source_units, units, (source_units, units), source_units, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = (
-            x.reshape(-1, self.source_units) @ self.weight
-        )  # one product: torch may make many of three axes
+        rows = x.reshape(-1, self.source_units) @ self.working  # of three axes torch may make many products
         return rows.view(*x.shape[:-1], self.units)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
@@ -88,7 +90,7 @@ class Masked(Connection):
         self.weight.mul_(self.mask)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x @ self.weight
+        return x @ self.working
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         self.weight_grad.add_((x.T @ delta) * self.mask)
@@ -113,23 +115,33 @@ class Codes(Connection):
     def forward(self, x: Tensor) -> Tensor:
         rows = x + self.offsets[: x.shape[-1]]
         if self.positions == 1 and x.shape[-1] == 1:
-            return self.weight[rows.squeeze(-1)].mul_(self.size)
+            return self.weight[rows.squeeze(-1)].mul_(self.size).to(self.dtype)
         total: Tensor = embedding_bag(rows.flatten(0, -2), self.weight, mode="sum")
         for position in range(x.shape[-1], self.positions):
             total += self.weight[position * self.symbols :][: self.symbols].mean(0)
-        return total.mul_(self.size).view(*x.shape[:-1], self.units)
+        return total.mul_(self.size).view(*x.shape[:-1], self.units).to(self.dtype)
 
     def neutral(self) -> Tensor:
         """What the neutral code sends where all positions are missing, `(units,)`."""
         sent: Tensor = self.weight.view(self.positions, self.symbols, -1).mean(1).sum(0) * self.size
-        return sent
+        return sent.to(self.dtype)
 
     def dense(self, x: Tensor) -> Tensor:
         given = x.shape[-1]
-        codes = self.weight.new_zeros(len(x), self.source_units)
+        codes = self.weight.new_zeros(len(x), self.source_units, dtype=self.dtype)
         codes[:, given * self.symbols :] = self.size / self.symbols  # of positions that are missing
         return codes.scatter_(1, x + self.offsets[:given], self.size)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
-        """Rows may be codes or dense. A product with codes written out is faster here than scattered sums."""
-        add_product(self.weight_grad, x if x.is_floating_point() else self.dense(x), delta)
+        """Rows may be codes or dense. A CPU sums rows of δ symbol by symbol; elsewhere a product with codes
+        written out is faster, and sums in the same order every time."""
+        if x.is_floating_point() or delta.device.type != "cpu":
+            add_product(self.weight_grad, x if x.is_floating_point() else self.dense(x), delta)
+            return
+        places = self.weight_grad.view(self.positions, self.symbols, -1)
+        for codes, rows in zip(x.split(BLOCK), delta.split(BLOCK), strict=True):
+            scaled = rows.to(places.dtype) * self.size
+            for position, column in enumerate(codes.unbind(1)):
+                places[position].index_add_(0, column, scaled)
+            if x.shape[1] < self.positions:
+                places[x.shape[1] :] += scaled.sum(0) / self.symbols

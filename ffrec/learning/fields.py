@@ -32,7 +32,7 @@ class Local(Connection):
         return rearrange(x[:, self.fields], "rows place field -> place rows field")
 
     def forward(self, x: Tensor) -> Tensor:
-        sent = torch.bmm(self.seen(x.flatten(0, -2)), self.weight)
+        sent = torch.bmm(self.seen(x.flatten(0, -2)), self.working)
         return rearrange(sent, "place rows channel -> rows (place channel)").view(*x.shape[:-1], self.units)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
@@ -75,13 +75,13 @@ class Convolution(Connection):
 
     def forward(self, x: Tensor) -> Tensor:
         maps = x.reshape(-1, *self.source)
-        sent = conv2d(maps, self.weight, stride=self.stride, padding=self.padding)
+        sent = conv2d(maps, self.working, stride=self.stride, padding=self.padding)
         return sent.reshape(*x.shape[:-1], self.units)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         maps, deltas = x.reshape(-1, *self.source), delta.reshape(-1, *self.map)
         shape = tuple(self.weight.shape)
-        grad = conv2d_weight(maps, shape, deltas.to(maps.dtype), stride=self.stride, padding=self.padding)
+        grad = conv2d_weight(maps, shape, deltas, stride=self.stride, padding=self.padding)
         self.weight_grad.add_(grad)
 
 

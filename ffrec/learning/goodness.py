@@ -8,21 +8,33 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from ffrec.learning.arithmetic import wide
 from ffrec.registry import register
 
 SMALLEST = 1e-8  # what a smaller norm is replaced by: a silent layer sends (nearly) zero
 
 
+def length(h: Tensor) -> Tensor:
+    """√(Σⱼ hⱼ²), over the last axis: `(..., units)` to `(...)`, in one pass over memory."""
+    found: Tensor = torch.linalg.vector_norm(h, dim=-1, dtype=wide(h.dtype))
+    return found
+
+
 def mean_square(h: Tensor) -> Tensor:
     """Σⱼ hⱼ² / units, over the last axis: `(..., units)` to `(...)`."""
-    length: Tensor = torch.linalg.vector_norm(h, dim=-1)  # one pass; a product would be written out first
-    return length.square() / h.shape[-1]
+    return length(h).square() / h.shape[-1]
+
+
+def root_mean_square(h: Tensor) -> Tensor:
+    """√(Σⱼ hⱼ² / units), over the last axis: `(..., units)` to `(...)`."""
+    return length(h) * float(h.shape[-1] ** -0.5)
 
 
 class Goodness(ABC):
     """g(h), one number per case, or one for each part of a layer: a block, a place or a class.
 
-    A rectified layer's slope is 0 where its activity is 0; `grad` has to be 0 there as well.
+    A rectified layer's slope is 0 where its activity is 0; `grad` has to be 0 there as well. Activities may
+    be bfloat16: a goodness sums them in float32.
     """
 
     per_class: ClassVar[bool] = False
@@ -48,7 +60,8 @@ class Goodness(ABC):
         goodness."""
 
     def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
-        """`grad`, written into memory like h; a goodness that can do so in one pass says so here."""
+        """`grad`, written into memory like h, or over h itself; a goodness that can do so in one pass says so
+        here."""
         return out.copy_(self.grad(h, weight))
 
     def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
@@ -60,7 +73,7 @@ class Goodness(ABC):
 
         Source: Hinton 2022 §2.1, note 5.
         """
-        return h * self.norm(h).clamp_min(SMALLEST).reciprocal().unsqueeze(-1)
+        return h * self.norm(h).clamp_min(SMALLEST).reciprocal().to(h.dtype).unsqueeze(-1)
 
 
 @final
@@ -77,10 +90,10 @@ class MeanSquare(Goodness):
         return self.write_grad(h, weight, torch.empty_like(h))
 
     def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
-        return torch.mul(h, (weight * (2 / h.shape[-1])).unsqueeze(-1), out=out)
+        return torch.mul(h, (weight * (2 / h.shape[-1])).to(h.dtype).unsqueeze(-1), out=out)
 
     def norm(self, h: Tensor) -> Tensor:
-        return mean_square(h).sqrt()
+        return root_mean_square(h)
 
 
 @final
@@ -93,16 +106,16 @@ class MeanActivity(Goodness):
     """
 
     def value(self, h: Tensor) -> Tensor:
-        return h.mean(-1)
+        return h.mean(-1, dtype=wide(h.dtype))
 
     def grad(self, h: Tensor, weight: Tensor) -> Tensor:
         return self.write_grad(h, weight, torch.empty_like(h))
 
     def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
-        return torch.mul(h.sign(), (weight / h.shape[-1]).unsqueeze(-1), out=out)
+        return torch.mul(h.sign(), (weight / h.shape[-1]).to(h.dtype).unsqueeze(-1), out=out)
 
     def norm(self, h: Tensor) -> Tensor:
-        return h.mean(-1)
+        return self.value(h)
 
 
 class Wrapped(nn.Module, Goodness):

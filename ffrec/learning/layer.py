@@ -23,7 +23,7 @@ class Layer(nn.Module):
 
     `connections` has a connection for every source, by name. `context` says whose goodness the loss sees: the
     layer's own, that of the layers below it too, or that of all layers; that of others is held fixed.
-    `peer`, `centring` and `scaling` are described where they act: `add_peer_grad`, `add_grads`, `rescale`.
+    `peer`, `centring` and `scaling` are described where they act: `follow_peers`, `add_grads`, `rescale`.
     """
 
     def __init__(
@@ -67,13 +67,12 @@ class Layer(nn.Module):
     def add_input(self, source: str, x: Tensor, onto: Tensor) -> Tensor:
         """onto + xₛ Wₛ: add what one source sends; leading axes broadcast."""
         sent: Tensor = self.connection(source)(x)
-        sent = sent.to(onto.dtype)  # an autocast product comes back in bfloat16
         return sent.add_(onto) if sent.numel() >= onto.numel() else sent + onto
 
     def unit_bias(self) -> Tensor:
-        """The bias of every unit, `(units,)`."""
-        shared = self.units // len(self.bias)
-        return self.bias if shared == 1 else self.bias.repeat_interleave(shared)
+        """The bias of every unit, `(units,)`, in the type of the products."""
+        shared, bias = self.units // len(self.bias), self.bias.to(self.connection(self.sources[0]).dtype)
+        return bias if shared == 1 else bias.repeat_interleave(shared)
 
     def forward(self, inputs: Mapping[str, Tensor] | Tensor) -> Tensor:
         """Activities `(..., units)` of what every source sends, `(..., source units)`; of one tensor, if
@@ -105,20 +104,19 @@ class Layer(nn.Module):
             else:
                 parameter.grad.zero_()
 
-    def add_peer_grad(self, h: Tensor, delta: Tensor, signs: Tensor, scale: float) -> None:
-        """Peer normalisation of activities `(batch, candidates, units)`: add to δ of the positive candidates
+    def follow_peers(self, h: Tensor, signs: Tensor) -> Tensor:
+        """Peer normalisation: let the running means follow a step's activities `(batch, candidates, units)`
+        of positive candidates, a tenth a step, and return what is added to their δ, per case, `(units,)`:
 
-            −scale · peer · (mean of the units' running means − own running mean),
+            −peer · (mean of the units' running means − own running mean),
 
-        rectifier on or off, so that dead units revive (Hinton 2022, note 9). Running means follow the
-        activities of positive cases, a tenth an update.
+        rectifier on or off, so that dead units revive. Source: Hinton 2022, note 9.
         """
-        positive = (signs > 0).to(h.dtype)
+        positive = (signs > 0).to(self.running_mean.dtype).expand(h.shape[:2])
         count = positive.sum()
-        mean = torch.einsum("bkn,k->n", h, positive) / (len(h) * count.clamp_min(1))
+        mean = torch.einsum("bkn,bk->n", h.to(positive.dtype), positive) / count.clamp_min(1)
         self.running_mean.lerp_(torch.where(count > 0, mean, self.running_mean), 0.1)
-        pull = self.peer * (self.running_mean.mean() - self.running_mean)
-        delta.sub_(positive.unsqueeze(1) * pull, alpha=scale)
+        return self.peer * (self.running_mean - self.running_mean.mean())
 
     def add_grads(self, source: str, x: Tensor, delta: Tensor, sign: Tensor, labels: Tensor | None) -> None:
         """Add xₛᵀ δ to the gradient of one connection; rows are cases `(rows, units)`.
@@ -132,7 +130,7 @@ class Layer(nn.Module):
         if self.centring:
             midpoint = self.source_midpoints[source]
             assert isinstance(midpoint, Midpoint)
-            x = connection.dense(x)
+            x = connection.dense(x).to(midpoint.gap.dtype)
             if midpoint.gap.ndim == 1:
                 x = x - midpoint(x.mean(0), sign)
             else:
@@ -140,6 +138,7 @@ class Layer(nn.Module):
                     raise ValueError(f"{source}: expected a label for every case, found none")
                 means, seen = label_means(x, labels, midpoint.recent)
                 x = x - midpoint(means, sign, seen)[labels]
+            x = x.to(delta.dtype)
         connection.add_weight_grad(x, delta)
 
     def add_bias_grad(self, delta: Tensor) -> None:
@@ -148,7 +147,7 @@ class Layer(nn.Module):
         if self.bias.grad is None:
             self.bias.grad = torch.zeros_like(self.bias)
         if not self.centring:
-            self.bias.grad += delta.sum(0).view(len(self.bias), -1).sum(1)
+            self.bias.grad += delta.sum(0, dtype=self.bias.dtype).view(len(self.bias), -1).sum(1)
 
     def follow_goodness(self, goodness: Tensor, sign: Tensor) -> None:
         """Let the midpoint that `rescale` needs follow an update's mean goodness `()`."""
@@ -173,5 +172,5 @@ def label_means(x: Tensor, labels: Tensor, known: Tensor) -> tuple[Tensor, Tenso
     """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`, or what is `known` of it if
     there are none; and 1 for labels that there are, else 0, `(classes, 1)`."""
     count = one_hot(labels, len(known)).sum(0).unsqueeze(1)
-    total = torch.zeros_like(known).index_add_(0, labels, x)  # autocast would round a product
+    total = torch.zeros_like(known).index_add_(0, labels, x)
     return torch.where(count > 0, total / count.clamp(min=1), known), (count > 0).to(x.dtype)

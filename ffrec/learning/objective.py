@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, Self, final
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
@@ -26,8 +26,9 @@ class Graded(NamedTuple):
 class Objective(ABC):
     """A loss on goodness `(cases, candidates)`, and its gradient.
 
-    A target is the sign of each candidate, `(candidates,)` of +1 and −1, the positive one first; or the place
-    of the right candidate, `(cases,)`. A layer of several parts (blocks, places) has a case for each part.
+    A target is the sign of each candidate, `(candidates,)` of +1 and −1, the positive one first; or, with one
+    candidate, that of each case, `(cases, 1)`; or the place of the right candidate, `(cases,)`. A layer of
+    several parts (blocks, places) has a case for each part.
     """
 
     target: ClassVar[Literal["signs", "places"]] = "signs"
@@ -65,7 +66,7 @@ class Objective(ABC):
 
         `fixed` is the goodness of other layers, `(batch, candidates)`: it is added, and held fixed.
         """
-        parts = goodness.shape[2] if goodness.ndim == 3 else 1
+        parts, of_rows = goodness.shape[2] if goodness.ndim == 3 else 1, target
         if goodness.ndim == 2:
             rows = goodness + fixed
         elif self.compete == "parts":
@@ -73,16 +74,15 @@ class Objective(ABC):
         else:
             fixed = fixed.unsqueeze(2) if isinstance(fixed, Tensor) else fixed
             rows = rearrange(goodness + fixed, "b k part -> (b part) k")
-            if self.target == "places":
-                target = repeat(target, "b -> (b part)", part=parts)
-        loss = self.loss(rows, target)
-        grad = self.grad(rows, target) / loss.numel()
+            if self.target == "places" or target.ndim == 2:
+                of_rows = target.repeat_interleave(parts, dim=0)
+        loss = self.loss(rows, of_rows)
+        grad = self.grad(rows, of_rows) / loss.numel()
         if goodness.ndim == 3:
             pattern = "(b k) part -> b k part" if self.compete == "parts" else "(b part) k -> b k part"
             grad = rearrange(grad, pattern, b=len(goodness), part=parts)
             if self.compete == "candidates":
                 rows = rearrange(rows, "(b part) k -> b k part", part=parts).mean(2)
-                target = target[::parts] if self.target == "places" else target
         return Graded(loss.mean(), self.accuracy(rows, target), grad)
 
 

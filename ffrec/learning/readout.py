@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from ffrec.learning.arithmetic import Weighted
 
-class Readout(nn.Module):
+
+class Readout(Weighted):
     """p(class | x) = softmax(x V + c), trained by its delta rule on features that it cannot change."""
 
     def __init__(self, features: int, classes: int) -> None:
@@ -14,13 +16,13 @@ class Readout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(batch, classes)` of features `(batch, features)`."""
-        return torch.addmm(self.bias, x, self.weight).to(self.bias.dtype)
+        return (x @ self.working).to(self.bias.dtype) + self.bias
 
     def learn(self, x: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Set the gradients of the mean cross-entropy, xᵀ (p − one-hot) / batch; return its value."""
         log_p = logits.log_softmax(1)
         error = log_p.exp()
         error[torch.arange(len(labels), device=labels.device), labels] -= 1
-        self.weight.grad = (x.T @ error).to(self.weight.dtype) / len(labels)
+        self.weight.grad = (x.T @ error.to(x.dtype)).to(self.weight.dtype) / len(labels)
         self.bias.grad = error.mean(0)
         return -log_p.gather(1, labels.unsqueeze(1)).mean()

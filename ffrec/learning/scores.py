@@ -8,7 +8,8 @@ from typing import ClassVar, Self, final
 import torch
 from torch import Tensor, nn
 
-from ffrec.learning.goodness import Goodness, mean_square
+from ffrec.learning.arithmetic import wide
+from ffrec.learning.goodness import Goodness, root_mean_square
 from ffrec.registry import register
 
 
@@ -36,21 +37,22 @@ class Scores(nn.Module, Goodness):
         return cls(units, classes, generator)
 
     def value(self, h: Tensor) -> Tensor:
-        return self.normalise(h) @ self.weight
+        return self.normalise(h).to(self.weight.dtype) @ self.weight
 
     def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        h = h.to(wide(h.dtype))
         x, size = self.normalise(h), self.norm(h).clamp_min(1e-8).unsqueeze(-1)
         direction = weight @ self.weight.T
         return (direction - x * (direction * x).mean(-1, keepdim=True)) / size * (h != 0)
 
     def norm(self, h: Tensor) -> Tensor:
-        return mean_square(h).sqrt()
+        return root_mean_square(h)
 
     def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
         if self.learns:
             if self.weight.grad is None:
                 self.weight.grad = torch.zeros_like(self.weight)
-            self.weight.grad += self.normalise(h).flatten(0, -2).T @ weight.flatten(0, -2)
+            self.weight.grad += self.normalise(h).to(weight.dtype).flatten(0, -2).T @ weight.flatten(0, -2)
 
 
 @final

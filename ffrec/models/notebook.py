@@ -23,6 +23,7 @@ from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.images import ARRAYS
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
+from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Epoch
 
@@ -49,7 +50,7 @@ def train(
     force: bool = False,
     seed: int = 0,
     device: str = "auto",
-    precision: str = "fp32",
+    precision: str = "auto",
     callbacks: Iterable[Callable[[Event], object]] = (),
     progress: bool = True,
     **settings: Any,
@@ -77,7 +78,8 @@ def train(
         raise RunError(f"{out} exists: force=True replaces it, another out goes elsewhere")
     if data is None or isinstance(data, str | Path):
         data = load_corpus(chosen.data if data is None else data)
-    task = new_task(chosen, data, seed, pick_device(device, precision), precision)
+    where = pick_device(device)
+    task = new_task(chosen, data, seed, where, pick_precision(precision, where))
     with tempfile.TemporaryDirectory() as passing:
         folder = task.start(Path(out or Path(passing) / "run"), force)
         history = list(followed(task, folder, [*callbacks, *([Line(chosen)] if progress else [])]))

@@ -82,9 +82,9 @@ class Character(Network):
             sent[str(level)] = layer.send(activities[level])
         return Encoding(codes, {}, Step(sent, activities, slopes))
 
-    def features(self, encoding: Encoding) -> Tensor:
-        """What the softmax and the memory read, `(cases, Σ units)`."""
-        read = [encoding.step.inputs[str(level)].squeeze(1) for level in self.read]
+    def features(self, encoding: Encoding, cases: int | None = None) -> Tensor:
+        """What the softmax and the memory read, `(cases, Σ units)`, of all cases or of the first ones."""
+        read = [encoding.step.inputs[str(level)][:cases, 0] for level in self.read]
         return read[0] if len(read) == 1 else torch.cat(read, dim=1)
 
     def steps(self, encoding: Encoding, candidates: Tensor, count: int = 1) -> Iterator[Step]:

@@ -75,7 +75,7 @@ class FeedForward(Network):
     def encode(self, x: Tensor) -> Encoding:
         """A pass over `(batch, inputs)`, or over images and their negative twins `(batch, 2, inputs)`; a
         network with labels passes the first image alone, with the neutral label."""
-        image = normalise((x if x.ndim == 3 else x.unsqueeze(1))[..., self.covered :])
+        image = normalise((x if x.ndim == 3 else x.unsqueeze(1))[..., self.covered :]).to(self.dtype)
         first = self.layer(1)
         drive = first.add_input("0", image, first.unit_bias().expand(*image.shape[:2], -1))
         total = drive[:, :1] + self.label().neutral() if self.labelled else drive.clone()

@@ -5,11 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from ffrec.config import ConfigError, LayerConfig
+from ffrec.learning.arithmetic import Weighted
 from ffrec.learning.connection import Connection
 from ffrec.learning.goodness import Blocks, Goodness, Minus
 from ffrec.learning.layer import Layer
@@ -69,6 +71,34 @@ class Network(Classifier):
         self.layers = nn.ModuleList()
         self.workspace = Buffers()
         self.readout: Readout
+
+    def compute_in(self, dtype: torch.dtype | None) -> Self:
+        """Compute all products in this type, whatever the weights are learnt in; None: in theirs.
+
+        Whoever changes weights while products are in another type calls `recast`.
+        """
+        for module in self.weighted:
+            module.arithmetic = dtype
+        self.recast()
+        return self
+
+    def recast(self) -> None:
+        """The weights have changed: cast them anew, once, when they are next needed."""
+        for module in self.weighted:
+            module.stale = True
+
+    @property
+    def weighted(self) -> Iterator[Weighted]:
+        """All connections, and the softmax."""
+        yield self.readout
+        for level in self.levels:
+            layer = self.layer(level)
+            yield from (layer.connection(source) for source in layer.sources)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What products take and make."""
+        return self.readout.dtype
 
     def make_layer(
         self, level: int, connections: Mapping[str, Connection], generator: torch.Generator

@@ -5,7 +5,7 @@ shape `(batch, candidates, units)`: one candidate for every label that is tried,
 all of them, while no label has had the time to reach the layer (it moves down a level an iteration).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ class Recurrent(Network):
 
     def encode(self, x: Tensor) -> Encoding:
         """A single bottom-up pass over `(batch, inputs)` or, for video, `(batch, frames, inputs)`."""
-        frames = normalise(x if x.ndim == 3 else x.unsqueeze(1))
+        frames = normalise(x if x.ndim == 3 else x.unsqueeze(1)).to(self.dtype)
         drive, activities, slopes = self.drive(frames[:, :1]), {}, {}
         sent: dict[str, Tensor] = {"0": frames[:, :1]}
         for level in self.levels:
@@ -90,10 +90,7 @@ class Recurrent(Network):
 
     def features(self, encoding: Encoding) -> Tensor:
         """Normalised activities of the bottom-up pass, `(batch, Σ units)`."""
-        activities = encoding.step.activities.items()
-        return torch.cat(
-            [self.layer(level).goodness.normalise(h).squeeze(1) for level, h in activities], dim=1
-        )
+        return torch.cat([encoding.step.inputs[str(level)].squeeze(1) for level in self.levels], dim=1)
 
     def steps(self, encoding: Encoding, candidates: Tensor, count: int) -> Iterator[Step]:
         """Iterations with candidate labels `(batch, candidates)`.
@@ -109,27 +106,33 @@ class Recurrent(Network):
             for level in self.levels
             if label in self.layer(level).sources
         }
-        states, drive = dict(encoding.step.activities), encoding.drive
+        states, still = dict(encoding.step.activities), frames.shape[1] == 1
+        constant = self.constant(encoding.drive, top_down)
         x = {s: sent for s, sent in encoding.step.inputs.items() if s != "0"}
-        fixed = self.fixed if frames.shape[1] == 1 else self.fixed - {"0"}
+        fixed = self.fixed if still else self.fixed - {"0"}
         for number in range(1, count + 1):
-            frame = frames if frames.shape[1] == 1 else frames[:, number - 1 : number]
-            drive = drive if number == 1 or frames.shape[1] == 1 else self.drive(frame)
+            frame = frames if still else frames[:, number - 1 : number]
+            if number > 1 and not still:
+                constant = self.constant(self.drive(frame), top_down)
             used, activities, slopes = {"0": frame, label: codes}, {}, {}
             for group in self.groups():
                 used |= {str(s): x[str(s)] for level in group for s in self.hidden_sources(level)}
                 for level in group:
-                    layer, total = self.layer(level), drive[level]
-                    if level in top_down:
-                        total = total + top_down[level]
+                    layer, total = self.layer(level), constant[level]
                     for source in self.hidden_sources(level):
                         total = layer.add_input(str(source), x[str(source)], total)
-                    total = total.clone() if total is drive[level] else total
+                    total = total.clone() if total is constant[level] else total
                     activities[level], slopes[level] = layer.activation(total)
                 for level in group:
                     states[level] = torch.lerp(activities[level], states[level], self.config.damping)
                     x[str(level)] = self.layer(level).send(states[level])
             yield Step(used, activities, slopes, frozenset({"0"}), fixed, number)
+
+    def constant(self, drive: Mapping[int, Tensor], top_down: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """What the levels are sent by bias, image and label."""
+        return {
+            level: total + top_down[level] if level in top_down else total for level, total in drive.items()
+        }
 
     def groups(self) -> list[list[int]]:
         """Levels that are updated together, in order."""

@@ -43,6 +43,5 @@ def settings(run: Summary, default: Mapping[str, Any] | None) -> str:
 
 
 def arithmetic(run: Summary) -> str:
-    """The `--precision` words of a run; "" in float32."""
-    precision = run.config["precision"]
-    return "" if precision == "fp32" else f" --precision {precision}"
+    """The `--precision` words of a run: what `auto` is depends on the machine."""
+    return f" --precision {run.config['precision']}"

@@ -5,7 +5,7 @@ import torch
 from ffrec.config import ConfigError
 
 
-def pick_device(name: str, precision: str = "fp32") -> torch.device:
+def pick_device(name: str) -> torch.device:
     """The torch device called auto, cpu, cuda or mps; raises ConfigError if this machine has none."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -13,6 +13,4 @@ def pick_device(name: str, precision: str = "fp32") -> torch.device:
     if not there.get(name):
         found = ", ".join(device for device, is_there in there.items() if is_there)
         raise ConfigError(f"device: expected one this machine has ({found}), found {name}: use --device auto")
-    if precision == "tf32" and name != "cuda":
-        raise ConfigError(f"precision: tf32 needs --device cuda, found {name}: use fp32")
     return torch.device(name)

@@ -12,7 +12,6 @@ from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
 from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.character import Character, windows_of
-from ffrec.networks.network import Encoding
 from ffrec.registry import pick
 from ffrec.training.phases import Phase, Schedule, generating
 from ffrec.training.trainer import Diverged, Trainer
@@ -80,30 +79,39 @@ class TextTrainer(Trainer):
         return made
 
     def learn(self, index: Tensor, phase: Phase) -> Tensor:
-        """One weight update from positive data (wake), negative data (sleep), or both."""
-        network, strings = self.network, self.strings[index]
-        measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
-        by_class = network.config.by_class
+        """One weight update from positive data (wake), negative data (sleep), or both.
+
+        All passages are rows of one pass, the positive ones first, so that every weight matrix takes one
+        product.
+        """
+        network, measured = self.network, torch.zeros(2 * self.learning_layers + 1, device=self.device)
+        network.readout.zero_grad()  # None: in sleep phases the optimiser leaves the softmax alone
+        passages = [self.negative_passages(index)] if self.generates(phase) else []
+        encoding, following = None, None
+        if phase != "sleep":
+            windows, following = network.cases(self.strings[index])
+            whole = torch.cat([windows, following[:, None]], dim=1)
+            passages.insert(0, whole[:, : network.passage])
+            if not network.config.lookahead:  # the softmax reads the layers' own pass
+                encoding = network.encode(torch.cat(passages))
+            features = network.features(encoding or network.encode(windows), len(windows))
+            logits = network.readout(features)
+            if self.recipe.training.regime == "teacher-forced" and self.kinds == 2:
+                passages, encoding = [*passages, self.predicted(windows, logits)], None
+            measured[self.learning_layers] = self.learn_softmax(features, logits, following)
         if self.learning_layers:
             network.zero_grad()
-        network.readout.zero_grad()  # None: in sleep phases the optimiser leaves the softmax alone
-        if phase != "sleep":
-            windows, following = network.cases(strings)
-            encoding = network.encode(windows)
-            features = network.features(encoding)
-            logits = network.readout(features)
-            if self.recipe.training.regime == "teacher-forced" and not by_class:
-                negative = self.predicted(windows, logits)
-            measured[self.learning_layers] = self.learn_softmax(features, logits, following)
-            if network.config.lookahead and self.learning_layers:
-                encoding = network.encode(torch.cat([windows, following[:, None]], dim=1))
-            self.learn_layers(encoding, following if by_class else self.signs(1.0), measured)
-        if phase != "wake" and self.learning_layers and not by_class:
-            if self.recipe.training.regime != "teacher-forced":
-                negative = self.negative_passages(index)
-            self.learn_layers(network.encode(negative), self.signs(-1.0), measured)
+            target = following if self.kinds == 1 else self.signs([len(part) for part in passages], phase)
+            loss, accuracy = network.learn(encoding or network.encode(torch.cat(passages)), None, target)
+            measured[: self.learning_layers] = loss * len(passages)
+            measured[self.learning_layers + 1 :] = accuracy
         self.step_optimiser(phase)
         return measured
+
+    def generates(self, phase: Phase) -> bool:
+        """Whether a phase learns from passages of `negatives`."""
+        regime = self.recipe.training.regime
+        return phase != "wake" and self.kinds == 2 and regime not in ("random", "teacher-forced")
 
     def negative_passages(self, index: Tensor) -> Tensor:
         """All passages of negative strings that hold a generated character, `(cases, characters)`."""
@@ -111,22 +119,17 @@ class TextTrainer(Trainer):
         passages = windows_of(self.negatives[index], self.network.passage)[:, -predictions:]
         return passages.flatten(0, 1)
 
-    def signs(self, sign: float) -> Tensor:
-        """The target of passages that are all of one kind, `(1,)`."""
-        return torch.full((1,), sign, device=self.device)
+    def signs(self, counts: list[int], phase: Phase) -> Tensor:
+        """The target of so many passages of each kind, `(passages, 1)`: 1 for positive ones, which come
+        first, and −1 for negative ones."""
+        signs = torch.full((sum(counts), 1), -1.0, device=self.device)
+        signs[: counts[0] * (phase != "sleep")] = 1.0
+        return signs
 
     @property
     def kinds(self) -> int:
         """Of data that an update learns from: positive and negative, or positive alone."""
         return 1 if self.network.config.by_class else 2
-
-    def learn_layers(self, encoding: Encoding, target: Tensor, measured: Tensor) -> None:
-        """Gradients of the hidden layers from positive or negative passages, and what was measured of
-        them."""
-        if self.learning_layers:
-            loss, accuracy = self.network.learn(encoding, None, target)
-            measured[: self.learning_layers] += loss
-            measured[self.learning_layers + 1 :] += accuracy / self.kinds  # both kinds of cases count alike
 
     def learn_softmax(self, features: Tensor, logits: Tensor, following: Tensor) -> Tensor:
         """Gradients of the softmax, of which dropout hides some of the features; returns its loss."""

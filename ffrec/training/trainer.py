@@ -1,6 +1,5 @@
 """The one training loop. It writes nothing to a terminal: it yields events."""
 
-import contextlib
 import math
 import time
 from abc import ABC, abstractmethod
@@ -12,9 +11,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ffrec.learning.gradient_baseline import GradientBaseline
 from ffrec.registry import pick
 from ffrec.storage.run_folder import RunFolder
+from ffrec.training.arithmetic import computing
+from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.training.optimiser import RateSchedule, make_optimiser, set_rates
 from ffrec.training.phases import Phase, Schedule, apart
 
@@ -48,18 +48,6 @@ class Interrupted:
     """Training was asked to stop, and its checkpoint is written."""
 
     step: int
-
-
-@contextlib.contextmanager
-def precision(name: str, device: torch.device) -> Iterator[None]:
-    """Arithmetic of the matrix products: fp32, tf32 (NVIDIA), or bf16 (autocast, float32 weights)."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
-    try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class Trainer(ABC):
@@ -131,7 +119,7 @@ class Trainer(ABC):
         batches = self.batches()
         while self.step < self.steps:
             start = time.perf_counter()
-            with torch.no_grad(), precision(self.arithmetic, self.device):
+            with torch.no_grad(), computing(self.network, self.arithmetic, self.device):
                 self.history[self.step] = self.update(batches[self.step])
                 self.step += 1
                 due = self.recipe.training.wake and self.step % max(1, self.steps // TRACED) == 0
@@ -170,6 +158,7 @@ class Trainer(ABC):
         optimiser.step()
         for layer in self.network.layers:
             layer.rescale()
+        self.network.recast()
 
     def check(self) -> None:
         """Raise Diverged if any loss of this epoch is not a finite number."""

@@ -1,0 +1,171 @@
+"""Products in bfloat16: weights are cast once an update, and what is learnt is what float32 learns."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from ffrec.config import ConfigError
+from ffrec.learning.arithmetic import Weighted, wide
+from ffrec.learning.connection import BLOCK, Codes, Dense
+from ffrec.recipes import recipe
+from ffrec.training.arithmetic import computing, pick_precision
+from ffrec.training.images import ImageTrainer
+from ffrec.training.text import TextTrainer
+
+CPU = torch.device("cpu")
+IMAGES = {
+    "recurrent": ("recurrent-digits", {"hidden": [40, 30]}),
+    "alternating": ("recurrent-mnist-alternating", {"hidden": [40, 30], "loss": [3, 6], "iterations": 6}),
+    "supervised": ("supervised-digits", {"hidden": [40, 30, 30]}),
+    "student-t": ("supervised-digits", {"hidden": [40, 30, 30], "activation": "student-t"}),
+    "peers": ("supervised-digits", {"hidden": [40, 30, 30], "peer": 0.03}),
+    "classes": (
+        "supervised-digits",
+        {
+            "hidden": [40, 30],
+            "reads": [1, 2],
+            "objective": "classes",
+            "goodness": "scores",
+            "negatives": "none",
+        }
+        | {"label": "none", "negatives": "none", "activity": "max", "threshold": 1.0},
+    ),
+    "hybrids": ("unsupervised-mnist", {"hidden": [40, 30, 30], "reads": [2, 3]}),
+    "centred": ("sleep-digits-cure", {"hidden": [40, 30, 30]}),
+}
+
+
+def of_images(name, **changed):
+    chosen, settings = IMAGES[name]
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (64, 8, 8), generator=drawn, dtype=torch.uint8)
+    labels = torch.arange(64) % 10
+    return ImageTrainer(recipe(chosen).override({"batch": 32} | settings | changed), images, labels, 10)
+
+
+def of_text(regime="together"):
+    strings = torch.randint(30, (12, 40), generator=torch.Generator().manual_seed(0))
+    chosen = recipe("aesop-together-small").override({"hidden": [40, 30], "batch": 6, "regime": regime})
+    return TextTrainer(chosen, strings, 30)
+
+
+def gradients(trainer, precision):
+    """Of one update, from the weights that a new trainer has."""
+    with torch.no_grad(), computing(trainer.network, precision, CPU):
+        trainer.optimiser.step = lambda: None
+        trainer.update(torch.arange(6 if isinstance(trainer, TextTrainer) else 32))
+    return {name: p.grad.clone() for name, p in trainer.network.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_gradients_are_those_of_float32_but_for_rounding(name):
+    exact, rounded = gradients(of_images(name), "fp32"), gradients(of_images(name), "bf16")
+    assert exact.keys() == rounded.keys()
+    for parameter, grad in exact.items():
+        assert rounded[parameter].dtype is torch.float32
+        assert (rounded[parameter] - grad).norm() <= 0.05 * grad.norm() + 1e-6, parameter
+
+
+@pytest.mark.parametrize("regime", ["together", "teacher-forced"])
+def test_gradients_of_text_are_those_of_float32_but_for_rounding(regime):
+    exact, rounded = gradients(of_text(regime), "fp32"), gradients(of_text(regime), "bf16")
+    for parameter, grad in exact.items():
+        assert (rounded[parameter] - grad).norm() <= 0.05 * grad.norm() + 1e-6, parameter
+
+
+def test_activities_and_what_is_sent_are_bfloat16_and_goodness_float32():
+    network = of_images("recurrent").network
+    with computing(network, "bf16", CPU):
+        encoding = network.encode(torch.rand(4, 64))
+        *_, step = network.steps(encoding, torch.zeros(4, 2, dtype=torch.long), 4)
+        sent = [x for name, x in step.inputs.items() if name != "3"]
+        assert {x.dtype for x in (*sent, *step.activities.values())} == {torch.bfloat16}
+        assert network.mean_goodness(step).dtype is torch.float32
+        assert network.logits(encoding).dtype is torch.float32
+    assert network.encode(torch.rand(4, 64)).input.dtype is torch.float32
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_weights_are_cast_once_an_update(repeats, monkeypatch):
+    trainer = of_images("recurrent", repeats=repeats)
+    cast = []
+    copy_ = torch.Tensor.copy_
+
+    def counted(onto, source, *more):
+        if onto.dtype is torch.bfloat16 and isinstance(source, torch.nn.Parameter):
+            cast.append(id(source))
+        return copy_(onto, source, *more)
+
+    monkeypatch.setattr(torch.Tensor, "copy_", counted)
+    with torch.no_grad(), computing(trainer.network, "bf16", CPU):
+        trainer.update(torch.arange(32))
+    dense = [m for m in trainer.network.weighted if not isinstance(m, Codes)]
+    assert sorted(cast) == sorted(id(m.weight) for m in dense for _ in range(repeats))
+
+
+def test_a_cast_is_of_the_weights_as_they_are_now():
+    trainer = of_images("supervised")
+    with torch.no_grad():
+        for _ in range(2):
+            with computing(trainer.network, "bf16", CPU):
+                for module in trainer.network.weighted:
+                    assert torch.equal(module.working, module.weight.to(torch.bfloat16))
+                trainer.update(torch.arange(32))
+                for module in trainer.network.weighted:
+                    assert torch.equal(module.working, module.weight.to(torch.bfloat16))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+def test_a_copy_casts_its_own_weights(duplicate, generator):
+    dense = Dense(5, 3, generator)
+    dense.arithmetic = torch.bfloat16
+    assert dense.working.dtype is torch.bfloat16
+    other = duplicate(dense)
+    other.weight.zero_()
+    assert not other.working.any()
+    assert dense.working.any()
+
+
+def test_weights_in_their_own_type_are_not_copied(generator):
+    dense = Dense(5, 3, generator)
+    assert dense.working is dense.weight
+    assert dense.double().working is dense.weight
+    assert dense.dtype is torch.float64
+    assert isinstance(dense, Weighted)
+
+
+def test_sums_of_many_terms_are_float32_at_least():
+    assert [wide(t) for t in (torch.bfloat16, torch.float32, torch.float64)] == [
+        torch.float32,
+        torch.float32,
+        torch.float64,
+    ]
+
+
+@pytest.mark.parametrize("given", [1, 3])
+@pytest.mark.parametrize("rows", [7, BLOCK + 3])
+def test_sums_of_codes_equal_the_product_with_codes_written_out(given, rows, generator):
+    codes = Codes(4, 5, generator, positions=3).double()
+    x = torch.randint(4, (rows, given), generator=generator)
+    delta = torch.randn(rows, 5, generator=generator, dtype=torch.float64)
+    codes.weight_grad.fill_(1.0)
+    codes.add_weight_grad(x, delta)
+    torch.testing.assert_close(codes.weight.grad, 1 + codes.dense(x).T @ delta)
+
+
+def test_auto_is_bfloat16_where_that_is_faster(monkeypatch):
+    taken = {torch.float32: 2.0, torch.bfloat16: 1.0}
+    monkeypatch.setattr("ffrec.training.arithmetic.seconds", taken.get)
+    assert pick_precision("auto", CPU) == "bf16"
+    taken[torch.bfloat16] = 1.9
+    assert pick_precision("auto", CPU) == "fp32"
+    assert pick_precision("bf16", CPU) == "bf16"
+    assert pick_precision("auto", torch.device("mps")) == "fp32"
+
+
+@pytest.mark.parametrize(("name", "message"), [("tf32", "needs --device cuda"), ("fp16", "found 'fp16'")])
+def test_other_precisions_are_refused(name, message):
+    with pytest.raises(ConfigError, match=message):
+        pick_precision(name, CPU)
