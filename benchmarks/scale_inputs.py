@@ -18,9 +18,10 @@ from torch.utils._pytree import tree_leaves
 
 from ffrec.config import ImageRecipe, TextRecipe
 from ffrec.studies.work import Work
+from ffrec.training.arithmetic import computing
 from ffrec.training.images import ImageTrainer
 from ffrec.training.text import TextTrainer
-from ffrec.training.trainer import precision
+from ffrec.training.trainer import Trainer
 
 ROWS = (12, 25, 50, 100, 200, 1200)
 WIDTH, NARROW, TURNS = 2000, 400, 5
@@ -195,7 +196,7 @@ def image_update(recipe: ImageRecipe, cases: int, arithmetic: str) -> Callable[[
     labels = torch.randint(10, (cases,), generator=drawn)
     chosen = recipe.override({"batch": cases, "dropout": 0.0})
     trainer = ImageTrainer(chosen, images, labels, 10, arithmetic=arithmetic)
-    return lambda: trainer.update(torch.arange(cases))
+    return lambda: under(trainer, lambda: trainer.update(torch.arange(cases)))
 
 
 def text_update(recipe: TextRecipe, cases: int, arithmetic: str) -> Callable[[], object]:
@@ -203,15 +204,20 @@ def text_update(recipe: TextRecipe, cases: int, arithmetic: str) -> Callable[[],
     count = cases // 90
     strings = torch.randint(30, (count, 100), generator=torch.Generator().manual_seed(0))
     trainer = TextTrainer(recipe.override({"batch": count}), strings, 30, arithmetic=arithmetic)
-    return lambda: trainer.learn(torch.arange(count), "both")
+    return lambda: under(trainer, lambda: trainer.learn(torch.arange(count), "both"))
 
 
-def traffic(update: Callable[[], object], arithmetic: str) -> Traffic:
+def under(trainer: Trainer, work: Callable[[], object]) -> None:
+    """Do it in the trainer's arithmetic."""
+    with torch.no_grad(), computing(trainer.network, trainer.arithmetic, trainer.device):
+        work()
+
+
+def traffic(update: Callable[[], object]) -> Traffic:
     """Of the second update: the first makes what is kept."""
-    with torch.no_grad(), precision(arithmetic, torch.device("cpu")):
+    update()
+    with Traffic() as counted:
         update()
-        with Traffic() as counted:
-            update()
     return counted
 
 
@@ -224,7 +230,7 @@ def habits(
     """
     make: Any = text_update if isinstance(recipe, TextRecipe) else image_update
     narrow = recipe.override({"hidden": [NARROW] * len(recipe.network.hidden)})
-    few, many = (traffic(make(narrow, cases, arithmetic), arithmetic) for cases in (90, 180))
+    few, many = (traffic(make(narrow, cases, arithmetic)) for cases in (90, 180))
     one, two = (work(NARROW, cases) for cases in (90, 180))
     activity = (many.bytes - few.bytes) / (two.formed - one.formed)
     weight = max(0.0, (few.bytes - activity * one.formed) / sum(one.weights.values()))

@@ -99,9 +99,9 @@ def sleep(
     recipes = [recipe_of(cell, rule, settings) for cell in wanted]  # a wrong setting is found out now
     if data and all(recipe.data in EMBEDDED for recipe in recipes):
         refuse_folder(recipes[0].data)
-    pick_precision(precision, pick_device(device))
+    arithmetic = pick_precision(precision, pick_device(device))
     path, plugins = folder_of(out, cure), tuple(plugin or ())
-    order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs, plugins, storage)
+    order = Order(path, rule, seed, settings, wanted, data, device, arithmetic, jobs, plugins, storage)
     sweep = order.sweep()
     sweep.check(wanted)
     before = set(sweep.done())

@@ -1,6 +1,8 @@
 """What an update computes: its matrix products, by layer, and the numbers that its layers form.
 
 Formulas of configurations alone: nothing is built or run. A test compares them with what the code multiplies.
+Labels and characters need no product: rows of weights are picked, and rows of δ summed. (On a GPU a gradient
+of theirs is a product with codes that are written out; it is left out here.)
 """
 
 from collections import Counter
@@ -79,13 +81,13 @@ def recurrent(config: RecurrentConfig, inputs: int, classes: int, cases: int) ->
     reached = label_reaches(config.connections, top)
     for source, level in config.connections:
         if source == 0:
-            rows, learnt = [1], 1
-        elif source == top:  # rows of weights are picked
-            rows, learnt = [], 2
+            rows, learnt = [1], [1]
+        elif source == top:
+            rows, learnt = [], []
         else:
             rows = [1] * (source < level) + [1 + (n > reached[source]) for n in range(1, last + 1)]
-            learnt = 2 * (last - first + 1)
-        work.add(level, units[source], units[level], rows, [learnt])
+            learnt = [2 * (last - first + 1)]
+        work.add(level, units[source], units[level], rows, learnt)
     return work.end(range(1, top), classes, 1 + 2 * last)
 
 
@@ -106,29 +108,29 @@ def feedforward(config: FeedForwardConfig, inputs: int, classes: int, cases: int
     for level, (source, units) in enumerate(pairwise((seen, *config.hidden)), 1):
         if labelled and level == 1:
             work.add(1, source, units, [1], [1])
-            work.add(1, classes, units, [], [2])
+            work.add(1, classes, units, [], [])
         else:
             work.add(level, source, units, [1, 2] if labelled else [2], [2])
     return work.end(config.read, classes, 2 + labelled)
 
 
 def character(config: CharacterConfig, symbols: int, cases: int) -> Work:
-    """Windows of characters, positive and negative, as many of each; characters are rows that are picked.
+    """Windows of characters, positive and negative, as many of each, in one pass.
 
     Layers that see the character after a window pass over positive windows twice: once without it, for the
     softmax.
     """
-    codes, work = symbols * (config.window + config.lookahead), Sum(config.hidden, cases)
-    passes = 2 + config.lookahead
-    for level, (source, units) in enumerate(pairwise((codes, *config.hidden)), 1):
-        work.add(level, source, units, [1] * passes * (level > 1), [1, 1])
+    work, once = Sum(config.hidden, cases), [1] * config.lookahead
+    work.add(1, symbols * (config.window + config.lookahead), config.hidden[0], [], [])
+    for level, (source, units) in enumerate(pairwise(config.hidden), 2):
+        work.add(level, source, units, [2, *once], [2])
     read = config.reads or range(1, len(config.hidden) + 1)
-    return work.end(read, symbols, passes)
+    return work.end(read, symbols, 2 + config.lookahead)
 
 
 def generation(config: CharacterConfig, symbols: int, characters: int) -> int:
     """Flops of generating so many characters: one forward product in each hidden layer above the first, and
     in the softmax."""
-    work = character(config, symbols, characters)
-    once = {(p.level, p.source, p.units): p.flops for p in work.products if p.kind == "forward"}
-    return sum(once.values())
+    read = config.reads or range(1, len(config.hidden) + 1)
+    pairs = [*pairwise(config.hidden), (sum(config.hidden[level - 1] for level in read), symbols)]
+    return sum(2 * characters * source * units for source, units in pairs)
