@@ -29,7 +29,8 @@ from ffrec.studies.scale import (
     roofline,
     spent,
     stages,
-    two_rings,
+    tree,
+    two_levels,
 )
 from ffrec.studies.work import Product, Work
 
@@ -133,8 +134,8 @@ def gpu() -> Device:
 
 
 def links(devices: int, node: int = NODE) -> Exchange:
-    """All-reduce between GPUs."""
-    return two_rings(devices, node, NVLINK, NETWORK)
+    """All-reduce between GPUs, by rings."""
+    return two_levels(devices, node, NVLINK, NETWORK)
 
 
 def time_of(net: Net, inputs: dict[str, Any], cases: int) -> tuple[Any, Work]:
@@ -144,11 +145,13 @@ def time_of(net: Net, inputs: dict[str, Any], cases: int) -> tuple[Any, Work]:
 
 
 def ways(net: Net, inputs: dict[str, Any], cases: int, devices: int) -> Iterator[float]:
-    """Seconds of an update with so many cases on each GPU: all-reduce, shards, and averaging after 100."""
+    """Seconds of an update with so many cases on each GPU: an all-reduce by rings, in shards by rings, with
+    trees between nodes, and averaging after 100."""
     each, work = time_of(net, inputs, cases)
     reduce = links(devices)
     yield data_parallel(each, work.weights, reduce)
     yield data_parallel(each, work.weights, half(reduce), half(reduce), devices)
+    yield data_parallel(each, work.weights, two_levels(devices, NODE, NVLINK, NETWORK, tree))
     yield averaging(each, work.weights, reduce, 100)
 
 
@@ -161,7 +164,7 @@ def on_gpus(inputs: dict[str, Any]) -> str:
             cells = [[f"{100 * alone / t:.0f}" for t in ways(net, inputs, cases, n)] for n in GPUS[1:]]
             turned = [" / ".join(column) for column in zip(*cells, strict=True)]
             rows.append([net.name, f"{cases:,}", f"{1e3 * alone:.2f}", *turned])
-    return table(["network", "cases a GPU", "1 GPU, ms", "all-reduce", "shards", "average of 100"], rows)
+    return table(["network", "cases a GPU", "1 GPU, ms", "rings", "shards", "trees", "average of 100"], rows)
 
 
 def shared_out(inputs: dict[str, Any]) -> str:
@@ -171,7 +174,7 @@ def shared_out(inputs: dict[str, Any]) -> str:
         alone = time_of(net, inputs, TOTAL)[0].whole
         cells = []
         for devices in GPUS[1:]:
-            seconds = min(list(ways(net, inputs, TOTAL // devices, devices))[:2])
+            seconds = min(list(ways(net, inputs, TOTAL // devices, devices))[:3])
             cells.append(f"{1e3 * seconds:.2f} ({alone / seconds:.1f} ×)")
         rows.append([net.name, f"{1e3 * alone:.2f}", *cells])
     return table(["network", "1 GPU, ms", *(f"{n:,} GPUs" for n in GPUS[1:])], rows)
@@ -183,18 +186,15 @@ def pipelines(inputs: dict[str, Any]) -> str:
     for name, depths in (("unsupervised-mnist", (2, 4)), ("unsupervised 16 × 4096", (4, 8, 16))):
         net = nets()[name]
         for cases in (EACH, 1000):
-            alone = time_of(net, inputs, cases)[0].whole
             for depth in depths:
-                cells = []
-                for devices in GPUS[1:]:
-                    if devices < depth:
-                        cells.append("–")
-                        continue
-                    each, work = time_of(net, inputs, cases * depth)
-                    seconds = pipelined(each, work, depth, devices)
-                    cells.append(f"{100 * alone / seconds * depth * cases / (depth * cases):.0f}")
-                rows.append([name, f"{cases:,}", str(depth), *cells])
-    return table(["network", "cases a GPU", "stages", *(f"{n:,} GPUs" for n in GPUS[1:])], rows)
+                each, work = time_of(net, inputs, cases * depth)
+                cells = [
+                    "–" if n < depth else f"{100 * each.whole / depth / pipelined(each, work, depth, n):.0f}"
+                    for n in (depth, *GPUS[1:])
+                ]
+                rows.append([name, f"{cases * depth:,}", str(depth), *cells])
+    head = ["network", "cases a pipeline", "stages", "one pipeline", *(f"{n:,} GPUs" for n in GPUS[1:])]
+    return table(head, rows)
 
 
 def pipelined(each: Any, work: Work, depth: int, devices: int) -> float:

@@ -14,7 +14,8 @@ from ffrec.studies.scale import (
     roofline,
     spent,
     stages,
-    two_rings,
+    tree,
+    two_levels,
 )
 from ffrec.studies.work import Product, Work
 
@@ -42,8 +43,11 @@ def test_a_product_takes_what_is_slower():
 def test_rings():
     assert ring(1, 10, 1)(100) == 0
     assert ring(4, 10, 1)(100) == 2 * 3 * (25 / 10 + 1)
-    assert two_rings(4, 8, (10, 1), (1, 5))(100) == ring(4, 10, 1)(100)
-    assert two_rings(32, 8, (10, 1), (1, 5))(80) == ring(8, 10, 1)(80) + ring(4, 1, 5)(10)
+    assert two_levels(4, 8, (10, 1), (1, 5))(100) == ring(4, 10, 1)(100)
+    assert two_levels(32, 8, (10, 1), (1, 5))(80) == ring(8, 10, 1)(80) + ring(4, 1, 5)(10)
+    assert tree(1, 10, 1)(100) == 0
+    assert tree(8, 10, 1)(100) == 2 * (10 + 3)
+    assert two_levels(32, 8, (10, 1), (1, 5), tree)(80) == ring(8, 10, 1)(80) + tree(4, 1, 5)(10)
 
 
 def test_gradients_travel_while_the_next_layer_computes():

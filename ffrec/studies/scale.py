@@ -1,5 +1,6 @@
 """How long an update takes on one device and on many: a clock that runs on formulas and stated speeds."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -88,20 +89,31 @@ def ring(devices: int, bandwidth: float, latency: float) -> Exchange:
     return lambda data: 2 * (devices - 1) * (data / devices / bandwidth + latency) if devices > 1 else 0.0
 
 
+def tree(devices: int, bandwidth: float, latency: float) -> Exchange:
+    """All bytes up a binary tree and down again, in pieces that follow one another."""
+    return lambda data: 2 * (data / bandwidth + math.log2(devices) * latency) if devices > 1 else 0.0
+
+
 def half(exchange: Exchange) -> Exchange:
     """A ring's first round, in which every device gets the sum of its part, or its second, in which all get
     all parts."""
     return lambda data: exchange(data) / 2
 
 
-def two_rings(devices: int, node: int, near: tuple[float, float], far: tuple[float, float]) -> Exchange:
-    """A ring in every node of so many devices, and rings of nodes, each for one device's share.
+def two_levels(
+    devices: int,
+    node: int,
+    near: tuple[float, float],
+    far: tuple[float, float],
+    between_nodes: Callable[[int, float, float], Exchange] = ring,
+) -> Exchange:
+    """A ring in every node of so many devices, and rings or trees of nodes, each for one device's share.
 
     `near` and `far` are bandwidth and latency in a node and between nodes.
     """
     if devices <= node:
         return ring(devices, *near)
-    inside, between = ring(node, *near), ring(devices // node, *far)
+    inside, between = ring(node, *near), between_nodes(devices // node, *far)
     return lambda data: inside(data) + between(data / node)
 
 
