@@ -60,7 +60,7 @@ def main() -> None:
     trainer = TextTrainer(recipe, strings, SYMBOLS, device=chosen.device)
     index = torch.arange(chosen.strings, device=chosen.device)
     with torch.no_grad():
-        trainer.negatives = trainer.generate(trainer.strings)
+        trainer.negatives = trainer.generate(trainer.strings, trainer.draws)
         step = {
             "step": lambda: trainer.learn(index, "both"),
             "products": own_products(trainer.network, chosen.strings * 90),
@@ -72,8 +72,8 @@ def main() -> None:
         )
         context = trainer.strings[:, :10]
         rollouts = {
-            "batch": lambda: trainer.network.generate(context, 10, trainer.generator),
-            "single": lambda: trainer.network.generate(context[:1], 10, trainer.generator),
+            "batch": lambda: trainer.network.generate(context, 10, trainer.draws),
+            "single": lambda: trainer.network.generate(context[:1], 10, trainer.draws),
         }
         seconds = medians(rollouts, chosen.repeat)
         batch, single = chosen.strings * 10 / seconds["batch"], 10 / seconds["single"]
@@ -82,10 +82,10 @@ def main() -> None:
             f"{single:.0f} one window at a time: {batch / single:.1f} x"
         )
         network = Character(CharacterConfig(), SYMBOLS, drawn).to(chosen.device)
-        network.generate(context[:1], 20, trainer.generator)
+        network.generate(context[:1], 20, trainer.draws)
         synchronise()
         start = time.perf_counter()
-        network.generate(context[:1], 300, trainer.generator)
+        network.generate(context[:1], 300, trainer.draws)
         synchronise()
         print(f"one string, 3 x 2000: {300 / (time.perf_counter() - start):.0f} characters/s")
 

@@ -90,7 +90,7 @@ def training(units: int, batch: int, device: str, repeat: int) -> None:
             encoding = twin.network.encode(rows)
             features = twin.network.features(encoding)
             logits = twin.network.readout(features)
-            wrong = hard_labels(logits, truth, twin.generator)
+            wrong = hard_labels(logits, truth, twin.draws)
             twin.network.readout.learn(features, logits, truth)
         for parameter in twin.network.layers.parameters():
             parameter.grad = None

@@ -9,6 +9,7 @@ from cli.corpus import load
 from cli.train import follow
 from corpora import Alphabet
 from ffrec.config import Recipe
+from ffrec.data.draws import Draws
 from ffrec.recipes import text
 from ffrec.recipes.recurrent import recurrent_digits
 from ffrec.reports.figures import draw
@@ -79,7 +80,7 @@ def fables() -> None:
     alphabet = Alphabet.of_symbols(task.data["symbols"])
     context = torch.stack([alphabet.encode(f"{prompt:>{recipe.network.window}}") for prompt in PROMPTS])
     with torch.no_grad():
-        drawn = torch.Generator().manual_seed(0)
+        drawn = Draws(0)
         lines = task.trainer.network.generate(context, 80, drawn, temperature=0.7)
     print("\ntext that it generates:")
     for line in lines:

@@ -4,6 +4,7 @@
 130: interrupted.
 """
 
+import os
 import sys
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -17,13 +18,15 @@ def exit_code(error: BaseException) -> int | None:
         return BAD_INPUT
     from corpora import DataError
     from ffrec.config import ConfigError
+    from ffrec.parallel.agreement import Disagreement
+    from ffrec.parallel.team import Elsewhere, Lost
     from ffrec.registry import PluginError, UnknownName
     from ffrec.storage.files import RunError
     from ffrec.training.trainer import Diverged
 
-    if isinstance(error, Diverged):
+    if isinstance(error, Diverged | Disagreement | Lost):
         return FAILED
-    mended = DataError | RunError | ConfigError | UnknownName | PluginError | OSError
+    mended = Elsewhere | DataError | RunError | ConfigError | UnknownName | PluginError | OSError
     return BAD_INPUT if isinstance(error, mended) else None
 
 
@@ -45,6 +48,6 @@ def report(error: BaseException) -> int:
         raise error
     if asks_for_help(error):
         print(getattr(error, "message", ""), file=sys.stderr)
-    elif code != INTERRUPTED:
+    elif code != INTERRUPTED and os.environ.get("RANK", "0") == "0":  # of a team the first process speaks
         print(one_line(error), file=sys.stderr)
     return code

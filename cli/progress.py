@@ -24,7 +24,7 @@ class TrainingBar:
             *(TextColumn(f"{{task.fields[{name}]}}") for name in FIELDS),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (console.is_terminal and trainer.team.first),
         )
         fields: dict[str, Any] = dict.fromkeys(FIELDS, "")
         done, total = trainer.updates, self.epochs * self.steps

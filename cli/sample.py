@@ -9,6 +9,7 @@ from cli import options
 from cli.answers import note
 from cli.trained import open_run
 from corpora import Alphabet
+from ffrec.data.draws import Draws
 from ffrec.tasks.text import TrainedText
 
 
@@ -50,7 +51,7 @@ def sample(
     if seed is None:
         seed = torch.seed() % 2**32
         note(f"--seed {seed} repeats this")
-    drawn = torch.Generator(where).manual_seed(seed)
+    drawn = Draws(seed, where)
     for _ in range(count):
         print(normal, end="", flush=True)
         window = context[None]

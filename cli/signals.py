@@ -32,5 +32,6 @@ class Signals:
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a process that a signal ended: 130 or 143."""
-        return 128 + self.received
+        """What a shell expects of a process that a signal ended: 130 or 143; of a team, also where another
+        process received it."""
+        return 128 + (self.received or signal.SIGTERM)

@@ -16,6 +16,7 @@ from cli.progress import TrainingBar
 from cli.signals import Signals
 from corpora import Alphabet
 from ffrec.config import Recipe
+from ffrec.parallel.team import Team, launched, restarts
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
@@ -49,13 +50,22 @@ def train(
         Path | None,
         typer.Option(help="Add the negative strings of every round to this file (regime night)."),
     ] = None,
+    sync_every: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Under torchrun: updates that processes learn alone, before they average weights."
+        ),
+    ] = 1,
+    outer_momentum: Annotated[
+        float, typer.Option(min=0, max=0.99, help="Of the averaged change, with --sync-every.")
+    ] = 0.0,
     plugin: options.Plugins = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     json: options.Json = False,
 ) -> None:
     """Train a recipe, validate it on the way, and read the test set once, at the end.
 
-    --images and --text train a recipe on data of your own.
+    --images and --text train a recipe on data of your own. Under torchrun, processes share the work.
     """
     plugins = load_plugins(plugin)
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
@@ -63,30 +73,66 @@ def train(
     arithmetic = pick_precision(precision, where)
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
+    refuse_alone(sync_every, outer_momentum)
     path = out or Path("runs") / f"{recipe}-{seed}"
-    goes_on = resume and path.exists() and not RunFolder.unbegun(path)
-    started = RunFolder.open(path) if goes_on else None
-    if started and precision == "auto":  # another machine may have begun it
-        arithmetic = started.config.get("precision", arithmetic)
-    if not started:
-        RunFolder.check_free(path, force)
-    events = event_writer() if tensorboard else None
-    chosen = corpus.with_own(chosen, images or text)
-    found = corpus.load(chosen, data, alphabet)
-    task = new_task(chosen, found, seed, where, arithmetic, plugins)
-    if dreams:
-        write_dreams(task, dreams)
-    if started:
-        task.resume(started)
-    elif resume:
-        print(f"no run at {path} yet: starting one", file=sys.stderr)
-    folder = started or task.start(path, force)
-    for line in task.notes():
-        print(line, file=sys.stderr if json else sys.stdout)
-    follow(task.trainer, folder, task.validation, events)
-    note("reading the test set, once …")
-    result = task.finish(folder)
-    print_result(result, task.summary(result), json)
+    again = resume or restarts() > 0
+    with Team.start(where) as team:
+        goes_on = team.lead(lambda: continues(path, again, force))
+        if goes_on and precision == "auto":  # another machine may have begun it
+            arithmetic = RunFolder.open(path).config.get("precision", arithmetic)
+        events = event_writer() if tensorboard else None
+        chosen = corpus.with_own(chosen, images or text)
+        found = read_in_turn(team, lambda: corpus.load(chosen, data, alphabet))
+        task = new_task(chosen, found, seed, team.device, arithmetic, plugins)
+        task.trainer.join(team, sync_every, outer_momentum)
+        if dreams and team.first:
+            write_dreams(task, dreams)
+        folder = begin(task, path, goes_on, force)
+        if team.first:
+            if again and not goes_on:
+                print(f"no run at {path} yet: starting one", file=sys.stderr)
+            for line in task.notes():
+                print(line, file=sys.stderr if json else sys.stdout)
+        follow(task.trainer, folder, task.validation, events)
+        if team.first:
+            note("reading the test set, once …")
+        result = task.finish(folder)
+        if team.first:
+            print_result(result, task.summary(result), json)
+
+
+def read_in_turn(team: Team, load: Callable[[], Any]) -> Any:
+    """Data as `load` returns it; the first process reads, and may download, before the others."""
+    found: list[Any] = []
+    team.lead(lambda: found.append(load()))
+    return found[0] if found else load()
+
+
+def refuse_alone(sync_every: int, outer_momentum: float) -> None:
+    """Raise typer.BadParameter for options of several processes that would be ignored."""
+    if (sync_every > 1 or outer_momentum) and not launched():
+        raise typer.BadParameter("--sync-every and --outer-momentum are for several processes: use torchrun")
+    if outer_momentum and sync_every == 1:
+        raise typer.BadParameter("--outer-momentum expects --sync-every of 2 or more, found 1: give both")
+
+
+def continues(path: Path, again: bool, force: bool) -> bool:
+    """Whether there is a run to go on with; raises RunError if something is in the way of a new one."""
+    if again and path.exists() and not RunFolder.unbegun(path):
+        RunFolder.open(path)
+        return True
+    RunFolder.check_free(path, force)
+    return False
+
+
+def begin(task: Task, path: Path, goes_on: bool, force: bool) -> RunFolder | None:
+    """The run folder, for the first process alone; all go back to its checkpoint, if there is one."""
+    team, made = task.trainer.team, []
+    team.lead(lambda: made.append(RunFolder.open(path) if goes_on else task.start(path, force)))
+    folder = made[0] if made else None
+    if goes_on:
+        task.resume(folder)
+    return folder
 
 
 def refuse_dreams(recipe: Recipe, dreams: Path | None) -> None:
@@ -109,21 +155,22 @@ def write_dreams(task: Task, file: Path) -> None:
 
 
 def follow(
-    trainer: Trainer, folder: RunFolder, validation: Any, events: Callable[[str], Any] | None = None
+    trainer: Trainer, folder: RunFolder | None, validation: Any, events: Callable[[str], Any] | None = None
 ) -> None:
     """Train to the end and show how it goes; a signal ends the program once a checkpoint is written."""
-    writer = events(str(folder.path / "tensorboard")) if events else None
+    writer = events(str(folder.path / "tensorboard")) if events and folder else None
     with Signals() as signals, TrainingBar(trainer) as bar:
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
             bar.show(event)
             if writer and isinstance(event, Epoch):
                 write_events(writer, event.record, trainer.accuracy_name)
             if isinstance(event, Interrupted):
-                print(
-                    f"stopped after update {event.step}; the checkpoint is in {folder.path}: "
-                    "the same command with --resume goes on from it",
-                    file=sys.stderr,
-                )
+                if folder:
+                    print(
+                        f"stopped after update {event.step}; the checkpoint is in {folder.path}: "
+                        "the same command with --resume goes on from it",
+                        file=sys.stderr,
+                    )
                 raise typer.Exit(signals.exit_code)
     if writer:
         writer.close()

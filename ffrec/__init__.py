@@ -17,6 +17,7 @@ from ffrec.config import (
     TextTraining,
     TrainingConfig,
 )
+from ffrec.data.draws import Draws
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import Calibration, calibrate, expected_calibration_error
 from ffrec.evaluation.images import evaluate_images
@@ -63,6 +64,7 @@ __all__ = [
     "Connection",
     "Convolution",
     "Dense",
+    "Draws",
     "Encoding",
     "FFClassifier",
     "FeedForward",

@@ -100,8 +100,8 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class would have no other row, none is put aside and T is fitted on the training rows.
     random_state : int, RandomState or None; an int makes `fit` repeatable.
     device : "cpu", "cuda", "mps" or "auto".
-    precision : of the matrix products while training: "fp32", "tf32", "bf16" or "auto". Predictions are computed in
-        float64 (float32 on "mps").
+    precision : of the matrix products while training: "fp32", "tf32", "bf16" or "auto". Predictions are
+        computed in float64 (float32 on "mps").
     image_shape : (height, width) or (height, width, channels) of a row, if rows are images.
     verbose : 1 prints a line an epoch.
 
@@ -173,9 +173,7 @@ class FFClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images, truth = rows.float().view(-1, *shape), torch.from_numpy(codes).long()
         classes = len(self.classes_)
         try:
-            trainer = ImageTrainer(
-                recipe, images[learnt], truth[learnt], classes, seed, where, precision
-            )
+            trainer = ImageTrainer(recipe, images[learnt], truth[learnt], classes, seed, where, precision)
         except ConfigError as error:
             raise ValueError(f"FFClassifier: {error}") from None
         self.history_ = []

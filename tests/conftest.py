@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ffrec.config import RecurrentConfig
+from ffrec.data.draws import Draws
 from ffrec.learning.midpoint import Midpoint
 from ffrec.networks.recurrent import Recurrent
 
@@ -13,6 +14,11 @@ torch.set_num_threads(1)  # the networks of the tests are too small for more
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(7)
+
+
+@pytest.fixture
+def draws() -> Draws:
+    return Draws(7)
 
 
 @pytest.fixture

@@ -101,8 +101,7 @@ def test_weights_are_cast_once_an_update(repeats, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "copy_", counted)
     with torch.no_grad(), computing(trainer.network, "bf16", CPU):
         trainer.update(torch.arange(32))
-    dense = [m for m in trainer.network.weighted if not isinstance(m, Codes)]
-    assert sorted(cast) == sorted(id(m.weight) for m in dense for _ in range(repeats))
+    assert sorted(cast) == sorted(id(m.weight) for m in trainer.network.weighted for _ in range(repeats))
 
 
 def test_a_cast_is_of_the_weights_as_they_are_now():
@@ -169,3 +168,23 @@ def test_auto_is_bfloat16_where_that_is_faster(monkeypatch):
 def test_other_precisions_are_refused(name, message):
     with pytest.raises(ConfigError, match=message):
         pick_precision(name, CPU)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_a_product_that_borrows_the_casts_memory_leaves_the_weights_as_they_are(dtype, generator):
+    dense = Dense(5, 3, generator)
+    dense.arithmetic = dtype
+    x, delta = torch.randn(7, 5).to(dense.dtype), torch.randn(7, 3).to(dense.dtype)
+    before = dense(x)
+    dense.add_weight_grad(x, delta)
+    assert torch.equal(dense(x), before)
+    first = dense.weight.grad.clone()
+    dense.add_weight_grad(x, delta)
+    torch.testing.assert_close(dense.weight.grad, 2 * first)
+
+
+def test_a_gradient_that_nothing_was_added_to_is_zero(generator):
+    dense = Dense(5, 3, generator)
+    dense.add_weight_grad(torch.ones(7, 5), torch.ones(7, 3))
+    dense.weight.grad = None
+    assert not dense.weight_grad.any()

@@ -155,42 +155,42 @@ def test_initial_weights_fade_into_the_past_at_unit_variance(lookahead):
     assert (network.layer(1).bias == -1).all()
 
 
-def test_what_it_generates_starts_with_its_context_and_stays_in_the_alphabet(small, strings, generator):
-    made = small().generate(strings[:, :4], 30, generator)
+def test_what_it_generates_starts_with_its_context_and_stays_in_the_alphabet(small, strings, draws):
+    made = small().generate(strings[:, :4], 30, draws)
     assert made.shape == (5, 34)
     assert torch.equal(made[:, :4], strings[:, :4])
     assert made.min() >= 0
     assert made.max() < SYMBOLS
 
 
-def test_at_temperature_zero_it_generates_the_likeliest_character(small, strings, generator):
+def test_at_temperature_zero_it_generates_the_likeliest_character(small, strings, draws):
     network = small()
-    made = network.generate(strings[:, :4], 8, generator, temperature=0.0)
+    made = network.generate(strings[:, :4], 8, draws, temperature=0.0)
     for place in range(4, 12):
         likeliest = network.predict(made[:, place - 4 : place]).argmax(1)
         assert torch.equal(made[:, place], likeliest)
 
 
-def test_it_generates_what_it_predicts(small, generator):
+def test_it_generates_what_it_predicts(small, draws):
     network = small()
     context = torch.tensor([[0, 1, 2, 3]]).expand(20_000, -1)
-    made = network.generate(context, 1, generator)[:, -1]
+    made = network.generate(context, 1, draws)[:, -1]
     share = torch.bincount(made, minlength=SYMBOLS) / len(made)
     expected = network.predict(context[:1]).exp()[0]
     torch.testing.assert_close(share.double(), expected, atol=0.012, rtol=0)  # three standard errors
 
 
-def test_a_batch_is_generated_as_its_strings_one_by_one(small, strings, generator):
+def test_a_batch_is_generated_as_its_strings_one_by_one(small, strings, draws):
     network = small()
-    together = network.generate(strings[:, :4], 8, generator, temperature=0.0)
-    alone = [network.generate(string[None, :4], 8, generator, temperature=0.0) for string in strings]
+    together = network.generate(strings[:, :4], 8, draws, temperature=0.0)
+    alone = [network.generate(string[None, :4], 8, draws, temperature=0.0) for string in strings]
     assert torch.equal(together, torch.cat(alone))
 
 
-def test_a_long_context_counts_by_its_end(small, strings, generator):
+def test_a_long_context_counts_by_its_end(small, strings, draws):
     network = small()
-    long = network.generate(strings, 3, generator, temperature=0.0)
-    short = network.generate(strings[:, -4:], 3, generator, temperature=0.0)
+    long = network.generate(strings, 3, draws, temperature=0.0)
+    short = network.generate(strings[:, -4:], 3, draws, temperature=0.0)
     assert torch.equal(long[:, -3:], short[:, -3:])
 
 

@@ -11,13 +11,13 @@ from ffrec.data.sampling import draw, sharpen
 P = torch.tensor([[0.5, 0.25, 0.15, 0.1]])
 
 
-def test_draws_follow_the_weights(generator):
-    drawn = draw(P.expand(20_000, -1) * 3.0, generator)  # weights need not sum to 1
+def test_draws_follow_the_weights(draws):
+    drawn = draw(P.expand(20_000, -1) * 3.0, draws)  # weights need not sum to 1
     found = torch.bincount(drawn, minlength=4)
     assert chisquare(found.tolist(), (P[0] * 20_000).tolist()).pvalue > 1e-3
 
 
-def test_temperature(generator):
+def test_temperature():
     torch.testing.assert_close(sharpen(P.log(), 1.0), P)
     torch.testing.assert_close(sharpen(P.log(), 0.5), P**2 / (P**2).sum())
     torch.testing.assert_close(sharpen(P.log(), 1e-4), torch.tensor([[1.0, 0, 0, 0]]))

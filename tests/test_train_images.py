@@ -6,6 +6,7 @@ import torch
 
 import corpora
 from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, recipe_from
+from ffrec.data.draws import Draws
 from ffrec.data.images import Images
 from ffrec.evaluation.images import evaluate_images
 from ffrec.recipes import RECIPES, recipe
@@ -432,10 +433,10 @@ def test_backpropagation_smooths_labels_and_drops_units(digits):
         assert (loss > 0.3) == (trainer is smooth)  # a smoothed target keeps its entropy
     dropping = make("backprop", digits, hidden=[60], hidden_dropout=0.5).network
     rows = torch.rand(50, 64)
-    drop = torch.Generator().manual_seed(0)
+    drop = Draws(0)
 
-    def features(*generator):
-        return dropping.features(dropping.encode(rows, *generator))
+    def features(*draws):
+        return dropping.features(dropping.encode(rows, *draws))
 
     silent = (features(drop) == 0).float().mean()
     assert silent > (features() == 0).float().mean() + 0.15

@@ -128,7 +128,7 @@ def test_wake_learns_from_data_and_sleep_from_what_is_generated(monkeypatch):
     assert rows(learnt[0][1.0]) <= real
     after = trainer.network.readout.weight.clone()
     assert not torch.equal(before, after)
-    trainer.negatives[index] = trainer.generate(trainer.strings[index])
+    trainer.negatives[index] = trainer.generate(trainer.strings[index], trainer.draws)
     with torch.no_grad():
         trainer.learn(index, "sleep")
     assert [list(update) for update in learnt] == [[1.0], [-1.0]]
@@ -166,7 +166,7 @@ def test_teacher_forced_negatives_are_the_networks_own_predictions():
 
 def test_every_negative_string_starts_with_its_real_context():
     trainer = make()
-    made = trainer.generate(trainer.strings)
+    made = trainer.generate(trainer.strings, trainer.draws)
     assert made.shape == trainer.strings.shape
     assert torch.equal(made[:, :WINDOW], trainer.strings[:, :WINDOW])
 

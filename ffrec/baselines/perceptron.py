@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ffrec.config import BackpropConfig
+from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
@@ -33,16 +34,16 @@ class Perceptron(Classifier):
                     weight.normal_(0, (2 / weight.shape[1]) ** 0.5, generator=generator)
         self.layers.requires_grad_(config.learns == "all")
 
-    def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Encoding:
-        """Activities of every level, 0 being the image, of `(batch, pixels)`; a generator sets some of each
-        hidden layer's to zero."""
+    def encode(self, x: Tensor, draws: Draws | None = None) -> Encoding:
+        """Activities of every level, 0 being the image, of `(batch, pixels)`; with draws some of each hidden
+        layer's are set to zero."""
         h = normalise(x)
         activities = {0: h}
         for level, layer in enumerate(self.layers, 1):
             h = layer(h).relu()
-            if generator is not None and self.config.hidden_dropout:
+            if draws is not None and self.config.hidden_dropout:
                 share = self.config.hidden_dropout
-                h = silence(h, share, generator) / (1 - share)
+                h = silence(h, share, draws) / (1 - share)
             activities[level] = normalise(h) if self.config.learns == "softmax" else h
         return Encoding(activities[0], {}, Step({}, activities))
 

@@ -7,8 +7,10 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ffrec.data.draws import Draws
 
-def jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+
+def jitter(images: Tensor, pixels: int, draws: Draws) -> Tensor:
     """Shift every image `(batch, height, width)`, or with colours last, by up to `pixels` in both directions;
     every shift is as likely as any other.
 
@@ -16,7 +18,7 @@ def jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """
     batch, height, width, *colours = images.shape
     padded = pad(images, (0, 0) * len(colours) + (pixels, pixels, pixels, pixels))
-    down, right = torch.randint(2 * pixels + 1, (2, batch, 1), generator=generator, device=images.device)
+    down, right = draws.integers(0, 2 * pixels + 1, (batch, 2)).T.unsqueeze(2)
     rows = down + torch.arange(height, device=images.device)  # (batch, height)
     columns = right + torch.arange(width, device=images.device)  # (batch, width)
     case = torch.arange(batch, device=images.device)[:, None, None]
@@ -28,9 +30,9 @@ def pixel_permutation(pixels: int, seed: int) -> Tensor:
     return torch.randperm(pixels, generator=torch.Generator().manual_seed(seed))
 
 
-def silence(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def silence(rows: Tensor, share: float, draws: Draws) -> Tensor:
     """Rows `(batch, features)` with every entry set to zero with probability `share`."""
-    return rows * (torch.rand(rows.shape, generator=generator, device=rows.device) >= share)
+    return rows.masked_fill(draws.chance(share, rows.shape), 0.0)
 
 
 class LabelledImages(Protocol):
@@ -56,10 +58,10 @@ class Images:
     def __len__(self) -> int:
         return len(self.images)
 
-    def shifted(self, index: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    def shifted(self, index: Tensor, pixels: int, draws: Draws) -> Tensor:
         """The images at `index`, `(batch, height, width)`, every one shifted by up to so many pixels."""
         images = self.images[index]
-        return jitter(images, pixels, generator) if pixels else images
+        return jitter(images, pixels, draws) if pixels else images
 
     def batch(self, index: Tensor | slice) -> Tensor:
         """The images at `index` as the networks take them."""

@@ -1,17 +1,18 @@
-"""Drawing from distributions with a generator of one's own, on the device."""
+"""Drawing from distributions, on the device."""
 
 import torch
 from torch import Tensor
 
+from ffrec.data.draws import Draws
 
-def draw(p: Tensor, generator: torch.Generator) -> Tensor:
+
+def draw(p: Tensor, draws: Draws) -> Tensor:
     """One index a row, drawn in proportion to weights `(rows, n)`: shape `(rows,)`.
 
     The largest of p / Exponential(1) is k with probability p[k] / Σ p; unlike torch.multinomial this lets NaN
     through, so that the training loop can say which layer it came from.
     """
-    race = torch.empty_like(p).exponential_(generator=generator).clamp_min(torch.finfo(p.dtype).tiny)
-    return (p / race).argmax(1)
+    return (p / draws.exponential(p.shape)).argmax(1)
 
 
 def sharpen(log_p: Tensor, temperature: float, top_k: int | None = None, top_p: float = 1.0) -> Tensor:

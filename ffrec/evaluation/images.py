@@ -2,15 +2,17 @@
 softmax."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypedDict
 
 import torch
 from torch import Tensor
 
+from ffrec.data.draws import Draws
 from ffrec.data.images import Images
 from ffrec.negatives.hybrids import hybrid, masks
 from ffrec.networks.network import Classifier, Encoding, Network
+from ffrec.parallel.team import ALONE, Team
 
 BATCH = 500  # images evaluated together; bounds memory and changes no result
 
@@ -44,14 +46,13 @@ def choose(history: Tensor, labels: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def predictions(
-    network: Network, images: Images, candidates: int | None, iterations: int
+    network: Network, images: Images, candidates: int | None, iterations: int, places: Iterable[slice]
 ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
     """For each batch: its place, the labels tried, their goodness by iteration, the softmax's label.
 
     With `candidates` k only the k labels that the softmax ranks first are tried (Hinton 2022, table 1).
     """
-    for start in range(0, len(images), BATCH):
-        place = slice(start, start + BATCH)
+    for place in places:
         encoding = network.encode(images.batch(place))
         logits = network.logits(encoding)
         labels = logits.topk(candidates or network.classes, dim=1).indices
@@ -64,29 +65,35 @@ def evaluate_images(
     truth: Tensor,
     candidates: int | None = None,
     all_iterations: bool = True,
+    team: Team = ALONE,
 ) -> ImageErrors:
     """Errors in percent by goodness and by one-pass softmax, per iteration, and a confusion matrix.
 
     `confusion[i][j]` counts images of class i that goodness calls j; `error_by_iteration[t − 1]` is the error
     by the goodness of iteration t alone. Without `all_iterations` the network stops at the end of the
-    evaluation window. A network that scores no labels is evaluated by its softmax alone.
+    evaluation window. A network that scores no labels is evaluated by its softmax alone. Each process of a
+    team computes its part of the images.
     """
     truth, start = truth.to(images.images.device), time.perf_counter()
     if not (network.scored and isinstance(network, Network)):
-        return evaluate_softmax(network, images, truth)
+        return evaluate_softmax(network, images, truth, team)
     if not 1 <= (candidates or 1) <= network.classes or not len(truth):
         raise ValueError(
             f"expected images, and 1 to {network.classes} candidates, found {len(truth)} and {candidates}"
         )
-    predicted, by_softmax = torch.empty_like(truth), torch.empty_like(truth)
+    predicted, by_softmax = torch.zeros_like(truth), torch.zeros_like(truth)
     window = network.window
     iterations = network.iterations if all_iterations else window[1]
     wrong = torch.zeros(iterations, device=truth.device)
     with torch.no_grad():
-        for place, labels, history, softmax in predictions(network, images, candidates, iterations):
+        for place, labels, history, softmax in predictions(
+            network, images, candidates, iterations, places(team, len(truth))
+        ):
             by_softmax[place], predicted[place] = softmax, choose(history, labels, window)
             for t, single in enumerate(history, start=1):
                 wrong[t - 1] += (choose(single[None], labels, (1, 1)) != truth[place]).sum()
+    for found in (predicted, by_softmax, wrong):
+        team.sum_(found)
     percent = 100 / len(truth)
     return {
         "error_goodness": percent * int((predicted != truth).sum()),
@@ -99,13 +106,21 @@ def evaluate_images(
     }
 
 
-def evaluate_softmax(network: Classifier, images: Images, truth: Tensor) -> ImageErrors:
+def places(team: Team, count: int) -> Iterator[slice]:
+    """This process's part of `count` images, a batch at a time."""
+    own = team.part(count)
+    for start in range(own.start, own.stop, BATCH):
+        yield slice(start, min(start + BATCH, own.stop))
+
+
+def evaluate_softmax(network: Classifier, images: Images, truth: Tensor, team: Team = ALONE) -> ImageErrors:
     """Error in percent by the softmax, and its confusion matrix."""
     start = time.perf_counter()
+    predicted = torch.zeros_like(truth)
     with torch.no_grad():
-        places = (slice(first, first + BATCH) for first in range(0, len(images), BATCH))
-        logits = [network.logits(network.encode(images.batch(place))) for place in places]
-    predicted = torch.cat(logits).argmax(1)
+        for place in places(team, len(truth)):
+            predicted[place] = network.logits(network.encode(images.batch(place))).argmax(1)
+    team.sum_(predicted)
     return {
         "error_softmax": 100 / len(truth) * int((predicted != truth).sum()),
         "confusion": confusion(truth, predicted, network.classes),
@@ -147,16 +162,14 @@ def examples(
     return {name: value.cpu().contiguous() for name, value in found.items()}
 
 
-def hybrid_examples(
-    network: Network, images: Images, generator: torch.Generator, count: int = 8
-) -> dict[str, Tensor]:
+def hybrid_examples(network: Network, images: Images, draws: Draws, count: int = 8) -> dict[str, Tensor]:
     """What pictures of a network that learns from hybrid images need, on the first of the given images.
 
     `images`, `others`, `masks` and `hybrids` `(count, height, width)`: parents, mask and child of some.
     `positive` and `negative` `(layers, cases)`: goodness of images and of hybrids.
     """
     one = images.images[:BATCH]
-    other, mask = one.roll(1, 0), masks(len(one), one.shape[1], one.shape[2], generator)
+    other, mask = one.roll(1, 0), masks(len(one), one.shape[1], one.shape[2], draws)
     child = hybrid(one, other, mask)
     with torch.no_grad():
         encoding = network.encode(torch.stack([images.rows(one), images.rows(child)], dim=1))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ffrec.networks.character import Character
+from ffrec.parallel.team import ALONE, Team
 
 RESAMPLED = 2000  # bootstrap samples of an interval
 FEWEST = 10  # strings that an interval is drawn from
@@ -74,14 +75,24 @@ def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> BySymbol:
     return {"count": count.tolist(), "perplexity": mean.exp().tolist()}
 
 
+def log_likelihood(network: Character, strings: Tensor, team: Team) -> tuple[Tensor, Tensor | None]:
+    """`Character.log_likelihood` of strings `(strings, length)`, each by one process of a team."""
+    count = len(strings)
+    if count < team.world:
+        return network.log_likelihood(strings)
+    softmax, recalled = network.log_likelihood(strings[team.part(count)])
+    return team.whole(softmax, count), None if recalled is None else team.whole(recalled, count)
+
+
 @torch.no_grad()
-def evaluate_text(network: Character, strings: Tensor, weigh: bool = False) -> Perplexity:
+def evaluate_text(network: Character, strings: Tensor, weigh: bool = False, team: Team = ALONE) -> Perplexity:
     """Perplexity of strings of codes `(strings, length)`; the first window of each is given, not predicted.
 
     Of a network whose memory holds anything, the perplexity by its softmax alone is reported too; `weigh`
-    first sets the memory's share in the prediction by these very strings.
+    first sets the memory's share in the prediction by these very strings. Each process of a team computes its
+    part of the strings.
     """
-    softmax, recalled = network.log_likelihood(strings)
+    softmax, recalled = log_likelihood(network, strings, team)
     if weigh and recalled is not None and network.memory is not None:
         network.memory.weigh(softmax, recalled)
     log_p = network.mix(softmax, recalled)

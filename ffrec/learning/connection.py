@@ -36,26 +36,21 @@ class Connection(Weighted, ABC):
 
     @abstractmethod
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
-        """Add xᵀ δ to `weight_grad`, for rows x `(rows, source units)` and δ `(rows, units)`."""
+        """`add_grad` of xᵀ δ, for rows x `(rows, source units)` and δ `(rows, units)`."""
 
     def dense(self, x: Tensor) -> Tensor:
         """What a source sends as rows of numbers: `(rows, source units)`."""
         return x
 
-    @property
-    def weight_grad(self) -> Tensor:
-        """The gradient of the weights, zero if there was none."""
-        if self.weight.grad is None:
-            self.weight.grad = torch.zeros_like(self.weight)
-        return self.weight.grad
-
-
-def add_product(onto: Tensor, x: Tensor, delta: Tensor) -> None:
-    """onto += xᵀ δ."""
-    if onto.dtype == delta.dtype:
-        onto.addmm_(x.T, delta)
-    else:
-        onto.add_(x.T @ delta)
+    def add_product(self, x: Tensor, delta: Tensor) -> None:
+        """Add xᵀ δ to the gradient of weights `(source units, units)`."""
+        if self.weight.grad is not None:
+            self.weight.grad.add_(x.T @ delta)
+        elif self.dtype == self.weight.dtype:
+            self.weight.grad = torch.mm(x.T, delta, out=self.grad_memory)
+        else:  # an update's forward products are done, and its end makes the cast stale anyway
+            self.add_grad(torch.mm(x.T, delta, out=self.cast_memory))
+            self.stale = True
 
 
 @final
@@ -71,7 +66,7 @@ class Dense(Connection):
         return rows.view(*x.shape[:-1], self.units)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
-        add_product(self.weight_grad, x, delta)
+        self.add_product(x, delta)
 
 
 @final
@@ -93,7 +88,7 @@ class Masked(Connection):
         return x @ self.working
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
-        self.weight_grad.add_((x.T @ delta) * self.mask)
+        self.add_grad((x.T @ delta) * self.mask)
 
 
 @final
@@ -115,11 +110,11 @@ class Codes(Connection):
     def forward(self, x: Tensor) -> Tensor:
         rows = x + self.offsets[: x.shape[-1]]
         if self.positions == 1 and x.shape[-1] == 1:
-            return self.weight[rows.squeeze(-1)].mul_(self.size).to(self.dtype)
-        total: Tensor = embedding_bag(rows.flatten(0, -2), self.weight, mode="sum")
+            return self.working[rows.squeeze(-1)].mul_(self.size)
+        total: Tensor = embedding_bag(rows.flatten(0, -2), self.working, mode="sum")
         for position in range(x.shape[-1], self.positions):
-            total += self.weight[position * self.symbols :][: self.symbols].mean(0)
-        return total.mul_(self.size).view(*x.shape[:-1], self.units).to(self.dtype)
+            total += self.working[position * self.symbols :][: self.symbols].mean(0)
+        return total.mul_(self.size).view(*x.shape[:-1], self.units)
 
     def neutral(self) -> Tensor:
         """What the neutral code sends where all positions are missing, `(units,)`."""
@@ -136,7 +131,7 @@ class Codes(Connection):
         """Rows may be codes or dense. A CPU sums rows of δ symbol by symbol; elsewhere a product with codes
         written out is faster, and sums in the same order every time."""
         if x.is_floating_point() or delta.device.type != "cpu":
-            add_product(self.weight_grad, x if x.is_floating_point() else self.dense(x), delta)
+            self.add_product(x if x.is_floating_point() else self.dense(x), delta)
             return
         places = self.weight_grad.view(self.positions, self.symbols, -1)
         for codes, rows in zip(x.split(BLOCK), delta.split(BLOCK), strict=True):

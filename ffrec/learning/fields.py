@@ -37,7 +37,7 @@ class Local(Connection):
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         per_place = rearrange(delta, "rows (place channel) -> place rows channel", place=len(self.fields))
-        self.weight_grad.add_(torch.bmm(self.seen(x).mT, per_place))
+        self.add_grad(torch.bmm(self.seen(x).mT, per_place))
 
     def mask(self) -> Tensor:
         """The same connectivity as a mask `(source units, units)`."""
@@ -82,7 +82,7 @@ class Convolution(Connection):
         maps, deltas = x.reshape(-1, *self.source), delta.reshape(-1, *self.map)
         shape = tuple(self.weight.shape)
         grad = conv2d_weight(maps, shape, deltas, stride=self.stride, padding=self.padding)
-        self.weight_grad.add_(grad)
+        self.add_grad(grad)
 
 
 def square_fields(side: int, field: int, stride: int, channels: int = 1) -> Tensor:

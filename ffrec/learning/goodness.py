@@ -14,20 +14,20 @@ from ffrec.registry import register
 SMALLEST = 1e-8  # what a smaller norm is replaced by: a silent layer sends (nearly) zero
 
 
-def length(h: Tensor) -> Tensor:
-    """√(Σⱼ hⱼ²), over the last axis: `(..., units)` to `(...)`, in one pass over memory."""
-    found: Tensor = torch.linalg.vector_norm(h, dim=-1, dtype=wide(h.dtype))
-    return found
-
-
 def mean_square(h: Tensor) -> Tensor:
-    """Σⱼ hⱼ² / units, over the last axis: `(..., units)` to `(...)`."""
-    return length(h).square() / h.shape[-1]
+    """Σⱼ hⱼ² / units, over the last axis: `(..., units)` to `(...)`, in float32 at least."""
+    # a product would be written out: this is one pass
+    length: Tensor = torch.linalg.vector_norm(h, dim=-1, dtype=wide(h.dtype))
+    return length.square() / h.shape[-1]
 
 
 def root_mean_square(h: Tensor) -> Tensor:
-    """√(Σⱼ hⱼ² / units), over the last axis: `(..., units)` to `(...)`."""
-    return length(h) * float(h.shape[-1] ** -0.5)
+    """√(Σⱼ hⱼ² / units), over the last axis: `(..., units)` to `(...)`, rounded like h.
+
+    Whatever is divided by it is rounded as well: a sum in a wider type would be one more pass over memory.
+    """
+    length: Tensor = torch.linalg.vector_norm(h, dim=-1)
+    return length * float(h.shape[-1] ** -0.5)
 
 
 class Goodness(ABC):

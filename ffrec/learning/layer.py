@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from ffrec.learning.activation import Activation, relu
 from ffrec.learning.connection import Connection
+from ffrec.learning.exchange import ALONE, Exchange
 from ffrec.learning.goodness import Goodness, MeanSquare
 from ffrec.learning.midpoint import Midpoint
 from ffrec.learning.objective import Logistic, Objective
@@ -25,6 +26,9 @@ class Layer(nn.Module):
     layer's own, that of the layers below it too, or that of all layers; that of others is held fixed.
     `peer`, `centring` and `scaling` are described where they act: `follow_peers`, `add_grads`, `rescale`.
     """
+
+    exchange: Exchange = ALONE
+    """With the processes that learn from other parts of a batch."""
 
     def __init__(
         self,
@@ -94,16 +98,6 @@ class Layer(nn.Module):
         goodness = self.goodness.value(h)
         return goodness if goodness.ndim < h.ndim else goodness.mean(-1)
 
-    def zero_grad(self, set_to_none: bool = False) -> None:
-        """Set all gradients to zero: in place once they exist, unless they are to be None."""
-        for parameter in self.parameters():
-            if set_to_none:
-                parameter.grad = None
-            elif parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            else:
-                parameter.grad.zero_()
-
     def follow_peers(self, h: Tensor, signs: Tensor) -> Tensor:
         """Peer normalisation: let the running means follow a step's activities `(batch, candidates, units)`
         of positive candidates, a tenth a step, and return what is added to their δ, per case, `(units,)`:
@@ -115,6 +109,7 @@ class Layer(nn.Module):
         positive = (signs > 0).to(self.running_mean.dtype).expand(h.shape[:2])
         count = positive.sum()
         mean = torch.einsum("bkn,bk->n", h.to(positive.dtype), positive) / count.clamp_min(1)
+        mean = self.exchange.mean(mean)
         self.running_mean.lerp_(torch.where(count > 0, mean, self.running_mean), 0.1)
         return self.peer * (self.running_mean - self.running_mean.mean())
 
@@ -132,11 +127,11 @@ class Layer(nn.Module):
             assert isinstance(midpoint, Midpoint)
             x = connection.dense(x).to(midpoint.gap.dtype)
             if midpoint.gap.ndim == 1:
-                x = x - midpoint(x.mean(0), sign)
+                x = x - midpoint(self.exchange.mean(x.mean(0)), sign)
             else:
                 if labels is None:
                     raise ValueError(f"{source}: expected a label for every case, found none")
-                means, seen = label_means(x, labels, midpoint.recent)
+                means, seen = label_means(x, labels, midpoint.recent, self.exchange)
                 x = x - midpoint(means, sign, seen)[labels]
             x = x.to(delta.dtype)
         connection.add_weight_grad(x, delta)
@@ -147,12 +142,12 @@ class Layer(nn.Module):
         if self.bias.grad is None:
             self.bias.grad = torch.zeros_like(self.bias)
         if not self.centring:
-            self.bias.grad += delta.sum(0, dtype=self.bias.dtype).view(len(self.bias), -1).sum(1)
+            self.bias.grad += delta.sum(0).to(self.bias.dtype).view(len(self.bias), -1).sum(1)
 
     def follow_goodness(self, goodness: Tensor, sign: Tensor) -> None:
         """Let the midpoint that `rescale` needs follow an update's mean goodness `()`."""
         if self.goodness_midpoint:
-            self.goodness_midpoint(goodness, sign)
+            self.goodness_midpoint(self.exchange.mean(goodness), sign)
 
     def rescale(self) -> None:
         """Synaptic scaling of weights and bias: W ← W (midpoint / θ)^(−scaling / 2), by √2 at most, with the
@@ -168,9 +163,11 @@ class Layer(nn.Module):
                 parameter.mul_(ratio ** (-self.scaling / 2))
 
 
-def label_means(x: Tensor, labels: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def label_means(
+    x: Tensor, labels: Tensor, known: Tensor, exchange: Exchange = ALONE
+) -> tuple[Tensor, Tensor]:
     """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`, or what is `known` of it if
     there are none; and 1 for labels that there are, else 0, `(classes, 1)`."""
-    count = one_hot(labels, len(known)).sum(0).unsqueeze(1)
-    total = torch.zeros_like(known).index_add_(0, labels, x)
+    count = exchange.sum(one_hot(labels, len(known)).sum(0)).unsqueeze(1)
+    total = exchange.sum(torch.zeros_like(known).index_add_(0, labels, x))
     return torch.where(count > 0, total / count.clamp(min=1), known), (count > 0).to(x.dtype)

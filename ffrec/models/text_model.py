@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ffrec.config import TextRecipe
+from ffrec.data.draws import Draws
 from ffrec.models.model import Model
 from ffrec.networks.character import Character
 from ffrec.storage.files import RunError
@@ -107,15 +108,11 @@ class TextModel(Model):
                     f"prompt: expected at least {size} characters, found {len(start)}: lengthen it"
                 )
             start = torch.cat([start.new_full((size - len(start),), self.symbols.index(" ")), start])
-        drawn = self.generator(secrets.randbits(63) if seed is None else seed)
+        drawn = Draws(secrets.randbits(63) if seed is None else seed, self.device)
         written = self.network.generate(start[None, -size:], length, drawn, temperature, top_k, top_p)[
             0, size:
         ]
         return self.decode(self.encode(prompt)) + self.decode(written)
-
-    def generator(self, seed: int) -> torch.Generator:
-        """Chance on the device."""
-        return torch.Generator(self.device).manual_seed(seed)
 
     @torch.no_grad()
     def log_p(self, text: str) -> Tensor:
@@ -144,8 +141,8 @@ class TextModel(Model):
         if n < 1:
             raise ValueError(f"n: expected 1 or more, found {n}")
         strings = self.training_strings("negative strings go on from their first windows")
-        drawn, size = self.generator(seed), self.recipe.network.window
-        chosen = torch.randint(len(strings), (n,), generator=drawn, device=self.device)
+        drawn, size = Draws(seed, self.device), self.recipe.network.window
+        chosen = drawn.integers(0, len(strings), (n,))
         with without_memory(self.network) as network:
             length, temperature = strings.shape[1] - size, self.recipe.training.temperature
             written = network.generate(strings[chosen, :size], length, drawn, temperature)

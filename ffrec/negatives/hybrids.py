@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ffrec.data.draws import Draws
 from ffrec.negatives.labels import Negatives, shuffled_labels, uniform_labels
 from ffrec.registry import register
 
@@ -27,13 +28,12 @@ def blur(size: int, device: torch.device) -> Tensor:
     return repeated.float().to(device)
 
 
-def masks(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+def masks(count: int, height: int, width: int, draws: Draws) -> Tensor:
     """Masks `(count, height, width)` of ones and zeros in large regions, half of each on average.
 
     Random bits, blurred repeatedly in both directions, cut at 0.5. Source: Hinton 2022 §3.2.
     """
-    where = generator.device
-    bits = torch.randint(2, (count, height, width), generator=generator, device=where).float()
+    where, bits = draws.device, draws.chance(0.5, (count, height, width)).float()
     return (blur(height, where) @ bits @ blur(width, where).T >= 0.5).float()
 
 
@@ -42,11 +42,11 @@ def hybrid(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask.bool(), one, other)
 
 
-def hybrid_images(images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+def hybrid_images(images: Tensor, others: Tensor, draws: Draws) -> Tensor:
     """Images mixed with others, `(batch, height, width)` or `(batch, height, width, colours)`, each under a
     mask of its own."""
     batch, height, width, *colours = images.shape
-    mask = masks(batch, height, width, generator)
+    mask = masks(batch, height, width, draws)
     return hybrid(images, others, mask[..., None] if colours else mask)
 
 
@@ -60,8 +60,8 @@ class Hybrid(Negatives):
     def __init__(self, labelled: str = "shuffled") -> None:
         self.draw_labels = LABELS[labelled]
 
-    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        return self.draw_labels(logits, labels, generator).unsqueeze(1)
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        return self.draw_labels(logits, labels, draws).unsqueeze(1)
 
-    def images(self, images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
-        return hybrid_images(images, others, generator)
+    def images(self, images: Tensor, others: Tensor, draws: Draws) -> Tensor:
+        return hybrid_images(images, others, draws)

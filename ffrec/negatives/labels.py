@@ -6,6 +6,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from ffrec.data.draws import Draws
 from ffrec.data.sampling import draw
 from ffrec.registry import register
 
@@ -21,38 +22,38 @@ class Negatives(ABC):
     """Whether there is no negative data at all."""
 
     @abstractmethod
-    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         """Labels of the negative cases, `(batch, negatives)`.
 
         `logits` `(batch, classes)` are those of the network's own softmax, `labels` `(batch,)` the true ones.
         """
 
-    def images(self, images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+    def images(self, images: Tensor, others: Tensor, draws: Draws) -> Tensor:
         """Negative images, of images and others in random order `(batch, height, width)`: the same ones."""
-        del others, generator
+        del others, draws
         return images
 
 
-def hard_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def hard_labels(logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
     """Wrong labels sampled in proportion to the network's own probabilities.
 
     P(k) ∝ exp(logits[k]) for every k but the true label, which has probability exactly zero.
     Shapes: logits `(batch, classes)`, labels `(batch,)`, result `(batch,)`. Source: Hinton 2022 §3.4.
     """
     p = logits.scatter(1, labels.unsqueeze(1), float("-inf")).softmax(1)
-    return draw(p, generator)
+    return draw(p, draws)
 
 
-def uniform_labels(logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def uniform_labels(logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
     """Wrong labels, every one as likely as any other; of the logits only the number of classes is used."""
     classes = logits.shape[1]
-    step = torch.randint(1, classes, labels.shape, generator=generator, device=labels.device)
+    step = draws.integers(1, classes, labels.shape)
     return (labels + step) % classes
 
 
-def shuffled_labels(_logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def shuffled_labels(_logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
     """The same labels in another order: labels for hybrid images, of whose parents they say nothing."""
-    return labels[torch.randperm(len(labels), generator=generator, device=labels.device)]
+    return draws.shuffle(labels)
 
 
 @final
@@ -60,8 +61,8 @@ def shuffled_labels(_logits: Tensor, labels: Tensor, generator: torch.Generator)
 class Hard(Negatives):
     """One wrong label, sampled from the one-pass softmax: `hard_labels`."""
 
-    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        return hard_labels(logits, labels, generator).unsqueeze(1)
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        return hard_labels(logits, labels, draws).unsqueeze(1)
 
 
 @final
@@ -69,8 +70,8 @@ class Hard(Negatives):
 class Uniform(Negatives):
     """One wrong label, every one as likely as any other: `uniform_labels`."""
 
-    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        return uniform_labels(logits, labels, generator).unsqueeze(1)
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        return uniform_labels(logits, labels, draws).unsqueeze(1)
 
 
 @final
@@ -81,8 +82,8 @@ class Every(Negatives):
 
     several = True
 
-    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        del generator
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        del draws
         classes = logits.shape[1]
         return (labels.unsqueeze(1) + torch.arange(1, classes, device=labels.device)) % classes
 
@@ -94,6 +95,6 @@ class Absent(Negatives):
 
     absent = True
 
-    def labels(self, logits: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        del logits, generator
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        del logits, draws
         return labels.new_empty(len(labels), 0)

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ffrec.config import CharacterConfig
+from ffrec.data.draws import Draws
 from ffrec.data.sampling import draw, sharpen
 from ffrec.learning.connection import Codes, Connection
-from ffrec.learning.readout import Readout
 from ffrec.learning.update import Step
 from ffrec.networks.memory import Memory
 from ffrec.networks.network import Encoding, Network
+from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
 
 BATCH = 10_000  # windows evaluated together; bounds memory and changes no result
@@ -146,7 +147,7 @@ class Character(Network):
         self,
         context: Tensor,
         length: int,
-        generator: torch.Generator,
+        draws: Draws,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float = 1.0,
@@ -161,5 +162,5 @@ class Character(Network):
         strings = torch.cat([context, context.new_empty(len(context), length)], dim=1)
         for place in range(start, start + length):
             log_p = self.predict(strings[:, place - size : place])
-            strings[:, place] = draw(sharpen(log_p, temperature, top_k, top_p), generator)
+            strings[:, place] = draw(sharpen(log_p, temperature, top_k, top_p), draws)
         return strings

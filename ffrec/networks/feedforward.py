@@ -14,10 +14,10 @@ from ffrec.config import ConfigError, FeedForwardConfig
 from ffrec.learning.connection import Codes, Connection, Masked
 from ffrec.learning.fields import Local, square_fields
 from ffrec.learning.goodness import normalise
-from ffrec.learning.readout import Readout
 from ffrec.learning.transform import BlackBox, Transform
 from ffrec.learning.update import Step
 from ffrec.networks.network import Encoding, Network
+from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
 
 

@@ -16,8 +16,8 @@ from ffrec.learning.connection import Connection
 from ffrec.learning.goodness import Blocks, Goodness, Minus
 from ffrec.learning.layer import Layer
 from ffrec.learning.objective import Objective
-from ffrec.learning.readout import Readout
 from ffrec.learning.update import Buffers, Measured, Step, local_update
+from ffrec.networks.readout import Readout
 from ffrec.registry import pick
 
 
@@ -169,11 +169,9 @@ class Network(Classifier):
         steps = islice(self.steps(encoding, candidates, last), first - 1, None)
         return local_update(layers, steps, target, last - first + 1, self.workspace)
 
-    def zero_grad(self, set_to_none: bool = False) -> None:
-        """Set the gradients of the hidden layers to zero, in place; those of the softmax are set anew
-        anyway."""
-        for level in self.levels:
-            self.layer(level).zero_grad(set_to_none)
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the hidden layers; those of the softmax are set anew anyway."""
+        self.layers.zero_grad(set_to_none)
 
     def label_score(self, level: int, step: Step, candidates: Tensor) -> Tensor:
         """What one layer makes of each candidate label `(batch, candidates)` in one step: its goodness."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from ffrec.config import RecurrentConfig
 from ffrec.learning.connection import Codes, Connection
 from ffrec.learning.goodness import normalise
-from ffrec.learning.readout import Readout
 from ffrec.learning.update import Step
 from ffrec.networks.network import Encoding, Network
+from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
 
 

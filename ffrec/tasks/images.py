@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ffrec.config import ConfigError, ImageRecipe
+from ffrec.data.draws import Draws
 from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.calibration import Calibration, calibrate
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
@@ -83,8 +84,9 @@ class ImageTask(Task):
     def notes(self) -> list[str]:
         return [note] if (note := getattr(self.corpus, "note", "")) else []
 
-    def finish(self, folder: RunFolder) -> dict[str, Any]:
-        folder.write_json("calibration.json", dataclasses.asdict(self.calibration()))
+    def finish(self, folder: RunFolder | None) -> dict[str, Any]:
+        if folder:
+            folder.write_json("calibration.json", dataclasses.asdict(self.calibration()))
         return finish_images(self.trainer, folder, self.corpus.test)
 
     def calibration(self) -> Calibration:
@@ -204,29 +206,34 @@ def trained_network(
     return network.to(device)
 
 
-def finish_images(trainer: ImageTrainer, folder: RunFolder, test: LabelledImages | None) -> dict[str, Any]:
+def finish_images(
+    trainer: ImageTrainer, folder: RunFolder | None, test: LabelledImages | None
+) -> dict[str, Any]:
     """Read the test set, once, and write `result.json` and the examples that pictures are made from.
 
     The result has no validation part if the last epoch ended without a validation, and no test part if there
-    are no test images.
+    are no test images. All processes of a team evaluate; the one that has the folder writes.
     """
+    tested: dict[str, Any] = {}
+    if test is not None:
+        images = Images(test.images, trainer.device, trainer.recipe.training.permute)
+        tested["test"] = evaluate_images(trainer.network, images, test.labels, team=trainer.team)
+    if folder is None:
+        return tested
     result = describe(folder, trainer.device)
     last = (folder.metrics() or [{}])[-1]
     if "validation" in last:
         result["validation"] = last["validation"]
-    if test is not None:
-        images = Images(test.images, trainer.device, trainer.recipe.training.permute)
-        result["test"] = evaluate_images(trainer.network, images, test.labels)
-        if shown := shown_examples(trainer, images, test):
-            write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
-    folder.write_json("result.json", result)
-    return result
+    if test is not None and (shown := shown_examples(trainer, images, test)):
+        write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
+    folder.write_json("result.json", result | tested)
+    return result | tested
 
 
 def shown_examples(trainer: ImageTrainer, images: Images, test: LabelledImages) -> dict[str, Tensor]:
     """What pictures of the network are made from; empty if there is nothing to show."""
     network, device = trainer.network, trainer.device
-    chosen = torch.Generator(device).manual_seed(trainer.seed)
+    chosen = Draws(trainer.seed, device)
     if network.scored:
         with torch.no_grad():
             logits = network.logits(network.encode(images.batch(slice(0, BATCH))))

@@ -86,17 +86,26 @@ def check_data(folder: RunFolder, found: Mapping[str, Any], name: str) -> None:
             )
 
 
-def resume(trainer: Trainer, folder: RunFolder, wanted: Mapping[str, Any]) -> None:
+def resume(trainer: Trainer, folder: RunFolder | None, wanted: Mapping[str, Any]) -> None:
     """Put a trainer back to the newest checkpoint in the folder, and drop metrics beyond it.
 
-    Raises RunError unless the folder holds the `wanted` configuration.
+    Of a team, the first process has the folder, and reads it for all. Raises RunError unless the folder holds
+    the `wanted` configuration.
     """
-    check_same(folder, wanted)
-    saved = folder.load(trainer.device)
-    if saved:
-        check_fit(trainer.network, saved[1], str(folder.path))
+
+    def read() -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
+        if folder is None:
+            return None
+        check_same(folder, wanted)
+        saved = folder.load()
+        if saved:
+            check_fit(trainer.network, saved[1], str(folder.path))
+        return saved
+
+    if saved := trainer.team.lead(read):
         trainer.restore(saved[1], saved[2])
-    folder.keep_metrics(trainer.epoch)
+    if folder:
+        folder.keep_metrics(trainer.epoch)
 
 
 def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Tensor]:

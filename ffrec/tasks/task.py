@@ -39,8 +39,9 @@ class Task(ABC):
         """Lines for people, before training: what of the data is not used."""
 
     @abstractmethod
-    def finish(self, folder: RunFolder) -> dict[str, Any]:
-        """Read the test set, once, and write `result.json` and the examples that pictures are made from."""
+    def finish(self, folder: RunFolder | None) -> dict[str, Any]:
+        """Read the test set, once, and write `result.json` and the examples that pictures are made from; only
+        the first process of a team has a folder, and returns the result."""
 
     @abstractmethod
     def score(self, result: dict[str, Any]) -> float:
@@ -67,10 +68,12 @@ class Task(ABC):
     def keep(self, folder: RunFolder) -> None:
         """Write what the folder holds of the data beside its configuration."""
 
-    def resume(self, folder: RunFolder) -> None:
-        """Go back to the folder's newest checkpoint; raises RunError unless it holds this very run."""
+    def resume(self, folder: RunFolder | None) -> None:
+        """Go back to the newest checkpoint in the first process's folder; raises RunError unless it holds
+        this very run."""
         recorded.resume(self.trainer, folder, self.configuration())
-        self.keep(folder)  # a process may have died before it did
+        if folder:
+            self.keep(folder)  # a process may have died before it did
 
 
 class TrainedRun(ABC):

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from ffrec.config import TextRecipe, TextTraining
+from ffrec.data.draws import Draws
 from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.character import Character
+from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import check_data, check_fit, describe, weights
@@ -61,12 +63,15 @@ class TextTask(Task):
     def keep(self, folder: RunFolder) -> None:
         write_atomic(folder.path / StoredText.FILE, self.stored)
 
-    def finish(self, folder: RunFolder) -> dict[str, Any]:
+    def finish(self, folder: RunFolder | None) -> dict[str, Any]:
         trainer, text = self.trainer, self.corpus
         network = trainer.network
         with torch.no_grad():
             network.remember(trainer.strings)
-        result = describe(folder, trainer.device) | evaluate_parts(network, self.recipe.training, text)
+        found = evaluate_parts(network, self.recipe.training, text, trainer.team)
+        if folder is None:
+            return found
+        result = describe(folder, trainer.device) | found
         result["updates"] = trainer.updates
         parts = {name: getattr(text, name) for name in ("validation", "test")}
         train, start = trainer.strings.cpu(), self.recipe.network.window
@@ -152,13 +157,15 @@ class TrainedText(TrainedRun):
         return dreamt_examples(self.network, strings, seed, temperature)
 
 
-def evaluate_parts(network: Character, training: TextTraining, text: Text) -> dict[str, Any]:
+def evaluate_parts(
+    network: Character, training: TextTraining, text: Text, team: Team = ALONE
+) -> dict[str, Any]:
     """Perplexity on validation and test strings; then the memory, if there is one, is emptied, as it would
     only recall the training strings, and these are predicted by the softmax alone."""
-    found = held_out(network, text)
+    found = held_out(network, text, team)
     if network.memory:
         network.memory.forget()
-    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.device))
+    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.device), team=team)
     return found
 
 
@@ -170,7 +177,7 @@ def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature:
     `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
     """
     size, length = network.config.window, strings.shape[1]
-    drawn = torch.Generator(strings.device).manual_seed(seed)
+    drawn = Draws(seed, strings.device)
     if network.memory:
         network.memory.forget()
     with torch.no_grad():

@@ -12,6 +12,7 @@ from ffrec.config import TextRecipe
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
 from ffrec.networks.character import Character
+from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.backprop import backprop
 from ffrec.training.text import TextTrainer
@@ -26,10 +27,10 @@ class HeldOut(Protocol):
     def test(self) -> Tensor: ...
 
 
-def held_out(network: Character, text: HeldOut) -> dict[str, Any]:
+def held_out(network: Character, text: HeldOut, team: Team = ALONE) -> dict[str, Any]:
     """Perplexity on the validation and on the test strings."""
-    device = network.device
-    return {part: evaluate_text(network, getattr(text, part).to(device)) for part in ("validation", "test")}
+    parts = {part: getattr(text, part).to(network.device) for part in ("validation", "test")}
+    return {part: evaluate_text(network, strings, team=team) for part, strings in parts.items()}
 
 
 def counted_baselines(

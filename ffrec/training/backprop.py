@@ -24,13 +24,19 @@ class BackpropTrainer(ImageTrainer):
         """One weight update from the cross-entropy of the images at `index`."""
         network, smoothing = self.network, self.recipe.network.label_smoothing
         rows, labels = self.rows(index), self.labels[index]
+        self.sharing.settle()
         with torch.enable_grad():
-            logits = network.logits(network.encode(rows, self.generator))
+            logits = network.logits(network.encode(rows, self.draws))
             loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+            part = loss * self.sharing.share
         self.optimiser.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(part)
+        for module in (*network.layers, network.readout):
+            self.sharing.ready(module)
+        self.sharing.finish()
         set_rates(self.optimiser, self.factor())
         self.optimiser.step()
+        self.sharing.spread()
         return loss.detach().view(1)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ffrec.config import BackpropConfig, ImageRecipe, LayerConfig
+from ffrec.data.draws import Draws
 from ffrec.data.images import Images, LabelledImages, silence
 from ffrec.evaluation.images import evaluate_images
 from ffrec.negatives.hybrids import Hybrid
@@ -61,22 +62,22 @@ class ImageTrainer(Trainer):
         from positive ones, `(batch, candidates, pixels)`: images in wake phases, negative images in sleep
         phases."""
         training = self.recipe.training
-        images = self.images.shifted(index, training.jitter, self.generator)
+        images = self.images.shifted(index, training.jitter, self.draws)
         rows = self.images.rows(images)
         if self.negatives.hybrid:
             candidates = [rows] if phase != "sleep" else []
             if phase != "wake":
-                other = torch.randint(self.cases, index.shape, generator=self.generator, device=self.device)
-                others = self.images.shifted(other, training.jitter, self.generator)
-                candidates.append(self.images.rows(self.negatives.images(images, others, self.generator)))
+                other = self.draws.integers(0, self.cases, index.shape)
+                others = self.images.shifted(other, training.jitter, self.draws)
+                candidates.append(self.images.rows(self.negatives.images(images, others, self.draws)))
             rows = torch.stack(candidates, dim=1)
-        return silence(rows, training.dropout, self.generator) if training.dropout else rows
+        return silence(rows, training.dropout, self.draws) if training.dropout else rows
 
     def candidates(self, logits: Tensor, labels: Tensor, phase: Phase) -> Tensor:
         """Labels that an update tries, `(batch, candidates)`: the true ones first, except in sleep phases."""
         parts = [labels.unsqueeze(1)] if phase != "sleep" else []
         if phase != "wake":
-            parts.append(self.negatives.labels(logits, labels, self.generator))
+            parts.append(self.negatives.labels(logits, labels, self.draws))
         return torch.cat(parts, dim=1)
 
     def target(self, labels: Tensor, candidates: int, phase: Phase) -> Tensor:
@@ -97,6 +98,7 @@ class ImageTrainer(Trainer):
         network, labels, shown = self.network, self.labels[index], None
         rows = self.rows(index, phase)
         for _ in range(self.recipe.training.repeats):
+            self.sharing.settle()
             encoding = network.encode(rows)
             features = network.features(encoding)
             logits = network.readout(features)
@@ -117,7 +119,7 @@ class ImageTrainer(Trainer):
         network, images = self.network, self.images.images[:TRACED]
         truth, rows = self.labels[: len(images)], self.images.rows(images)
         if self.negatives.hybrid:
-            always = torch.Generator(self.device).manual_seed(self.seed)
+            always = Draws(self.seed, self.device)
             twins = self.negatives.images(images, images.roll(1, 0), always)
             rows = torch.stack([rows, self.images.rows(twins)], dim=1)
         encoding = network.encode(rows)
@@ -139,7 +141,7 @@ class ImageTrainer(Trainer):
 
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:
         last = self.epoch == self.recipe.training.epochs
-        return {**evaluate_images(self.network, *held_out, all_iterations=last)}
+        return {**evaluate_images(self.network, *held_out, all_iterations=last, team=self.team)}
 
 
 def make_negatives(recipe: ImageRecipe) -> Negatives:

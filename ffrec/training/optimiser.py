@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ffrec.config import ConfigError, OptimiserConfig
+from ffrec.parallel.sharing import ALONE, Sharing
 from ffrec.registry import register
 
 RateSchedule = Callable[[float], float]
@@ -41,8 +42,11 @@ def cosine(done: float) -> float:
 UNFIT = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
 
 
-def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserConfig) -> torch.optim.Optimizer:
-    """The recipe's torch.optim optimiser, with weight decay on weights only; raises ConfigError."""
+def make_optimiser(
+    layers: nn.Module, readout: nn.Module, training: OptimiserConfig, sharing: Sharing = ALONE
+) -> torch.optim.Optimizer:
+    """The recipe's torch.optim optimiser of what this process steps, with weight decay on weights only;
+    raises ConfigError."""
     kind = getattr(torch.optim, training.optimiser, None)
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in UNFIT:
         raise ConfigError(
@@ -59,7 +63,7 @@ def make_optimiser(layers: nn.Module, readout: nn.Module, training: OptimiserCon
     ):
         named = list(module.named_parameters())
         for bias, decay in ((False, weight_decay), (True, 0.0)):
-            parameters = [p for name, p in named if name.endswith("bias") == bias]
+            parameters = [sharing.own(p) for name, p in named if name.endswith("bias") == bias]
             groups.append(
                 {
                     "params": parameters,

@@ -1,13 +1,14 @@
 """Training on strings of characters."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ffrec.config import TextRecipe
+from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
 from ffrec.evaluation.text import evaluate_text
@@ -47,6 +48,8 @@ class TextTrainer(Trainer):
         self.size = self.cases * (self.strings.shape[1] - recipe.network.window)
         self.learning_layers = 0 if training.regime == "random" else self.learning_layers
         self.prepare()
+        self.night = Draws(seed, self.device)
+        """What is drawn for all strings at once, rather than for a batch."""
         self.negatives = self.strings.clone()
         """The negative string that was last generated for each string."""
         self.on_generate: Callable[[Tensor], None] | None = None
@@ -61,21 +64,31 @@ class TextTrainer(Trainer):
         """Do with the strings at `index` what the schedule says."""
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
         for phase in next(self.schedule):
+            self.sharing.settle()
             if phase == "generate":
-                self.negatives[index] = self.generate(self.strings[index])
+                self.negatives[index] = self.generate(self.strings[index], self.draws)
             elif phase == "generate-all":
-                self.negatives = torch.cat([self.generate(part) for part in self.strings.split(GENERATED)])
+                own = torch.cat([self.strings[:0], *self.generate_all()])
+                self.negatives = self.team.whole(own, len(self.strings))
                 if self.on_generate:
                     self.on_generate(self.negatives)
             else:
                 measured += self.learn(index, phase)
         return measured
 
-    def generate(self, strings: Tensor) -> Tensor:
+    def generate_all(self) -> Iterator[Tensor]:
+        """Negative strings for this process's part of the training strings, some at a time."""
+        place = self.team.part(len(self.strings))
+        for start in range(place.start, place.stop, GENERATED):
+            part = self.strings[start : min(start + GENERATED, place.stop)]
+            self.night.begin(self.updates, len(part), start, stream=1)
+            yield self.generate(part, self.night)
+
+    def generate(self, strings: Tensor, draws: Draws) -> Tensor:
         """Strings that begin with the first window of the given ones and go on as the network predicts."""
         size, length = self.network.config.window, strings.shape[1]
         temperature = self.recipe.training.temperature
-        made: Tensor = self.network.generate(strings[:, :size], length - size, self.generator, temperature)
+        made: Tensor = self.network.generate(strings[:, :size], length - size, draws, temperature)
         return made
 
     def learn(self, index: Tensor, phase: Phase) -> Tensor:
@@ -135,7 +148,7 @@ class TextTrainer(Trainer):
         """Gradients of the softmax, of which dropout hides some of the features; returns its loss."""
         share = self.recipe.training.dropout
         if share:
-            features = silence(features, share, self.generator) / (1 - share)
+            features = silence(features, share, self.draws) / (1 - share)
             logits = self.network.readout(features)
         loss: Tensor = self.network.readout.learn(features, logits, following)
         return loss
@@ -143,7 +156,7 @@ class TextTrainer(Trainer):
     def predicted(self, windows: Tensor, logits: Tensor) -> Tensor:
         """Passages that end in a predicted character in place of the real one: teacher forcing."""
         p = sharpen(logits.log_softmax(1), self.recipe.training.temperature)
-        passages = torch.cat([windows, draw(p, self.generator)[:, None]], dim=1)
+        passages = torch.cat([windows, draw(p, self.draws)[:, None]], dim=1)
         return passages[:, -self.network.passage :]
 
     def validate(self, held_out: Tensor) -> dict[str, Any]:
@@ -151,7 +164,7 @@ class TextTrainer(Trainer):
         share set by the held-out ones."""
         network = self.network
         network.remember(self.strings)
-        found = evaluate_text(network, held_out, weigh=True)
+        found = evaluate_text(network, held_out, weigh=True, team=self.team)
         if not math.isfinite(found["perplexity"]):
             raise Diverged(
                 f"the validation perplexity is {found['perplexity']} after update {self.updates}: "
@@ -159,7 +172,10 @@ class TextTrainer(Trainer):
             )
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
-        return {**found, "training_perplexity": evaluate_text(network, self.strings)["perplexity"]}
+        return {
+            **found,
+            "training_perplexity": evaluate_text(network, self.strings, team=self.team)["perplexity"],
+        }
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"negatives": self.negatives}

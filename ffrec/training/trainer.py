@@ -11,6 +11,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ffrec.config import ConfigError
+from ffrec.data.draws import Draws
+from ffrec.parallel import sharing
+from ffrec.parallel.agreement import check_agreement
+from ffrec.parallel.averaging import Averaging
+from ffrec.parallel.shards import ELEMENTWISE, Shards
+from ffrec.parallel.sharing import Sharing
+from ffrec.parallel.team import ALONE, Team
 from ffrec.registry import pick
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.arithmetic import computing
@@ -53,8 +61,8 @@ class Interrupted:
 class Trainer(ABC):
     """A network in training: its data, its negatives, its optimiser, and how far it has come.
 
-    The order of the cases is a function of seed and epoch; all other chance comes from one generator on the
-    device, whose state is part of `state`. So a resumed run repeats an uninterrupted one; on a CPU, bitwise.
+    The order of the cases is a function of seed and epoch; all other chance is one of seed, update and place
+    in the batch (`Draws`). So a resumed run repeats an uninterrupted one; on a CPU, bitwise.
     A kind of data supplies `update` and `validate`, and says what it counts.
     """
 
@@ -72,8 +80,12 @@ class Trainer(ABC):
         """What `counted` counts in a pass over the data."""
         self.learning_layers = len(recipe.network.hidden)
         """Hidden layers that have a loss of their own."""
-        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.draws, self.team = Draws(seed, self.device), ALONE
+        self.sharing: Sharing = sharing.ALONE
         self.epoch, self.step, self.seconds = 0, 0, 0.0
+        self.checked = 0
+        """Updates of this epoch whose losses are known to be finite, and those of all processes."""
+        self.share, self.batch_size = 1.0, 0
         self.traced: list[dict[str, Any]] = []
         """This epoch's goodness, so far."""
         self.save_due = -math.inf
@@ -83,15 +95,57 @@ class Trainer(ABC):
         """Make optimisers, schedules and history, once all the above is settled."""
         training = self.recipe.training
         self.steps = self.passes * math.ceil(self.cases / training.batch)
-        self.optimiser = make_optimiser(self.network.layers, self.network.readout, training)
-        self.sleep_optimiser = self.optimiser
-        if training.states == "separate":
-            self.sleep_optimiser = make_optimiser(self.network.layers, self.network.readout, training)
+        self.make_optimisers()
         self.rate_factor: RateSchedule = pick("rate schedule", training.schedule)
         self.schedule = self.make_schedule()
         learn = dict(self.network.layers.named_parameters())
         self.gradient_baseline = GradientBaseline(learn, training.baseline) if training.baseline else None
         self.history = torch.zeros(self.steps, 2 * self.learning_layers + 1, device=self.device)
+
+    def make_optimisers(self) -> None:
+        """One optimiser, or one for each kind of phase."""
+        training, network = self.recipe.training, self.network
+        self.optimiser = make_optimiser(network.layers, network.readout, training, self.sharing)
+        self.sleep_optimiser = self.optimiser
+        if training.states == "separate":
+            self.sleep_optimiser = make_optimiser(network.layers, network.readout, training, self.sharing)
+
+    def join(self, team: Team, sync_every: int = 1, outer_momentum: float = 0.0) -> None:
+        """Train together with other processes, each on a part of every batch, before the first update.
+
+        With `sync_every` K > 1 every process learns alone for K updates; then weights are averaged. Raises
+        ConfigError for what cannot be split.
+        """
+        check_splits(self.recipe, sync_every)
+        self.team = team
+        if team.world == 1:
+            return
+        if sync_every > 1:
+            weights = dict(self.network.state_dict())
+            self.sharing = Averaging(team, weights, sync_every, outer_momentum)
+        else:
+            whole = self.recipe.training.optimiser not in ELEMENTWISE or self.gradient_baseline is not None
+            self.sharing = Shards(team, whole)
+            self.draws.gather = self.gather
+        for module in (*self.network.layers, self.network.readout):
+            module.exchange = self.sharing
+        self.make_optimisers()
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Values of all cases of this batch, `(batch,)`, from those of this process's cases."""
+        return self.team.whole(values, self.batch_size)
+
+    def part(self, batch: Tensor) -> Tensor:
+        """The cases of a batch that this process learns from. Where there are fewer cases than processes,
+        one without a case computes with one that counts nothing."""
+        place, self.batch_size = self.team.part(len(batch)), len(batch)
+        self.share = (place.stop - place.start) / len(batch)
+        if not self.share:
+            place = slice(0, 1)
+        if isinstance(self.sharing, Shards):
+            self.sharing.share = self.share
+        self.draws.begin(self.updates, place.stop - place.start, place.start)
+        return batch[place]
 
     @abstractmethod
     def update(self, index: Tensor) -> Tensor:
@@ -120,9 +174,12 @@ class Trainer(ABC):
         while self.step < self.steps:
             start = time.perf_counter()
             with torch.no_grad(), computing(self.network, self.arithmetic, self.device):
-                self.history[self.step] = self.update(batches[self.step])
+                own = self.part(batches[self.step])
+                self.history[self.step] = self.update(own) * self.share
                 self.step += 1
                 due = self.recipe.training.wake and self.step % max(1, self.steps // TRACED) == 0
+                if due:
+                    self.sharing.settle()
                 if due and (found := self.trace()):
                     self.traced.append({"update": self.updates} | found)
             if self.step % CHECK_EVERY == 0 or self.step == self.steps:
@@ -151,17 +208,23 @@ class Trainer(ABC):
 
     def step_optimiser(self, phase: Phase) -> None:
         """Change the weights by their gradients, at the phase's own rate and with its own state."""
+        self.sharing.finish()
         if self.gradient_baseline and (phase == "wake" or phase == "sleep"):
             self.gradient_baseline.add(phase)
         optimiser = self.sleep_optimiser if phase == "sleep" else self.optimiser
         set_rates(optimiser, self.factor(), self.recipe.training.wake_share if phase == "wake" else 1.0)
         optimiser.step()
+        self.sharing.spread()
+        if self.recipe.network.scaling:
+            self.sharing.settle()
         for layer in self.network.layers:
             layer.rescale()
         self.network.recast()
 
     def check(self) -> None:
         """Raise Diverged if any loss of this epoch is not a finite number."""
+        self.team.sum_(self.history[self.checked : self.step])
+        self.checked = self.step
         names = [*(f"hidden layer {level}" for level in range(1, self.learning_layers + 1)), "the softmax"]
         bad = ~self.history[: self.step, : len(names)].isfinite()
         if bad.any():
@@ -176,7 +239,7 @@ class Trainer(ABC):
     def end_epoch(self) -> dict[str, Any]:
         """Close the epoch and return its record."""
         means = self.history.mean(0).tolist()
-        self.epoch, self.step = self.epoch + 1, 0
+        self.epoch, self.step, self.checked = self.epoch + 1, 0, 0
         record = {
             "epoch": self.epoch,
             "updates": self.updates,
@@ -193,34 +256,35 @@ class Trainer(ABC):
         return record
 
     def state(self) -> dict[str, Any]:
-        """Everything but the weights that a resumed run needs."""
+        """Everything but the weights that a resumed run needs, whole on every process."""
         return {
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
             "traced": self.traced,
-            "optimiser": self.optimiser.state_dict(),
-            "sleep_optimiser": self.sleep_optimiser.state_dict()
+            "optimiser": self.sharing.whole_state(self.optimiser),
+            "sleep_optimiser": self.sharing.whole_state(self.sleep_optimiser)
             if self.sleep_optimiser is not self.optimiser
             else None,
             "gradient_baseline": self.gradient_baseline.state_dict() if self.gradient_baseline else None,
-            "generator": self.generator.get_state(),
+            "sharing": self.sharing.state_dict(),
         }
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Go back to what `state` and the network's state dict recorded."""
         self.network.load_state_dict(weights)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.checked = self.step
         self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])
         self.traced = list(state["traced"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.sharing.load_whole(self.optimiser, state["optimiser"])
+        self.sharing.load_state_dict(state.get("sharing", {}))
         if self.gradient_baseline:
             self.gradient_baseline.load_state_dict(state["gradient_baseline"])
         if state["sleep_optimiser"]:
-            self.sleep_optimiser.load_state_dict(state["sleep_optimiser"])
-        self.generator.set_state(state["generator"].cpu())
+            self.sharing.load_whole(self.sleep_optimiser, state["sleep_optimiser"])
 
     def run(
         self, folder: RunFolder | None = None, validation: Any = None, stop: Callable[[], bool] = bool
@@ -237,11 +301,12 @@ class Trainer(ABC):
             due = validation is not None and self.due(self.epoch + 1)
             for update in self.updates_of_epoch():
                 yield update
-                if stop():
+                if self.team.stops(stop, self.step):
                     self.check()
                     self.save(folder)
                     yield Interrupted(self.updates)
                     return
+            self.agree()
             if due:
                 self.save(folder, sparing=True)
             record = self.end_epoch()
@@ -251,11 +316,18 @@ class Trainer(ABC):
                 folder.append_metrics(record)
             saved = self.save(folder, sparing=self.epoch < training.epochs)
             yield Epoch(record)
-            if stop():
+            if self.team.any(stop()):
                 if not saved:
                     self.save(folder)
                 yield Interrupted(self.updates)
                 return
+
+    def agree(self) -> None:
+        """Make all processes' weights whole and the same; raises Disagreement if they are not."""
+        self.sharing.settle()
+        self.sharing.meet()
+        layers = {f"hidden layer {n}": layer for n, layer in enumerate(self.network.layers, 1)}
+        check_agreement(self.team, layers | {"the softmax": self.network.readout})
 
     def due(self, epoch: int) -> bool:
         """Whether that epoch ends with a validation."""
@@ -263,12 +335,24 @@ class Trainer(ABC):
         return bool(epoch % training.validate_every == 0 or epoch == training.epochs)
 
     def save(self, folder: RunFolder | None, sparing: bool = False) -> bool:
-        """Write a checkpoint, if there is a folder to write it to; when `sparing`, only if one is due.
-        Returns whether it did."""
+        """Write a checkpoint, if the first process has a folder to write it to; when `sparing`, only if one
+        is due there. Returns whether it did."""
         start = time.perf_counter()
-        if not folder or (sparing and start < self.save_due):
+        if not self.team.any(bool(folder) and not (sparing and start < self.save_due)):
             return False
-        folder.save(self.updates, dict(self.network.state_dict()), self.state())
+        self.agree()
+        state = self.state()
+        if folder:
+            folder.save(self.updates, dict(self.network.state_dict()), state)
         now = time.perf_counter()
         self.save_due = now + SPARING * (now - start)
         return True
+
+
+def check_splits(recipe: Any, sync_every: int) -> None:
+    """Raise ConfigError for what cannot be split between processes."""
+    if sync_every > 1 and recipe.training.wake and recipe.training.baseline:
+        raise ConfigError(
+            "baseline: its gradients are of whole batches, which processes that learn alone never see: "
+            "leave out --sync-every, or set baseline=0"
+        )

@@ -4,10 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from ffrec.learning.arithmetic import Weighted
+from ffrec.learning.exchange import ALONE, Exchange
 
 
 class Readout(Weighted):
     """p(class | x) = softmax(x V + c), trained by its delta rule on features that it cannot change."""
+
+    exchange: Exchange = ALONE
+    """With the processes that learn from other parts of a batch."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -23,6 +27,8 @@ class Readout(Weighted):
         log_p = logits.log_softmax(1)
         error = log_p.exp()
         error[torch.arange(len(labels), device=labels.device), labels] -= 1
-        self.weight.grad = (x.T @ error.to(x.dtype)).to(self.weight.dtype) / len(labels)
-        self.bias.grad = error.mean(0)
+        share = self.exchange.share
+        self.weight.grad = (x.T @ error.to(x.dtype)).to(self.weight.dtype) * (share / len(labels))
+        self.bias.grad = error.mean(0) * share
+        self.exchange.ready(self)
         return -log_p.gather(1, labels.unsqueeze(1)).mean()
