@@ -66,7 +66,7 @@ def test_the_products_of_an_update_on_text(lookahead):
     work = character(config, SYMBOLS, cases)
     assert work.flops == multiplied(lambda: trainer.learn(torch.arange(2), "both"))
     assert sum(work.weights.values()) == parameters(trainer)
-    assert generation(config, SYMBOLS, cases) == multiplied(lambda: trainer.generate(strings))
+    assert generation(config, SYMBOLS, cases) == multiplied(lambda: trainer.generate(strings, trainer.draws))
 
 
 def test_a_hand_calculation():
