@@ -21,6 +21,7 @@ ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "training": LEFT | {"negatives", "evaluation", "baselines", "storage", "parallel"},
     "recipes": {"registry", "config"},
     "tasks": LEFT | {"negatives", "evaluation", "storage", "training", "parallel"},
+    "pipeline": LEFT | {"negatives", "storage", "training", "tasks", "parallel"},
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},
     "estimator": {"config", "networks", "evaluation", "training", "tasks"},
