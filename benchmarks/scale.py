@@ -22,6 +22,7 @@ from ffrec.studies.scale import (
     Device,
     Exchange,
     Habits,
+    Spent,
     averaging,
     data_parallel,
     half,
@@ -244,25 +245,36 @@ def linear(rows: list[list[float]]) -> Exchange:
     return seconds
 
 
-def predicted(inputs: dict[str, Any], net: Net, arithmetic: str, way: str, processes: int) -> float:
-    """Seconds of an update of a hundred cases on this machine."""
+def each_of(inputs: dict[str, Any], net: Net, arithmetic: str, processes: int, cases: int) -> Spent:
+    """What one of so many processes on this machine spends on an update."""
     habits = Habits(*inputs["habits"][net.name][arithmetic])
-    device = core(inputs, processes, arithmetic)
+    return spent(net.whole(cases), habits, core(inputs, processes, arithmetic))
+
+
+def predicted(inputs: dict[str, Any], net: Net, arithmetic: str, way: str, processes: int) -> float:
+    """Seconds of an update of a hundred cases on this machine.
+
+    That of one process is a sum of measured parts. What several processes compute takes as much longer than
+    such a sum as it did in one.
+    """
+    alone = each_of(inputs, net, arithmetic, 1, EACH).whole
     if processes == 1:
-        return spent(net.whole(EACH), habits, device).whole
+        return alone
+    found = next(
+        step["seconds"]
+        for step in inputs["steps"]
+        if (step["network"], step["arithmetic"], step["processes"]) == (net.name, arithmetic, 1)
+    )
     moves = {name: linear(rows) for name, rows in inputs["exchanges"][str(processes)].items()}
     busy = inputs["exchanges"][str(processes)]["scatter"][-1][2]
+    cases = EACH if way == "pipeline" else EACH // processes
+    each, work = each_of(inputs, net, arithmetic, processes, cases).times(found / alone), net.whole(cases)
     if way == "pipeline":
-        work = net.whole(EACH)
-        each = spent(work, habits, device)
-        size = 4 if arithmetic == "fp32" else 2
-        numbers = 2 * EACH * work.hidden[0] + EACH * sum(work.hidden[1:-1])
-        return pipeline(stages(each, work, processes), moves["gather"](size * numbers), busy)
+        numbers = 2 * EACH * work.hidden[0] + EACH * sum(work.hidden[1:-1])  # with what the softmax reads
+        message = moves["gather"]((4 if arithmetic == "fp32" else 2) * numbers)
+        return pipeline(stages(each, work, processes), message, busy)
     if way.startswith("average"):
-        each = spent(net.whole(EACH), habits, device)
-        return averaging(each, net.whole(EACH).weights, moves["all"], int(way.split()[-1])) / processes
-    work = net.whole(EACH // processes)
-    each = spent(work, habits, device)
+        return averaging(each, work.weights, moves["all"], int(way.split()[-1]))
     return data_parallel(each, work.weights, moves["scatter"], moves["gather"], processes, busy)
 
 

@@ -34,6 +34,11 @@ def test_an_update_is_the_sum_of_its_parts():
     assert found.whole == pytest.approx(8 + 47 + 2.6)
 
 
+def test_everything_takes_longer():
+    assert EACH.times(2).whole == 2 * EACH.whole
+    assert EACH.times(2).ways == 2 * EACH.ways
+
+
 def test_a_product_takes_what_is_slower():
     product = Product(1, "forward", 2, 10, 10)  # 400 flops on 140 numbers
     assert roofline(100, 1e9, 4)(product) == 4
