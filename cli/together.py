@@ -1,4 +1,4 @@
-"""How the processes of one run begin it together: each with a part of every batch, or with some of the layers."""
+"""How the processes of one run begin it together: each with a part of every batch, or of the layers."""
 
 import contextlib
 import signal
