@@ -5,9 +5,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from ffrec.learning.activation import Activation, relu
+from ffrec.learning.arithmetic import wide
 from ffrec.learning.connection import Connection
 from ffrec.learning.exchange import ALONE, Exchange
 from ffrec.learning.goodness import Goodness, MeanSquare
@@ -93,9 +93,13 @@ class Layer(nn.Module):
         x = self.goodness.normalise(h)
         return x if self.transform is None else self.transform(x)
 
+    def seen(self, h: Tensor) -> Tensor:
+        """Activities as the goodness takes them."""
+        return h if self.goodness.takes_bfloat16 else h.to(wide(h.dtype))
+
     def goodness_of(self, h: Tensor) -> Tensor:
         """Goodness `(...)` of activities `(..., units)`: the mean over parts that have one each."""
-        goodness = self.goodness.value(h)
+        goodness = self.goodness.value(self.seen(h))
         return goodness if goodness.ndim < h.ndim else goodness.mean(-1)
 
     def follow_peers(self, h: Tensor, signs: Tensor) -> Tensor:
@@ -168,6 +172,7 @@ def label_means(
 ) -> tuple[Tensor, Tensor]:
     """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`, or what is `known` of it if
     there are none; and 1 for labels that there are, else 0, `(classes, 1)`."""
-    count = exchange.sum(one_hot(labels, len(known)).sum(0)).unsqueeze(1)
+    seen = known.new_zeros(len(known)).index_add_(0, labels, known.new_ones(len(labels)))
+    count = exchange.sum(seen).unsqueeze(1)
     total = exchange.sum(torch.zeros_like(known).index_add_(0, labels, x))
     return torch.where(count > 0, total / count.clamp(min=1), known), (count > 0).to(x.dtype)
