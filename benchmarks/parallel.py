@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 
-from ffrec.parallel.team import Team, launched
+from ffrec.parallel.team import Team, launched, leave
 from ffrec.recipes import recipe
 from ffrec.training.images import ImageTrainer
 from ffrec.training.trainer import Update
@@ -144,6 +144,7 @@ def main() -> None:
         for precision in options.precision:
             for every in options.every:
                 compare(team, options, precision, every)
+    leave()
 
 
 if __name__ == "__main__":

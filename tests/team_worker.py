@@ -4,7 +4,6 @@ torchrun --nproc-per-node N tests/team_worker.py OUT CASE …
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 import corpora
 from ffrec.parallel import shards
 from ffrec.parallel.agreement import Disagreement, check_agreement
-from ffrec.parallel.team import Team
+from ffrec.parallel.team import Team, leave
 from ffrec.recipes import recipe
 from ffrec.storage.checkpoint import write_checkpoint
 from ffrec.tasks.kinds import new_task
@@ -118,5 +117,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    sys.stdout.flush()
-    os._exit(0)  # as the command line does
+    leave()
