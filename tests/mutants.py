@@ -167,9 +167,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (".mean(1).sum(0) * self.size", ".sum(1).sum(0) * self.size", "connections feedforward"),
         ("x + self.offsets[:given], self.size)", "x + self.offsets[:given], 1.0)", "connections"),
         ("= self.size / self.symbols  #", "= self.size  #", "connections"),
-        ("rows.to(places.dtype) * self.size", "rows.to(places.dtype)", "arithmetic"),
-        ("places[position].index_add_", "places[0].index_add_", "arithmetic"),
-        ("places[x.shape[1] :] += scaled", "places[x.shape[1] :] += 0 * scaled", "arithmetic"),
         ("symbols**0.5", "symbols", "connections"),
     ],
     "ffrec/learning/fields.py": [
