@@ -28,7 +28,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/parallel/shards.py": [
         ("value * self.share", "value", "parallel"),
         ("self.team.sum_(value.clone())", "value", "parallel"),
-        ("                    first += other", "                    pass", "parallel"),
+        ("total += part", "pass", "parallel"),
         ("shard.grad = None", "pass", "parallel"),
         ("every[self.place(parameter)] = value", "every[: len(value)] = value", "parallel"),
         (
