@@ -759,6 +759,40 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/evaluation/calibration.py": [
         ("too_sure, low, middle", "too_sure, middle, low", "model"),
     ],
+    "ffrec/pipeline/plan.py": [
+        ("max(below, sum(costs[cut:upto]) + extra)", "below + sum(costs[cut:upto]) + extra", "pipeline"),
+        ("after if upto == levels else 0.0", "0.0", "pipeline"),
+        ("before + sum(costs[:upto])", "sum(costs[:upto])", "pipeline"),
+    ],
+    "ffrec/pipeline/stage.py": [
+        ("torch.cat([step.inputs[name] for step in steps])", "whole.inputs[name]", "pipeline"),
+        ("for level in self.network.config.read if level < top", "for level in range(1, top)", "pipeline"),
+        ("max(self.below, 1) <= level", "self.below < level", "pipeline"),
+    ],
+    "ffrec/pipeline/trainer.py": [
+        ("sum(map(len, before)), len(truth), drawn", "0, len(truth), drawn", "pipeline"),
+        ('if not found or phase == "sleep":', "if not found:", "pipeline"),
+        (
+            "self.stage.below : self.stage.top] = True",
+            "self.stage.below : self.stage.top] = False",
+            "pipeline",
+        ),
+    ],
+    "ffrec/pipeline/leader.py": [
+        ('state[name]["state"] |= part[name]', "pass", "pipeline"),
+        ("held[name].copy_(tensor)", "pass", "pipeline"),
+    ],
+    "ffrec/pipeline/state.py": [
+        ('name: state["sums"][name] for', 'name: 0 * state["sums"][name] for', "pipeline"),
+        ("add_names(held[name], value)", "pass", "pipeline"),
+    ],
+    "ffrec/networks/stream.py": [
+        ("network.drive(image)", "network.drive(image.flip(0))", "stream"),
+        ("sum(found[1:], found[0]) / len(found)", "sum(found[1:], found[0])", "stream"),
+        ("deque(maxlen=keep)", "deque()", "stream"),
+        ("        network.zero_grad()\n", "", "stream"),
+        ("if not self.number:", "if True:", "stream"),
+    ],
 }
 MUTANTS = [(file, *defect) for file, defects in PLANTED.items() for defect in defects]
 
