@@ -60,10 +60,10 @@ class Spent:
 
     def times(self, factor: float) -> "Spent":
         """Everything so many times as long."""
-        parts = [
+        forward, grad, optimiser = (
             {at: t * factor for at, t in part.items()} for part in (self.forward, self.grad, self.optimiser)
-        ]
-        return Spent(*parts, self.rest * factor)
+        )
+        return Spent(forward, grad, optimiser, self.rest * factor)
 
 
 def spent(work: Work, habits: Habits, device: Device) -> Spent:
