@@ -2,18 +2,18 @@
 
     python benchmarks/feedforward.py [--units 2000] [--batch 100] [--device cpu] [--repeat 15]
 
-1. a training step of four layers with hard negatives over its own matrix products alone;
-2. the same step over one of backpropagation, same shape, same batch;
-3. a training step of local receptive fields, masked dense weights over batched products.
+1. a training step of four layers with hard negatives over one of backpropagation, same shape, same batch;
+2. a training step of local receptive fields, masked dense weights over batched products.
+
+`ffrec bench` has the step over its own matrix products.
 """
 
 import argparse
 from collections.abc import Callable
 
 import torch
-from timing import medians
 
-from ffrec.networks.feedforward import FeedForward
+from ffrec.bench.timing import turns
 from ffrec.recipes import recipe
 from ffrec.tasks.images import new_trainer
 from ffrec.training.images import ImageTrainer
@@ -26,38 +26,6 @@ def trainer(name: str, batch: int, device: str, **changed: object) -> ImageTrain
     labels = torch.randint(10, (batch,), generator=drawn)
     plain = {"batch": batch, "dropout": 0.0, "jitter": 0} | changed
     return new_trainer(recipe(name).override(plain), images, labels, 10, device=device)
-
-
-def own_products(network: FeedForward, batch: int) -> Callable[[], None]:
-    """Exactly the matrix products of one supervised step: same shapes, same number, nothing else."""
-    device = network.readout.weight.device
-
-    def rows(count: int, units: int) -> torch.Tensor:
-        return torch.randn(count, units, device=device)
-
-    pairs = []
-    for level in network.levels:
-        for source in network.layer(level).sources:
-            weight = network.layer(level).connection(source).weight
-            fan_in, units = weight.shape
-            if source == "label":  # a sum of rows, and one small product for the gradient
-                pairs.append((rows(2 * batch, fan_in).T, rows(2 * batch, units)))
-            elif level == 1:  # shared by the neutral pass and both labels
-                pairs.append((rows(batch, fan_in), weight))
-                pairs.append((rows(batch, fan_in).T, rows(batch, units)))
-            else:
-                pairs.append((rows(batch, fan_in), weight))
-                pairs.append((rows(2 * batch, fan_in), weight))
-                pairs.append((rows(2 * batch, fan_in).T, rows(2 * batch, units)))
-    readout = network.readout.weight
-    pairs.append((rows(batch, readout.shape[0]), readout))
-    pairs.append((rows(batch, readout.shape[0]).T, rows(batch, readout.shape[1])))
-
-    def run() -> None:
-        for a, b in pairs:
-            torch.mm(a, b)
-
-    return run
 
 
 def stepping(of: ImageTrainer, batch: int, device: str) -> Callable[[], None]:
@@ -88,15 +56,14 @@ def main() -> None:
     with torch.no_grad():
         variants = {
             "step": stepping(forward, batch, device),
-            "products": own_products(forward.network, batch),
             "backprop": stepping(backward, batch, device),
             "local": stepping(local, batch, device),
             "masked": stepping(masked, batch, device),
         }
-        found = medians(variants, options.repeat)
+        timed = turns(variants, 0, options.repeat, device)
+    found = {name: part.seconds for name, part in timed.items()}
     print(
         f"supervised step, 4 x {options.units}: {1000 * found['step']:.1f} ms, "
-        f"{found['step'] / found['products']:.2f} x its own products, "
         f"{found['step'] / found['backprop']:.2f} x a step of backpropagation"
     )
     print(

@@ -2,108 +2,24 @@
 
     python benchmarks/recurrent.py [--units 1000] [--batch 200] [--device cpu] [--repeat 15]
 
-1. a training step over its own matrix products alone;
-2. a step of the same loss by autograd with detached inputs, over the local step;
-3. ten separate full passes over one evaluation of ten labels together, stopping at the same iteration;
-4. peak memory of training, as iterations grow (always on the CPU).
+1. ten separate full passes over one evaluation of ten labels together, stopping at the same iteration;
+2. peak memory of training, as iterations grow (always on the CPU).
 
-Variants take turns and medians are compared, so that a busy moment of the machine falls on all of them.
+`ffrec bench` has its training steps.
 """
 
 import argparse
 import multiprocessing
 import resource
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
-from timing import medians
 
-from ffrec.baselines.reference import autograd_recurrent
+from ffrec.bench.timing import turns
 from ffrec.config import RecurrentConfig
 from ffrec.data.images import Images
 from ffrec.evaluation.images import label_goodness
-from ffrec.negatives.labels import hard_labels
 from ffrec.networks.recurrent import Recurrent
-from ffrec.recipes import recipe
-from ffrec.training.images import ImageTrainer
-
-
-def own_products(network: Recurrent, batch: int) -> Callable[[], None]:
-    """Exactly the matrix products of one training step: same shapes, same number, nothing else."""
-    config, weight = network.config, {}
-    for level in network.levels:
-        layer = network.layer(level)
-        weight |= {(int(s), level): layer.connection(s).weight for s in layer.sources}
-    first, last = config.loss
-    device = next(network.parameters()).device
-
-    def rows(count: int, units: int) -> torch.Tensor:
-        return torch.randn(count, units, device=device)
-
-    forward: list[tuple[torch.Tensor, torch.Tensor]] = []
-    backward: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for (source, level), w in weight.items():
-        if source == 0:
-            forward.append((rows(batch, w.shape[0]), w))
-            backward.append((rows(batch, w.shape[0]).T, rows(batch, w.shape[1])))
-        elif source == network.top:
-            backward.append((rows(2 * batch, w.shape[0]).T, rows(2 * batch, w.shape[1])))
-        else:
-            if source < level:
-                forward.append((rows(batch, w.shape[0]), w))  # the bottom-up pass
-            for number in range(1, last + 1):
-                reached = number > network.top - source  # has the label reached the source before?
-                forward.append((rows(2 * batch if reached else batch, w.shape[0]), w))
-            count = (last - first + 1) * 2 * batch
-            backward.append((rows(count, w.shape[0]).T, rows(count, w.shape[1])))
-    readout = network.readout.weight
-    forward.append((rows(batch, readout.shape[0]), readout))
-    backward.append((rows(batch, readout.shape[0]).T, rows(batch, readout.shape[1])))
-
-    def run() -> None:
-        for a, b in forward + backward:
-            torch.mm(a, b)
-
-    return run
-
-
-def training(units: int, batch: int, device: str, repeat: int) -> None:
-    chosen = recipe("recurrent-mnist-small").override(
-        {"hidden": [units, units], "iterations": 8, "loss": [3, 8], "batch": batch}
-    )
-    drawn = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (batch * 4, 28, 28), generator=drawn, dtype=torch.uint8)
-    labels = torch.randint(10, (batch * 4,), generator=drawn)
-    trainer = ImageTrainer(chosen, images, labels, 10, device=device)
-    twin = ImageTrainer(chosen, images, labels, 10, device=device)
-    twin.network.layers.requires_grad_()
-    index = torch.arange(batch, device=device)
-
-    def local() -> None:
-        trainer.step = 0
-        trainer.update(index)
-
-    def by_autograd() -> None:
-        rows, truth = twin.images.batch(index), twin.labels[index]
-        with torch.no_grad():
-            encoding = twin.network.encode(rows)
-            features = twin.network.features(encoding)
-            logits = twin.network.readout(features)
-            wrong = hard_labels(logits, truth, twin.draws)
-            twin.network.readout.learn(features, logits, truth)
-        for parameter in twin.network.layers.parameters():
-            parameter.grad = None
-        autograd_recurrent(twin.network, encoding, torch.stack([truth, wrong], dim=1))
-        twin.optimiser.step()
-
-    products = own_products(trainer.network, batch)
-    found = medians({"step": local, "products": products, "autograd": by_autograd}, repeat)
-    print(
-        f"training step {1000 * found['step']:.1f} ms, its products alone {1000 * found['products']:.1f} ms"
-    )
-    print(f"  step / own products: {found['step'] / found['products']:.2f}")
-    print(f"  autograd / step:     {found['autograd'] / found['step']:.2f}")
 
 
 def evaluation(units: int, batch: int, device: str, repeat: int) -> None:
@@ -127,7 +43,7 @@ def evaluation(units: int, batch: int, device: str, repeat: int) -> None:
         "same": lambda: separately(last),
         "full": lambda: separately(network.config.iterations),
     }
-    found = medians(variants, max(repeat // 3, 3))
+    found = {name: timed.seconds for name, timed in turns(variants, 0, repeat, device).items()}
     print(f"evaluation of 10 labels {1000 * found['together']:.1f} ms")
     print(f"  ten passes of {last} iterations / together: {found['same'] / found['together']:.2f}")
     print(
@@ -166,13 +82,12 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeat", type=int, default=15)
+    parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads")
     with torch.no_grad():
         evaluation(options.units, options.batch, options.device, options.repeat)
         memory(options.units, options.batch)
-    training(options.units, options.batch, options.device, options.repeat)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def gradients(baseline, weight, *batches):
     found = []
     for phase, gradient in batches:
         weight.grad = torch.tensor(gradient)
+        baseline.begin(phase)
         baseline.add(phase)
         found.append(weight.grad.tolist())
     return found
@@ -61,3 +62,12 @@ def saved(baseline):
 def test_a_parameter_without_a_gradient_is_named(weight):
     with pytest.raises(ValueError, match="w: expected a gradient, found none"):
         GradientBaseline({"w": weight}, 0.5).add("wake")
+
+
+def test_repeats_of_a_batch_count_as_batches(weight):
+    baseline = GradientBaseline({"w": weight}, 1.0)
+    weight.grad = torch.tensor([3.0, 6.0])
+    baseline.begin("wake", 3)
+    for _ in range(3):
+        baseline.add("wake")
+    assert gradients(baseline, weight, ("sleep", [0.0, 0.0])) == [[3.0, 6.0]]

@@ -5,7 +5,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from ffrec.learning.activation import Activation, relu
 from ffrec.learning.arithmetic import wide
@@ -173,6 +172,7 @@ def label_means(
 ) -> tuple[Tensor, Tensor]:
     """Mean of the rows of x `(rows, units)` with each label, `(classes, units)`, or what is `known` of it if
     there are none; and 1 for labels that there are, else 0, `(classes, 1)`."""
-    count = exchange.sum(one_hot(labels, len(known)).sum(0)).unsqueeze(1)
+    seen = known.new_zeros(len(known)).index_add_(0, labels, known.new_ones(len(labels)))
+    count = exchange.sum(seen).unsqueeze(1)
     total = exchange.sum(torch.zeros_like(known).index_add_(0, labels, x))
     return torch.where(count > 0, total / count.clamp(min=1), known), (count > 0).to(x.dtype)

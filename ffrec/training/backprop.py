@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 from ffrec.config import TextRecipe
 from ffrec.networks.character import Character
 from ffrec.training.images import ImageTrainer
-from ffrec.training.optimiser import make_optimiser, set_rates
+from ffrec.training.optimiser import make_optimiser
+from ffrec.training.phases import Phase
 
 
 class BackpropTrainer(ImageTrainer):
@@ -22,6 +23,11 @@ class BackpropTrainer(ImageTrainer):
 
     def update(self, index: Tensor) -> Tensor:
         """One weight update from the cross-entropy of the images at `index`."""
+        self.begin("both")
+        return self.carry_out(self.learn, index, "both")
+
+    def learn(self, index: Tensor, phase: Phase) -> Tensor:
+        """Forward, backward, and a step of the optimiser."""
         network, smoothing = self.network, self.recipe.network.label_smoothing
         rows, labels = self.rows(index), self.labels[index]
         self.sharing.settle()
@@ -34,8 +40,7 @@ class BackpropTrainer(ImageTrainer):
         for module in (*network.layers, network.readout):
             self.sharing.ready(module)
         self.sharing.finish()
-        set_rates(self.optimiser, self.factor())
-        self.optimiser.step()
+        self.optimiser_of(phase).step()
         self.sharing.spread()
         return loss.detach().view(1)
 

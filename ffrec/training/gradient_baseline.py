@@ -32,24 +32,26 @@ class GradientBaseline:
         self.now: Side | None = None
         self.batches = 0
         self.sums = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
-        self.means: dict[Side, dict[str, Tensor]] = {}
+        self.means = {phase: {name: torch.zeros_like(p) for name, p in self.sums.items()} for phase in OTHER}
+
+    def begin(self, phase: Side, batches: int = 1) -> None:
+        """Expect so many gradients of a phase; where it begins, store the mean of the phase before."""
+        if phase != self.now:
+            for name, total in self.sums.items():
+                if self.now is not None:
+                    torch.div(total, self.batches, out=self.means[self.now][name])
+                total.zero_()
+            self.now, self.batches = phase, 0
+        self.batches += batches
 
     def add(self, phase: Side) -> None:
-        """Store the parameters' gradients, and add `share` of the other phase's mean to them."""
-        if phase != self.now:
-            if self.now is not None:
-                self.means[self.now] = {name: total / self.batches for name, total in self.sums.items()}
-            self.now, self.batches = phase, 0
-            for total in self.sums.values():
-                total.zero_()
-        self.batches += 1
-        stored = self.means.get(OTHER[phase], {})
+        """Sum the parameters' gradients, and add `share` of the other phase's mean to them: work of the
+        device alone, which a CUDA graph can hold."""
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
                 raise ValueError(f"{name}: expected a gradient, found none: update the layer first")
             self.sums[name] += parameter.grad
-            if name in stored:
-                parameter.grad.add_(stored[name], alpha=self.share)
+            parameter.grad.add_(self.means[OTHER[phase]][name], alpha=self.share)
 
     def state_dict(self) -> State:
         """All that a resumed run needs."""
@@ -57,8 +59,9 @@ class GradientBaseline:
 
     def load_state_dict(self, state: State) -> None:
         """Go back to a `state_dict`."""
-        self.now, self.batches, self.means = state["now"], state["batches"], dict(state["means"])
+        self.now, self.batches = state["now"], state["batches"]
         for name, total in state["sums"].items():
             self.sums[name].copy_(total)
-        for phase, means in self.means.items():
-            self.means[phase] = {name: mean.to(self.sums[name].device) for name, mean in means.items()}
+        for phase, means in state["means"].items():
+            for name, mean in means.items():
+                self.means[phase][name].copy_(mean)

@@ -92,9 +92,14 @@ class ImageTrainer(Trainer):
 
     def update(self, index: Tensor) -> Tensor:
         """Learn from the images at `index` what the schedule says: positive data (wake), negative data
-        (sleep), or both, the same in every repeat. The softmax learns from positive data alone, and not from
-        what hybrid images look like."""
+        (sleep), or both."""
         (phase,) = next(self.schedule)
+        self.begin(phase, self.recipe.training.repeats)
+        return self.carry_out(self.learn, index, phase)
+
+    def learn(self, index: Tensor, phase: Phase) -> Tensor:
+        """Learn from the images at `index`, the same data in every repeat. The softmax learns from positive
+        data alone, and not from what hybrid images look like."""
         network, labels, shown = self.network, self.labels[index], None
         rows = self.rows(index, phase)
         for _ in range(self.recipe.training.repeats):

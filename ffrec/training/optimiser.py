@@ -3,9 +3,10 @@
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ffrec.config import ConfigError, OptimiserConfig
 from ffrec.parallel.sharing import ALONE, Sharing
@@ -46,7 +47,11 @@ def make_optimiser(
     layers: nn.Module, readout: nn.Module, training: OptimiserConfig, sharing: Sharing = ALONE
 ) -> torch.optim.Optimizer:
     """The recipe's torch.optim optimiser of what this process steps, with weight decay on weights only;
-    raises ConfigError."""
+    raises ConfigError.
+
+    On a CUDA device its rates, which `set_rates` fills in, and its counts lie there too, if they can
+    (`capturable`).
+    """
     kind = getattr(torch.optim, training.optimiser, None)
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in UNFIT:
         raise ConfigError(
@@ -76,14 +81,36 @@ def make_optimiser(
     options = dict(training.optimiser_options)
     if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
         options.setdefault("fused", True)  # one pass over the weights: several times as fast on a CPU
+    device = next(readout.parameters()).device
+    if device.type == "cuda" and capturable(kind):
+        options.setdefault("capturable", True)
+        for group in groups:
+            group["lr"] = torch.full((), 0.0, device=device)
     try:
         return kind(groups, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"optimiser_options: torch.optim.{training.optimiser} says: {error}") from None
 
 
+def capturable(kind: type[torch.optim.Optimizer]) -> bool:
+    """Whether a class of torch.optim can step within a CUDA graph."""
+    return "capturable" in inspect.signature(kind).parameters
+
+
 def set_rates(optimiser: torch.optim.Optimizer, factor: float, wake_share: float = 1.0) -> None:
     """Give every group its own first rate times a factor; hidden layers a share of that in wake phases."""
     for group in optimiser.param_groups:
-        share = wake_share if group["learns"] == "FF" else 1.0
-        group["lr"] = group["initial_lr"] * factor * share
+        rate = group["initial_lr"] * factor * (wake_share if group["learns"] == "FF" else 1.0)
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def placed(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A state dict that was saved on any device, with rates that lie where those of this optimiser do."""
+    groups = [
+        saved | {key: own[key] for key in ("lr", "capturable") if key in own}
+        for saved, own in zip(state["param_groups"], optimiser.param_groups, strict=True)
+    ]
+    return state | {"param_groups": groups}

@@ -66,15 +66,25 @@ class TextTrainer(Trainer):
         for phase in next(self.schedule):
             self.sharing.settle()
             if phase == "generate":
-                self.negatives[index] = self.generate(self.strings[index], self.draws)
+                self.carry_out(self.write, index, phase)
             elif phase == "generate-all":
-                own = torch.cat([self.strings[:0], *self.generate_all()])
-                self.negatives = self.team.whole(own, len(self.strings))
-                if self.on_generate:
-                    self.on_generate(self.negatives)
+                self.write_all()
             else:
-                measured += self.learn(index, phase)
+                self.begin(phase)
+                measured += self.carry_out(self.learn, index, phase)
         return measured
+
+    def write(self, index: Tensor, _phase: Phase) -> Tensor:
+        """Write new negative strings for those at `index`."""
+        self.negatives[index] = self.generate(self.strings[index], self.draws)
+        return self.negatives
+
+    def write_all(self) -> None:
+        """Write new negative strings for all."""
+        own = torch.cat([self.strings[:0], *self.generate_all()])
+        self.negatives.copy_(self.team.whole(own, len(self.strings)))
+        if self.on_generate:
+            self.on_generate(self.negatives)
 
     def generate_all(self) -> Iterator[Tensor]:
         """Negative strings for this process's part of the training strings, some at a time."""
@@ -180,4 +190,4 @@ class TextTrainer(Trainer):
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         super().restore(weights, state)
-        self.negatives = state["negatives"].to(self.device)
+        self.negatives.copy_(state["negatives"])

@@ -21,9 +21,10 @@ from ffrec.parallel.sharing import Sharing
 from ffrec.parallel.team import ALONE, Team
 from ffrec.registry import pick
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.arithmetic import computing
+from ffrec.training.arithmetic import computing, pick_precision
+from ffrec.training.capture import Captured, CudaGraph, Work, check_capture
 from ffrec.training.gradient_baseline import GradientBaseline
-from ffrec.training.optimiser import RateSchedule, make_optimiser, set_rates
+from ffrec.training.optimiser import RateSchedule, make_optimiser, placed, set_rates
 from ffrec.training.phases import Phase, Schedule, apart
 
 CHECK_EVERY = 50  # updates between two checks for a loss that is not finite
@@ -74,7 +75,8 @@ class Trainer(ABC):
     def __init__(
         self, recipe: Any, network: Any, cases: int, seed: int, device: str | torch.device, arithmetic: str
     ) -> None:
-        self.recipe, self.seed, self.device, self.arithmetic = recipe, seed, torch.device(device), arithmetic
+        self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
+        self.arithmetic = pick_precision(arithmetic, self.device)
         self.network, self.cases, self.passes = network.to(self.device), cases, 1
         self.size = cases
         """What `counted` counts in a pass over the data."""
@@ -88,6 +90,8 @@ class Trainer(ABC):
         self.share, self.batch_size = 1.0, 0
         self.traced: list[dict[str, Any]] = []
         """This epoch's goodness, so far."""
+        self.captured: Captured | None = None
+        """The device's work as CUDA graphs, if `capture` was called."""
         self.save_due = -math.inf
         """When the next checkpoint may be written, by `time.perf_counter`."""
 
@@ -166,7 +170,10 @@ class Trainer(ABC):
         """This epoch's batches, as indices of the training cases: every pass in an order of its own."""
         drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         orders = [torch.randperm(self.cases, generator=drawn) for _ in range(self.passes)]
-        return [part.to(self.device) for order in orders for part in order.split(self.recipe.training.batch)]
+        places = torch.cat(orders).to(self.device)  # one copy an epoch: no batch waits for its own
+        return [
+            part for order in places.split(self.cases) for part in order.split(self.recipe.training.batch)
+        ]
 
     def updates_of_epoch(self) -> Iterator[Update]:
         """Go on to the end of this epoch, one update at a time; raises Diverged."""
@@ -206,14 +213,36 @@ class Trainer(ABC):
         """Of the learning rates, at this update."""
         return self.rate_factor(min(self.updates / (self.steps * self.recipe.training.epochs), 1.0))
 
+    def capture(self) -> None:
+        """Do all further updates as CUDA graphs: the same numbers, without Python; raises ConfigError."""
+        check_capture(self.device, self.recipe.training.optimiser, self.team.world)
+        batch = min(self.recipe.training.batch, self.cases)
+        self.captured = Captured(self.network, self.draws, batch, CudaGraph)
+
+    def carry_out(self, work: Work, index: Tensor, phase: Phase) -> Tensor:
+        """Work on the cases at `index`, as a graph if updates are captured: it is the device's alone, and all
+        that changes from one update to the next lies in tensors that stay where they are."""
+        return self.captured(work, index, phase) if self.captured else work(index, phase)
+
+    def begin(self, phase: Phase, repeats: int = 1) -> None:
+        """What comes before the work of a phase: its rates, which numbers of Python determine, and, where a
+        phase begins, the gradients of the one before."""
+        if self.gradient_baseline and (phase == "wake" or phase == "sleep"):
+            self.gradient_baseline.begin(phase, repeats)
+        share = self.recipe.training.wake_share if phase == "wake" else 1.0
+        set_rates(self.optimiser_of(phase), self.factor(), share)
+
+    def optimiser_of(self, phase: Phase) -> torch.optim.Optimizer:
+        """The optimiser that a phase learns by."""
+        return self.sleep_optimiser if phase == "sleep" else self.optimiser
+
     def step_optimiser(self, phase: Phase) -> None:
-        """Change the weights by their gradients, at the phase's own rate and with its own state."""
+        """Change the weights by their gradients, at the rates that `begin` set and with the phase's own
+        state."""
         self.sharing.finish()
         if self.gradient_baseline and (phase == "wake" or phase == "sleep"):
             self.gradient_baseline.add(phase)
-        optimiser = self.sleep_optimiser if phase == "sleep" else self.optimiser
-        set_rates(optimiser, self.factor(), self.recipe.training.wake_share if phase == "wake" else 1.0)
-        optimiser.step()
+        self.optimiser_of(phase).step()
         self.sharing.spread()
         if self.recipe.network.scaling:
             self.sharing.settle()
@@ -279,12 +308,12 @@ class Trainer(ABC):
         self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])
         self.traced = list(state["traced"])
-        self.sharing.load_whole(self.optimiser, state["optimiser"])
+        self.sharing.load_whole(self.optimiser, placed(self.optimiser, state["optimiser"]))
         self.sharing.load_state_dict(state.get("sharing", {}))
         if self.gradient_baseline:
             self.gradient_baseline.load_state_dict(state["gradient_baseline"])
-        if state["sleep_optimiser"]:
-            self.sharing.load_whole(self.sleep_optimiser, state["sleep_optimiser"])
+        if found := state["sleep_optimiser"]:
+            self.sharing.load_whole(self.sleep_optimiser, placed(self.sleep_optimiser, found))
 
     def run(
         self, folder: RunFolder | None = None, validation: Any = None, stop: Callable[[], bool] = bool

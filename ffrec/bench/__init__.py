@@ -1,0 +1,1 @@
+"""How fast this machine trains, as ratios of things that run in one process."""

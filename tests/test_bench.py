@@ -1,0 +1,176 @@
+"""What `ffrec bench` compares a step to: its own products, and its twin by autograd; and how it says so."""
+
+import json
+
+import pytest
+import torch
+from commands import assert_refused, ffrec
+
+from ffrec.baselines.chain import autograd_chain
+from ffrec.bench import suite, timing, works
+from ffrec.bench.products import Product, multiply, own_products
+from ffrec.bench.works import image_trainer, image_work, text_work
+from ffrec.recipes import recipe
+from ffrec.recipes.text import figure_5
+from ffrec.training.text import TextTrainer
+
+RECURRENT = recipe("recurrent-mnist").override(
+    {"hidden": [6, 7], "iterations": 4, "loss": [3, 4], "batch": 5}
+)
+SUPERVISED = recipe("supervised-mnist").override({"hidden": [6, 7, 8], "batch": 5})
+CHARACTERS = figure_5("together", small=True).override({"hidden": [6, 7], "batch": 3})
+
+
+def counted(network, cases):
+    """(kind, rows, shape) of every product, in any order."""
+    return sorted((kind, rows, tuple(weight.shape)) for kind, rows, weight in own_products(network, cases))
+
+
+def test_products_of_a_recurrent_step():
+    """Pixels 64, hidden 6 and 7, ten labels, batch 5. By hand: the image once, the pass up once; then four
+    iterations, of which the first knows the label in no hidden layer, the second in the upper one, which
+    sends down; gradients over the two iterations with a loss and both labels."""
+    network = image_trainer(RECURRENT, "fp32", "cpu", side=8).network
+    up = [("forward", 5, (6, 7))] + [("forward", rows, (6, 7)) for rows in (5, 5, 10, 10)]
+    down = [("forward", rows, (7, 6)) for rows in (5, 10, 10, 10)]
+    image, softmax = ("forward", 5, (64, 6)), ("forward", 5, (13, 10))
+    grads = [("grad", 5, (64, 6)), ("grad", 20, (6, 7)), ("grad", 20, (7, 6)), ("grad", 10, (10, 7))]
+    assert counted(network, 5) == sorted([image, *up, *down, softmax, *grads, ("grad", 5, (13, 10))])
+
+
+def test_products_of_a_supervised_step():
+    """Two labels share the product with the image; the neutral pass goes up with one row a case."""
+    network = image_trainer(SUPERVISED, "fp32", "cpu", side=8).network
+    forward = [(5, (54, 6)), (5, (6, 7)), (10, (6, 7)), (5, (7, 8)), (10, (7, 8)), (5, (15, 10))]
+    grads = [(5, (54, 6)), (10, (10, 6)), (10, (6, 7)), (10, (7, 8)), (5, (15, 10))]
+    wanted = [("forward", *part) for part in forward] + [("grad", *part) for part in grads]
+    assert counted(network, 5) == sorted(wanted)
+
+
+def test_products_of_a_step_on_characters():
+    """Six windows, and as many negative ones; 30 symbols in a window of 10."""
+    network = text_trainer().network
+    forward = [(12, (6, 7)), (6, (13, 30))]
+    grads = [(12, (300, 6)), (12, (6, 7)), (6, (13, 30))]
+    wanted = [("forward", *part) for part in forward] + [("grad", *part) for part in grads]
+    assert counted(network, 6) == sorted(wanted)
+
+
+def text_trainer():
+    return TextTrainer(CHARACTERS, torch.zeros(3, 12, dtype=torch.long), 30)
+
+
+def test_a_product_counts_its_flops():
+    weight = torch.zeros(3, 4)
+    assert Product("forward", 5, weight).flops == Product("grad", 5, weight).flops == 2 * 5 * 3 * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_are_formed_in_the_type_that_was_asked_for(dtype, monkeypatch):
+    seen = []
+    weight = torch.zeros(3, 4)
+    run = multiply([Product("forward", 5, weight), Product("grad", 6, weight)], dtype)
+    mm = torch.mm
+    monkeypatch.setattr(torch, "mm", lambda a, b: seen.append((a, b)) or mm(a, b))
+    run()
+    assert [(tuple(a.shape), tuple(b.shape)) for a, b in seen] == [((5, 3), (3, 4)), ((3, 6), (6, 4))]
+    assert {x.dtype for pair in seen for x in pair} == {dtype}
+
+
+def test_a_chain_by_autograd_has_the_gradients_of_the_local_update():
+    trainer = image_trainer(SUPERVISED, "fp32", "cpu", side=8)
+    network = trainer.network.double()
+    rows, labels = torch.rand(5, 64, dtype=torch.float64), torch.tensor([[0, 1]]).expand(5, 2)
+    signs = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    with torch.no_grad():
+        encoding = network.encode(rows)
+        loss, _ = network.learn(encoding, labels, signs)
+    found = {name: p.grad.clone() for name, p in network.layers.named_parameters()}
+    network.layers.requires_grad_()
+    network.layers.zero_grad()
+    inputs = {"0": encoding.input, "label": labels.unsqueeze(2)}
+    whole = autograd_chain([network.layer(level) for level in network.levels], inputs, signs)
+    torch.testing.assert_close(whole, loss.sum())
+    for name, p in network.layers.named_parameters():
+        torch.testing.assert_close(p.grad, found[name], msg=name)
+
+
+@pytest.mark.parametrize("arithmetic", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", ["recurrent", "supervised", "characters"])
+def test_a_step_and_its_twin_learn_alike(kind, arithmetic, monkeypatch):
+    """Same weights, same data: after one step each, hidden layers have moved in nearly the same direction."""
+    kept = []
+    made = {
+        "recurrent": lambda: image_work(RECURRENT, arithmetic, "cpu", side=8),
+        "supervised": lambda: image_work(SUPERVISED.override({"dropout": 0.0}), arithmetic, "cpu", side=8),
+        "characters": lambda: text_work(CHARACTERS, arithmetic, "cpu", length=14),
+    }
+    build = works.variants
+
+    def keep(trainer, twin, *rest):
+        kept.extend((trainer, twin))
+        return build(trainer, twin, *rest)
+
+    monkeypatch.setattr(works, "variants", keep)
+    work = made[kind]()
+    assert work.cases == {"recurrent": 5, "supervised": 5, "characters": 3 * 4}[kind]
+    trainer, twin = kept
+    work.variants["step"]()  # the twin has had its first step already
+    for name, weight in trainer.network.layers.named_parameters():
+        grad = twin.network.layers.get_parameter(name).grad
+        assert grad is not None
+        cosine = torch.cosine_similarity(weight.grad.flatten(), grad.float().flatten(), dim=0)
+        assert cosine > (0.999 if arithmetic == "fp32" else 0.9), name
+
+
+def test_variants_take_turns_and_the_fastest_round_counts(monkeypatch):
+    clock, order = [0.0], []
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+    takes = {"a": iter([9.0, 3.0, 1.0, 2.0]), "b": iter([9.0, 5.0, 7.0, 6.0])}
+
+    def variant(name):
+        def run():
+            order.append(name)
+            clock[0] += next(takes[name])
+
+        return run
+
+    found = timing.turns({name: variant(name) for name in takes}, seconds=0.0)
+    assert order == ["a", "b"] * 4  # one round warms up, three are counted
+    assert found == {"a": timing.Timed(1.0, 2.0), "b": timing.Timed(5.0, 6.0)}
+
+
+TINY = (
+    suite.Bench("tiny step", suite.training(lambda *where: image_work(SUPERVISED, *where, side=8))),
+    suite.Bench("tiny rollouts", suite.rollouts(8, together=6)),
+    suite.Bench("tiny labels", suite.evaluation(lambda: RECURRENT)),
+)
+
+
+def test_rows_hold_the_ratios_of_what_was_timed():
+    rows = list(suite.measured(list(TINY), ("fp32", "bf16"), "cpu", 0.0))
+    assert [row["work"] for row in rows] == [bench.name for bench in TINY for _ in range(2)]
+    for row in rows[:2]:
+        assert row["ratio"] == pytest.approx(row["seconds"] / (row["products"] + row["optimiser"]))
+        assert row["over_products"] == pytest.approx(row["seconds"] / row["products"])
+        assert row["per_second"] == pytest.approx(5 / row["seconds"])
+        assert row["twin"] > 0
+    assert rows[2]["per_second"] == pytest.approx(6 * suite.ROLLED / rows[2]["seconds"])
+    assert rows[5]["over_float32"] == pytest.approx(rows[5]["seconds"] / rows[4]["seconds"])
+    assert all(row["busy"] >= 1 for row in rows)
+
+
+def test_the_command_prints_lines_or_one_json(tmp_path, monkeypatch):
+    monkeypatch.setattr(suite, "BENCHES", TINY)
+    done = ffrec("bench", "--device", "cpu", "--seconds", "0", "--only", "tiny*s", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "threads; bfloat16 products" in done.stdout
+    assert "tiny rollouts" in done.stdout
+    done = ffrec("bench", "--device", "cpu", "--seconds", "0", "--only", "step", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["rows"][0]["work"] == "tiny step"
+    assert {"torch", "device", "threads", "bfloat16_over_float32"} <= found.keys()
+
+
+def test_a_name_that_nothing_has_is_refused(tmp_path):
+    assert_refused(ffrec("bench", "--only", "nonsense", cwd=tmp_path), "--only", "recurrent 3 × 2000")
