@@ -1,5 +1,6 @@
 """`ffrec` and `python -m cli`: the commands, each imported when it is called."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -70,8 +71,17 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def main() -> None:
-    """Run the command line of this process, and end it."""
-    sys.exit(run())
+    """Run the command line of this process, and end it.
+
+    Under torchrun it ends at once: threads of gloo that still hold tensors abort a Python that cleans up
+    (pytorch/pytorch#179291).
+    """
+    code = run()
+    if "RANK" in os.environ:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

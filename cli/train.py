@@ -10,17 +10,18 @@ from torch import Tensor
 
 import ffrec
 from cli import corpus, options
+from cli import pipeline as stages
 from cli.answers import note, print_result
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
 from cli.signals import Signals
+from cli.together import arithmetic_of, begin, continues, read_in_turn, refuse_alone
 from corpora import Alphabet
 from ffrec.config import Recipe
-from ffrec.parallel.team import Team, launched, restarts
+from ffrec.parallel.team import Team, restarts
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
-from ffrec.training.arithmetic import pick_precision
 from ffrec.training.capture import check_capture
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Epoch, Interrupted, Trainer
@@ -60,6 +61,9 @@ def train(
     outer_momentum: Annotated[
         float, typer.Option(min=0, max=0.99, help="Of the averaged change, with --sync-every.")
     ] = 0.0,
+    pipeline: Annotated[
+        bool, typer.Option("--pipeline", help="Under torchrun: hidden layers in processes of their own.")
+    ] = False,
     plugin: options.Plugins = None,
     capture: Annotated[
         bool, typer.Option("--capture", help="Do updates as CUDA graphs: the same numbers, without Python.")
@@ -74,25 +78,30 @@ def train(
     plugins = load_plugins(plugin)
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device)
-    arithmetic = pick_precision(precision, where)
-    if capture:
-        check_capture(where, chosen.training.optimiser)
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
     refuse_alone(sync_every, outer_momentum)
     path = out or Path("runs") / f"{recipe}-{seed}"
     again = resume or restarts() > 0
     with Team.start(where) as team:
+        if capture:
+            check_capture(where, chosen.training.optimiser, team.world)
+        if pipeline:
+            stages.refuse(chosen, team, sync_every)
         goes_on = team.lead(lambda: continues(path, again, force))
-        if goes_on and precision == "auto":  # another machine may have begun it
-            arithmetic = RunFolder.open(path).config.get("precision", arithmetic)
+        arithmetic = team.lead(lambda: arithmetic_of(path if goes_on else None, precision, where))
         events = event_writer() if tensorboard else None
         chosen = corpus.with_own(chosen, images or text)
         found = read_in_turn(team, lambda: corpus.load(chosen, data, alphabet))
-        task = new_task(chosen, found, seed, team.device, arithmetic, plugins)
-        task.trainer.join(team, sync_every, outer_momentum)
+        if pipeline:
+            task: Task = stages.task_of(chosen, found, seed, team.device, arithmetic, plugins)
+        else:
+            task = new_task(chosen, found, seed, team.device, arithmetic, plugins)
+            task.trainer.join(team, sync_every, outer_momentum)
         if capture:
             task.trainer.capture()
+        if stages.followed(task):
+            return
         if dreams and team.first:
             write_dreams(task, dreams)
         folder = begin(task, path, goes_on, force)
@@ -101,46 +110,13 @@ def train(
                 print(f"no run at {path} yet: starting one", file=sys.stderr)
             for line in task.notes():
                 print(line, file=sys.stderr if json else sys.stdout)
-        follow(task.trainer, folder, task.validation, events)
+        with stages.leading(task):
+            follow(task.trainer, folder, task.validation, events)
         if team.first:
             note("reading the test set, once …")
         result = task.finish(folder)
         if team.first:
             print_result(result, task.summary(result), json)
-
-
-def read_in_turn(team: Team, load: Callable[[], Any]) -> Any:
-    """Data as `load` returns it; the first process reads, and may download, before the others."""
-    found: list[Any] = []
-    team.lead(lambda: found.append(load()))
-    return found[0] if found else load()
-
-
-def refuse_alone(sync_every: int, outer_momentum: float) -> None:
-    """Raise typer.BadParameter for options of several processes that would be ignored."""
-    if (sync_every > 1 or outer_momentum) and not launched():
-        raise typer.BadParameter("--sync-every and --outer-momentum are for several processes: use torchrun")
-    if outer_momentum and sync_every == 1:
-        raise typer.BadParameter("--outer-momentum expects --sync-every of 2 or more, found 1: give both")
-
-
-def continues(path: Path, again: bool, force: bool) -> bool:
-    """Whether there is a run to go on with; raises RunError if something is in the way of a new one."""
-    if again and path.exists() and not RunFolder.unbegun(path):
-        RunFolder.open(path)
-        return True
-    RunFolder.check_free(path, force)
-    return False
-
-
-def begin(task: Task, path: Path, goes_on: bool, force: bool) -> RunFolder | None:
-    """The run folder, for the first process alone; all go back to its checkpoint, if there is one."""
-    team, made = task.trainer.team, []
-    team.lead(lambda: made.append(RunFolder.open(path) if goes_on else task.start(path, force)))
-    folder = made[0] if made else None
-    if goes_on:
-        task.resume(folder)
-    return folder
 
 
 def refuse_dreams(recipe: Recipe, dreams: Path | None) -> None:

@@ -36,6 +36,7 @@ from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.one_shot import one_shot
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.stream import Stream
 from ffrec.recipes import RECIPES, recipe
 from ffrec.registry import register
 from ffrec.training.images import ImageTrainer
@@ -95,6 +96,7 @@ __all__ = [
     "Recurrent",
     "RecurrentConfig",
     "Step",
+    "Stream",
     "TextModel",
     "TextRecipe",
     "TextTrainer",

@@ -16,6 +16,37 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "cli/together.py": [
+        ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
+        ("RunFolder.check_free(path, force)", "pass", "cli"),
+    ],
+    "ffrec/parallel/team.py": [
+        ("(self.rank + 1) * count // self.world", "(self.rank + 1) * (count // self.world)", "parallel"),
+        ("return self.sum_(every)", "return every", "parallel"),
+        ("self.first:\n                found", "True:\n                found", "parallel"),
+    ],
+    "ffrec/parallel/shards.py": [
+        ("value * self.share", "value", "parallel"),
+        ("self.team.sum_(value.clone())", "value", "parallel"),
+        ("                    first += other", "                    pass", "parallel"),
+        ("shard.grad = None", "pass", "parallel"),
+        ("every[self.place(parameter)] = value", "every[: len(value)] = value", "parallel"),
+        (
+            "value.reshape(-1)[self.place(parameter)]",
+            "value.reshape(-1)[: len(self.shards[parameter])]",
+            "parallel",
+        ),
+    ],
+    "ffrec/parallel/averaging.py": [
+        ("weight /= self.team.world", "pass", "parallel"),
+        ("add_(velocity, alpha=self.momentum)", "add_(velocity)", "parallel"),
+        ("velocity.mul_(self.momentum)", "velocity", "parallel"),
+        ("self.since >= self.every", "self.since > self.every", "parallel"),
+    ],
+    "ffrec/parallel/agreement.py": [
+        ("torch.arange(1, 2 * len(words), 2", "torch.ones(len(words)", "parallel"),
+        ("found[place] != every[0][place]", "False", "parallel"),
+    ],
     "ffrec/data/draws.py": [
         ("hashed(self.seed, update, stream)", "hashed(self.seed, update)", "draws"),
         ("hashed(self.seed, update, stream)", "hashed(update, stream)", "draws"),
@@ -61,14 +92,18 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "goodness",
         ),
         ("return self.whole.norm(self.by_place(h))", "return self.whole.norm(h).unsqueeze(-1)", "goodness"),
-        ("self.whole = whole", "self.__dict__['whole'] = whole", "goodness feedforward"),
+        (
+            "self.whole, self.takes_bfloat16 = whole, whole.takes",
+            "self.__dict__['whole'], self.takes_bfloat16 = whole, whole.takes",
+            "goodness feedforward",
+        ),
     ],
     "ffrec/learning/scores.py": [
         ("direction - x * (direction * x).mean(-1, keepdim=True)", "direction", "goodness"),
         ("/ size * (h != 0)", "* (h != 0)", "goodness"),
         ("/ size * (h != 0)", "/ size", "goodness"),
-        ("self.normalise(h).to(self.weight.dtype) @", "h.to(self.weight.dtype) @", "goodness"),
-        ("self.normalise(h).to(weight.dtype).flatten", "h.to(weight.dtype).flatten", "goodness"),
+        ("return self.normalise(h) @ self.weight", "return h @ self.weight", "goodness"),
+        ("self.normalise(h).flatten(0, -2).T @", "h.flatten(0, -2).T @", "goodness"),
         ("self.weight.grad += self", "self.weight.grad = self", "goodness"),
         ("generator=generator) / units**0.5", "generator=generator) / units", "goodness"),
         ("learns = False", "learns = True", "goodness"),
@@ -172,6 +207,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "connections",
         ),
         ("x if self.transform is None else self.transform(x)", "x", "layer update"),
+        ("h if self.goodness.takes_bfloat16 else h.to(wide(h.dtype))", "h", "arithmetic"),
         ("else goodness.mean(-1)", "else goodness[..., 0]", "feedforward"),
         ("positive = (signs > 0)", "positive = (signs < 0)", "layer"),
         ("/ count.clamp_min(1)\n", "/ count.clamp_min(1) / 2\n", "layer"),
@@ -198,10 +234,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/learning/update.py": [
         ("delta *= slope if count == 1", "delta *= 1 if count == 1", "update"),
         ('buffers.filled(f"slope {level}").flatten(0, 1)', "1", "recurrent update"),
-        ("layer.goodness.add_weight_grad(h, weight)", "pass", "update"),
+        ("layer.goodness.add_weight_grad(layer.seen(h), weight)", "pass", "update"),
         (
-            "layer.goodness.add_weight_grad(h, weight)",
-            "layer.goodness.add_weight_grad(h, weight * count)",
+            "layer.goodness.add_weight_grad(layer.seen(h), weight)",
+            "layer.goodness.add_weight_grad(layer.seen(h), weight * count)",
             "update",
         ),
         ("layer.exchange.share / weight.numel()", "layer.exchange.share", "layer update"),
@@ -296,7 +332,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "feedforward",
         ),
         ('sources["label"].weight.mul_(config.label_size)', "pass", "feedforward"),
-        ('frozenset({"0"} if inputs["0"].shape[1] == 1 else ())', 'frozenset({"0"})', "feedforward"),
+        (
+            'frozenset({"0"} if "0" in inputs and inputs["0"].shape[1] == 1 else ())',
+            'frozenset({"0"})',
+            "feedforward",
+        ),
         ("sent[str(level)] = layer.send(", "sent[str(level)] = normalise(", "feedforward"),
         (
             "encoding.drive[1] + self.label()(codes)",
@@ -593,10 +633,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('{"negatives": cell.negatives}', "{}", "sweep"),
         ("100 - error_of(path)", "error_of(path)", "sweep"),
     ],
-    "cli/train.py": [
-        ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
-        ("RunFolder.check_free(path, force)", "pass", "cli"),
-    ],
+    "cli/train.py": [],
     "ffrec/storage/checkpoint.py": [
         ("if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
         ("weights_only=True", "weights_only=False", "checkpoint"),

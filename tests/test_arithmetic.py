@@ -9,6 +9,7 @@ import torch
 from ffrec.config import ConfigError
 from ffrec.learning.arithmetic import Weighted, wide
 from ffrec.learning.connection import BLOCK, Codes, Dense
+from ffrec.learning.goodness import Blocks, Goodness, Minus
 from ffrec.recipes import recipe
 from ffrec.training.arithmetic import computing, pick_precision
 from ffrec.training.images import ImageTrainer
@@ -188,3 +189,26 @@ def test_a_gradient_that_nothing_was_added_to_is_zero(generator):
     dense.add_weight_grad(torch.ones(7, 5), torch.ones(7, 3))
     dense.weight.grad = None
     assert not dense.weight_grad.any()
+
+
+class Cubes(Goodness):
+    """Σ h³ / units, by someone who thinks of float32 alone."""
+
+    def value(self, h):
+        assert h.dtype is torch.float32
+        return h.pow(3).mean(-1)
+
+    def grad(self, h, weight):
+        assert h.dtype is torch.float32
+        return 3 * h.square() * (weight / h.shape[-1]).unsqueeze(-1)
+
+    def norm(self, h):
+        return h.square().mean(-1).sqrt()
+
+
+@pytest.mark.parametrize("wrapped", [Minus, lambda whole: Blocks(whole, 5)])
+def test_a_goodness_that_says_nothing_of_bfloat16_is_given_float32(wrapped):
+    trainer = of_images("supervised")
+    for level in trainer.network.levels:
+        trainer.network.layer(level).goodness = wrapped(Cubes())
+    assert all(grad.any() and grad.isfinite().all() for grad in gradients(trainer, "bf16").values())

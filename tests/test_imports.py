@@ -22,6 +22,7 @@ ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "recipes": {"registry", "config"},
     "bench": LEFT | {"negatives", "evaluation", "baselines", "training", "recipes"},
     "tasks": LEFT | {"negatives", "evaluation", "storage", "training", "parallel"},
+    "pipeline": LEFT | {"negatives", "storage", "training", "tasks", "parallel"},
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},
     "estimator": {"config", "networks", "evaluation", "training", "tasks"},

@@ -33,12 +33,14 @@ def root_mean_square(h: Tensor) -> Tensor:
 class Goodness(ABC):
     """g(h), one number per case, or one for each part of a layer: a block, a place or a class.
 
-    A rectified layer's slope is 0 where its activity is 0; `grad` has to be 0 there as well. Activities may
-    be bfloat16: a goodness sums them in float32.
+    A rectified layer's slope is 0 where its activity is 0; `grad` has to be 0 there as well.
     """
 
     per_class: ClassVar[bool] = False
     """Whether there is one number for each class."""
+    takes_bfloat16: bool = False
+    """Whether `value` and gradients take bfloat16 activities, and sum in float32; otherwise they are given
+    float32."""
 
     @classmethod
     def for_layer(cls, units: int, classes: int, generator: torch.Generator) -> Self:
@@ -83,6 +85,8 @@ class MeanSquare(Goodness):
     """g(h) = Σⱼ hⱼ² / units: the sum of squares of Hinton 2022 §2, equation 1, per unit, so that one
     threshold fits every width."""
 
+    takes_bfloat16 = True
+
     def value(self, h: Tensor) -> Tensor:
         return mean_square(h)
 
@@ -105,6 +109,8 @@ class MeanActivity(Goodness):
     Normalisation is by the mean of the activities, not of their squares: Hinton 2022 §9, note 21.
     """
 
+    takes_bfloat16 = True
+
     def value(self, h: Tensor) -> Tensor:
         return h.mean(-1, dtype=wide(h.dtype))
 
@@ -123,7 +129,7 @@ class Wrapped(nn.Module, Goodness):
 
     def __init__(self, whole: Goodness) -> None:
         super().__init__()
-        self.whole = whole
+        self.whole, self.takes_bfloat16 = whole, whole.takes_bfloat16
 
 
 @final

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ffrec.learning.activation import Activation, relu
+from ffrec.learning.arithmetic import wide
 from ffrec.learning.connection import Connection
 from ffrec.learning.exchange import ALONE, Exchange
 from ffrec.learning.goodness import Goodness, MeanSquare
@@ -92,9 +93,13 @@ class Layer(nn.Module):
         x = self.goodness.normalise(h)
         return x if self.transform is None else self.transform(x)
 
+    def seen(self, h: Tensor) -> Tensor:
+        """Activities as the goodness takes them."""
+        return h if self.goodness.takes_bfloat16 else h.to(wide(h.dtype))
+
     def goodness_of(self, h: Tensor) -> Tensor:
         """Goodness `(...)` of activities `(..., units)`: the mean over parts that have one each."""
-        goodness = self.goodness.value(h)
+        goodness = self.goodness.value(self.seen(h))
         return goodness if goodness.ndim < h.ndim else goodness.mean(-1)
 
     def follow_peers(self, h: Tensor, signs: Tensor) -> Tensor:

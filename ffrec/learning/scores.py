@@ -8,7 +8,6 @@ from typing import ClassVar, Self, final
 import torch
 from torch import Tensor, nn
 
-from ffrec.learning.arithmetic import wide
 from ffrec.learning.goodness import Goodness, root_mean_square
 from ffrec.registry import register
 
@@ -37,10 +36,9 @@ class Scores(nn.Module, Goodness):
         return cls(units, classes, generator)
 
     def value(self, h: Tensor) -> Tensor:
-        return self.normalise(h).to(self.weight.dtype) @ self.weight
+        return self.normalise(h) @ self.weight
 
     def grad(self, h: Tensor, weight: Tensor) -> Tensor:
-        h = h.to(wide(h.dtype))
         x, size = self.normalise(h), self.norm(h).clamp_min(1e-8).unsqueeze(-1)
         direction = weight @ self.weight.T
         return (direction - x * (direction * x).mean(-1, keepdim=True)) / size * (h != 0)
@@ -52,7 +50,7 @@ class Scores(nn.Module, Goodness):
         if self.learns:
             if self.weight.grad is None:
                 self.weight.grad = torch.zeros_like(self.weight)
-            self.weight.grad += self.normalise(h).to(weight.dtype).flatten(0, -2).T @ weight.flatten(0, -2)
+            self.weight.grad += self.normalise(h).flatten(0, -2).T @ weight.flatten(0, -2)
 
 
 @final

@@ -99,7 +99,7 @@ def local_update(
     of_candidates = target.is_floating_point() and target.ndim == 1
     targets = target if of_candidates else torch.cat([target] * count)
     activities = {level: of_all_steps(level, step, count, buffers) for level in layers}
-    goodness = {level: layer.goodness.value(activities[level]) for level, layer in layers.items()}
+    goodness = {level: layer.goodness.value(layer.seen(activities[level])) for level, layer in layers.items()}
     measured = []
     for level, layer in layers.items():
         graded = layer.objective.grade(goodness[level], targets, fixed_goodness(layers, level, goodness))
@@ -156,9 +156,9 @@ def write_delta(
     """A layer's δ, like its activities h `(steps · batch, candidates, units)`, of the weight that each case's
     goodness has; where there are several steps it is written over h."""
     peers = [layer.follow_peers(part, signs) for part in h.chunk(count)] if layer.peer else []
-    layer.goodness.add_weight_grad(h, weight)
+    layer.goodness.add_weight_grad(layer.seen(h), weight)
     out = h if count > 1 else buffers.slot(f"layer {level}", 0, 1, h)
-    delta = layer.goodness.write_grad(h, weight, out)
+    delta = layer.goodness.write_grad(layer.seen(h), weight, out)
     slope = step.slopes.get(level)
     if slope is not None:
         delta *= slope if count == 1 else buffers.filled(f"slope {level}").flatten(0, 1)

@@ -56,6 +56,7 @@ class Hybrid(Negatives):
     """Hybrid images: Hinton 2022 §3.2. In a network with labels they have one too: `labelled` names how."""
 
     hybrid = True
+    asks = False
 
     def __init__(self, labelled: str = "shuffled") -> None:
         self.draw_labels = LABELS[labelled]

@@ -20,6 +20,8 @@ class Negatives(ABC):
     """Whether there is more than one negative case for a positive one."""
     absent: ClassVar[bool] = False
     """Whether there is no negative data at all."""
+    asks: ClassVar[bool] = True
+    """Whether `labels` depends on the logits, and not only on how many there are."""
 
     @abstractmethod
     def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
@@ -70,6 +72,8 @@ class Hard(Negatives):
 class Uniform(Negatives):
     """One wrong label, every one as likely as any other: `uniform_labels`."""
 
+    asks = False
+
     def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         return uniform_labels(logits, labels, draws).unsqueeze(1)
 
@@ -81,6 +85,7 @@ class Every(Negatives):
     so that a goodness at the threshold is no longer as likely positive as negative."""
 
     several = True
+    asks = False
 
     def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         del draws
@@ -94,6 +99,7 @@ class Absent(Negatives):
     """No negative data: class scores compete with each other instead."""
 
     absent = True
+    asks = False
 
     def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         del logits, draws

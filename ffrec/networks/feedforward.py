@@ -81,33 +81,35 @@ class FeedForward(Network):
         total = drive[:, :1] + self.label().neutral() if self.labelled else drive.clone()
         return Encoding(image, {1: drive}, self.climb({"0": image}, total))
 
-    def climb(self, inputs: dict[str, Tensor], total: Tensor) -> Step:
-        """A pass up from the first layer's total input `(batch, candidates, units)`, which is overwritten.
+    def climb(self, inputs: dict[str, Tensor], total: Tensor | None = None) -> Step:
+        """A pass up, through the network's `levels`, from what is sent to the lowest of them, or from its
+        total input `(batch, candidates, units)`, which is overwritten.
 
         Raises ValueError, naming the level, if a black box sends anything but finite numbers of that shape.
         """
         sent, activities, slopes = dict(inputs), {}, {}
         for level in self.levels:
             layer = self.layer(level)
-            if level > 1:
+            if total is None:
                 total = layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())
             activities[level], slopes[level] = layer.activation(total)
-            if level < len(self.levels):
+            total = None
+            if level < len(self.layers):
                 sent[str(level)] = layer.send(activities[level])
-        shared = frozenset({"0"} if inputs["0"].shape[1] == 1 else ())
+        shared = frozenset({"0"} if "0" in inputs and inputs["0"].shape[1] == 1 else ())
         return Step(sent, activities, slopes, shared)
 
     def features(self, encoding: Encoding) -> Tensor:
         """Normalised activities of the levels that the softmax reads, of the first image: `(batch, Σ
         units)`."""
-        step, read = encoding.step, []
-        for level in self.config.read:
-            layer = self.layer(level)
-            if str(level) in step.inputs and layer.transform is None:
-                read.append(step.inputs[str(level)][:, 0])
-            else:
-                read.append(layer.goodness.normalise(step.activities[level][:, 0]))
-        return torch.cat(read, dim=1)
+        return torch.cat([self.feature(level, encoding.step) for level in self.config.read], dim=1)
+
+    def feature(self, level: int, step: Step) -> Tensor:
+        """Normalised activities of one level, of the first image: `(batch, units)`."""
+        layer = self.layer(level)
+        if str(level) in step.inputs and layer.transform is None:
+            return step.inputs[str(level)][:, 0]
+        return layer.goodness.normalise(step.activities[level][:, 0])
 
     def steps(self, encoding: Encoding, candidates: Tensor, count: int = 1) -> Iterator[Step]:
         """One pass with candidate labels `(batch, candidates)`; class scores need no candidates."""

@@ -101,11 +101,7 @@ class Recurrent(Network):
         if 1 < frames.shape[1] < count:
             raise ValueError(f"expected 1 frame or {count}, one an iteration, found {frames.shape[1]}")
         codes = candidates.unsqueeze(2)
-        top_down = {
-            level: self.layer(level).connection(label)(codes)
-            for level in self.levels
-            if label in self.layer(level).sources
-        }
+        top_down = self.top_down(codes)
         states, still = dict(encoding.step.activities), frames.shape[1] == 1
         constant = self.constant(encoding.drive, top_down)
         x = {s: sent for s, sent in encoding.step.inputs.items() if s != "0"}
@@ -114,19 +110,39 @@ class Recurrent(Network):
             frame = frames if still else frames[:, number - 1 : number]
             if number > 1 and not still:
                 constant = self.constant(self.drive(frame), top_down)
-            used, activities, slopes = {"0": frame, label: codes}, {}, {}
-            for group in self.groups():
-                used |= {str(s): x[str(s)] for level in group for s in self.hidden_sources(level)}
-                for level in group:
-                    layer, total = self.layer(level), constant[level]
-                    for source in self.hidden_sources(level):
-                        total = layer.add_input(str(source), x[str(source)], total)
-                    total = total.clone() if total is constant[level] else total
-                    activities[level], slopes[level] = layer.activation(total)
-                for level in group:
-                    states[level] = torch.lerp(activities[level], states[level], self.config.damping)
-                    x[str(level)] = self.layer(level).send(states[level])
+            used, activities, slopes = self.iterate(states, x, constant)
+            used |= {"0": frame, label: codes}
             yield Step(used, activities, slopes, frozenset({"0"}), fixed, number)
+
+    def iterate(
+        self, states: dict[int, Tensor], x: dict[str, Tensor], constant: Mapping[int, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[int, Tensor], dict[int, Tensor | None]]:
+        """One iteration: replace the hidden levels' states h, and what they send; returns what they were
+        sent, their activities ĥ and the slopes."""
+        used: dict[str, Tensor] = {}
+        activities: dict[int, Tensor] = {}
+        slopes: dict[int, Tensor | None] = {}
+        for group in self.groups():
+            used |= {str(s): x[str(s)] for level in group for s in self.hidden_sources(level)}
+            for level in group:
+                layer, total = self.layer(level), constant[level]
+                for source in self.hidden_sources(level):
+                    total = layer.add_input(str(source), x[str(source)], total)
+                total = total.clone() if total is constant[level] else total
+                activities[level], slopes[level] = layer.activation(total)
+            for level in group:
+                states[level] = torch.lerp(activities[level], states[level], self.config.damping)
+                x[str(level)] = self.layer(level).send(states[level])
+        return used, activities, slopes
+
+    def top_down(self, codes: Tensor) -> dict[int, Tensor]:
+        """What labels `(batch, candidates, 1)` send to the levels that they reach."""
+        label = str(self.top)
+        return {
+            level: self.layer(level).connection(label)(codes)
+            for level in self.levels
+            if label in self.layer(level).sources
+        }
 
     def constant(self, drive: Mapping[int, Tensor], top_down: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """What the levels are sent by bias, image and label."""

@@ -12,8 +12,9 @@ from ffrec.parallel.team import Team
 
 LARGE = 2**17  # weights of a tensor that is cut into shards; smaller ones travel together
 ELEMENTWISE = frozenset(
-    ["ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"]
-)  # optimisers of torch that treat every weight by itself
+    ("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD")
+)
+"""Optimisers of torch that step every weight by itself."""
 
 
 class Shards(Sharing):
@@ -84,6 +85,8 @@ class Shards(Sharing):
             flat = self.team.sum_(torch.cat([grad.view(-1) for grad in grads]))
             for grad, found in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
                 grad.copy_(found.view_as(grad))
+        for shard in self.shards.values():
+            shard.grad = None  # of what has no gradient now, the optimiser leaves the shard alone too
         for parameter, work in self.travelling:
             work.wait()
             if parameter in self.shards:

@@ -8,6 +8,8 @@ from typing import Any, Self, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from ffrec.config import ConfigError
 
@@ -44,7 +46,11 @@ class Team:
                 "cpu:gloo,cuda:nccl",
             )
             torch.cuda.set_device(device)
-        dist.init_process_group(backend)
+        store, rank, world = next(rendezvous("env://"))
+        if os.environ.get("LOCAL_WORLD_SIZE") == str(world):
+            # on one machine torchrun keeps its store when it starts again, with addresses of the dead
+            store = PrefixStore(f"attempt-{restarts()}", store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world)
         return cls(dist.get_rank(), dist.get_world_size(), device)
 
     def __enter__(self) -> Self:

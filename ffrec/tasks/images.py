@@ -63,9 +63,13 @@ class ImageTask(Task):
         super().__init__(precision, plugins)
         self.recipe, self.corpus = recipe, parts_for(recipe, corpus)
         train, classes = self.corpus.train, len(corpus.description.classes)
-        self.trainer: ImageTrainer = new_trainer(
+        self.trainer: ImageTrainer = self.make_trainer(
             recipe, train.images, train.labels, classes, seed, device, precision
         )
+
+    def make_trainer(self, recipe: ImageRecipe, *arguments: Any) -> ImageTrainer:
+        """The trainer of a task; takes what `ImageTrainer` takes."""
+        return new_trainer(recipe, *arguments)
 
     @property
     def data(self) -> dict[str, Any]:

@@ -34,9 +34,9 @@ class BackpropTrainer(ImageTrainer):
         with torch.enable_grad():
             logits = network.logits(network.encode(rows, self.draws))
             loss = cross_entropy(logits, labels, label_smoothing=smoothing)
-            part = loss * self.sharing.share
-        self.optimiser.zero_grad()
-        torch.autograd.backward(part)
+            shared = loss * self.sharing.share
+        network.zero_grad()
+        torch.autograd.backward(shared)
         for module in (*network.layers, network.readout):
             self.sharing.ready(module)
         self.sharing.finish()

@@ -182,10 +182,8 @@ class TextTrainer(Trainer):
             )
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
-        return {
-            **found,
-            "training_perplexity": evaluate_text(network, self.strings, team=self.team)["perplexity"],
-        }
+        again = evaluate_text(network, self.strings, team=self.team)
+        return {**found, "training_perplexity": again["perplexity"]}
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"negatives": self.negatives}

@@ -1,0 +1,55 @@
+"""How the processes of one run begin it together."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+
+from ffrec.parallel.team import Team, launched
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.task import Task
+from ffrec.training.arithmetic import pick_precision
+
+
+def read_in_turn(team: Team, load: Callable[[], Any]) -> Any:
+    """Data as `load` returns it; the first process reads, and may download, before the others."""
+    found: list[Any] = []
+    team.lead(lambda: found.append(load()))
+    return found[0] if found else load()
+
+
+def refuse_alone(sync_every: int, outer_momentum: float) -> None:
+    """Raise typer.BadParameter for options of several processes that would be ignored."""
+    if (sync_every > 1 or outer_momentum) and not launched():
+        raise typer.BadParameter("--sync-every and --outer-momentum are for several processes: use torchrun")
+    if outer_momentum and sync_every == 1:
+        raise typer.BadParameter("--outer-momentum expects --sync-every of 2 or more, found 1: give both")
+
+
+def continues(path: Path, again: bool, force: bool) -> bool:
+    """Whether there is a run to go on with; raises RunError if something is in the way of a new one."""
+    if again and path.exists() and not RunFolder.unbegun(path):
+        RunFolder.open(path)
+        return True
+    RunFolder.check_free(path, force)
+    return False
+
+
+def arithmetic_of(path: Path | None, precision: str, device: torch.device) -> str:
+    """What --precision stands for; auto, in a run that goes on, for what that run has: another machine may
+    have begun it."""
+    if path and precision == "auto" and "precision" in (held := RunFolder.open(path).config):
+        return str(held["precision"])
+    return pick_precision(precision, device)
+
+
+def begin(task: Task, path: Path, goes_on: bool, force: bool) -> RunFolder | None:
+    """The run folder, for the first process alone; all go back to its checkpoint, if there is one."""
+    team, made = task.trainer.team, []
+    team.lead(lambda: made.append(RunFolder.open(path) if goes_on else task.start(path, force)))
+    folder = made[0] if made else None
+    if goes_on:
+        task.resume(folder)
+    return folder
