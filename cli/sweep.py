@@ -48,6 +48,7 @@ class Order:
     precision: str
     jobs: int
     plugins: tuple[Path, ...]
+    storage: str | None = None
 
     def sweep(self) -> "Sweep":
         """The sweep in the folder; raises typer.BadParameter if the extra is not installed."""
@@ -55,7 +56,7 @@ class Order:
             from ffrec.studies.sweep import Sweep
         except ImportError:
             raise typer.BadParameter(options.needs_extra("sweep")) from None
-        return Sweep(self.out, self.rule, self.seed, self.settings, self.precision)
+        return Sweep(self.out, self.rule, self.seed, self.settings, self.precision, self.storage)
 
 
 def folder_of(out: Path | None, cure: bool) -> Path:
@@ -79,6 +80,10 @@ def sleep(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; runs/sweep-sleep if not given.")
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Database for the record of the sweep, in place of a journal."),
+    ] = None,
     data: options.Data = None,
     plugin: options.Plugins = None,
 ) -> None:
@@ -94,9 +99,9 @@ def sleep(
     recipes = [recipe_of(cell, rule, settings) for cell in wanted]  # a wrong setting is found out now
     if data and all(recipe.data in EMBEDDED for recipe in recipes):
         refuse_folder(recipes[0].data)
-    pick_precision(precision, pick_device(device))
+    arithmetic = pick_precision(precision, pick_device(device))
     path, plugins = folder_of(out, cure), tuple(plugin or ())
-    order = Order(path, rule, seed, settings, wanted, data, device, precision, jobs, plugins)
+    order = Order(path, rule, seed, settings, wanted, data, device, arithmetic, jobs, plugins, storage)
     sweep = order.sweep()
     sweep.check(wanted)
     before = set(sweep.done())

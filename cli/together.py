@@ -1,5 +1,7 @@
-"""How the processes of one run begin it together."""
+"""How the processes of one run begin it together: each with a part of every batch, or of the layers."""
 
+import contextlib
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +9,16 @@ from typing import Any
 import torch
 import typer
 
+from ffrec.config import ImageRecipe, Recipe
 from ffrec.parallel.team import Team, launched
+from ffrec.pipeline.follower import Follower
+from ffrec.pipeline.leader import Leader
+from ffrec.pipeline.task import PipelineTask, check
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.task import Task
 from ffrec.training.arithmetic import pick_precision
+
+PIPELINE = "torchrun --standalone --nproc-per-node 2 -m cli train unsupervised-mnist --pipeline"
 
 
 def read_in_turn(team: Team, load: Callable[[], Any]) -> Any:
@@ -53,3 +61,38 @@ def begin(task: Task, path: Path, goes_on: bool, force: bool) -> RunFolder | Non
     if goes_on:
         task.resume(folder)
     return folder
+
+
+def stage_of(recipe: Recipe, *arguments: Any) -> PipelineTask:
+    """This process's part of a run; takes what `PipelineTask` takes, of a recipe that is not refused."""
+    assert isinstance(recipe, ImageRecipe)  # for the type checker: others are refused
+    return PipelineTask(recipe, *arguments)
+
+
+def refuse_pipeline(recipe: Recipe, team: Team, sync_every: int) -> None:
+    """Raise typer.BadParameter without torchrun, or for options that would be ignored; ConfigError for a
+    recipe that knows no pipeline."""
+    if not launched():
+        raise typer.BadParameter(f"--pipeline expects processes that torchrun started, found one: {PIPELINE}")
+    if sync_every > 1:
+        raise typer.BadParameter("--sync-every averages weights, of which a pipeline has one: leave it out")
+    check(recipe, team.world)
+
+
+def leading(task: Task) -> contextlib.AbstractContextManager[object]:
+    """While entered, the other stages are led, if there are any."""
+    return task.trainer if isinstance(task.trainer, Leader) else contextlib.nullcontext()
+
+
+def followed(task: Task) -> bool:
+    """Whether this process is a stage that another one leads; it has then been led to the end of the run.
+
+    Signals are for the first process: it stops all others. Raises typer.Exit as that one did.
+    """
+    if not isinstance(task.trainer, Follower):
+        return False
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if code := task.trainer.serve():
+        raise typer.Exit(code)
+    return True

@@ -10,12 +10,21 @@ from torch import Tensor
 
 import ffrec
 from cli import corpus, options
-from cli import pipeline as stages
 from cli.answers import note, print_result
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
 from cli.signals import Signals
-from cli.together import arithmetic_of, begin, continues, read_in_turn, refuse_alone
+from cli.together import (
+    arithmetic_of,
+    begin,
+    continues,
+    followed,
+    leading,
+    read_in_turn,
+    refuse_alone,
+    refuse_pipeline,
+    stage_of,
+)
 from corpora import Alphabet
 from ffrec.config import Recipe
 from ffrec.parallel.team import Team, restarts
@@ -87,21 +96,21 @@ def train(
         if capture:
             check_capture(where, chosen.training.optimiser, team.world)
         if pipeline:
-            stages.refuse(chosen, team, sync_every)
+            refuse_pipeline(chosen, team, sync_every)
         goes_on = team.lead(lambda: continues(path, again, force))
         arithmetic = team.lead(lambda: arithmetic_of(path if goes_on else None, precision, where))
         events = event_writer() if tensorboard else None
         chosen = corpus.with_own(chosen, images or text)
         found = read_in_turn(team, lambda: corpus.load(chosen, data, alphabet))
         if pipeline:
-            task: Task = stages.task_of(chosen, found, seed, team.device, arithmetic, plugins)
+            task: Task = stage_of(chosen, found, seed, team.device, arithmetic, plugins)
         else:
             task = new_task(chosen, found, seed, team.device, arithmetic, plugins)
             task.trainer.join(team, sync_every, outer_momentum)
+        if followed(task):
+            return
         if capture:
             task.trainer.capture()
-        if stages.followed(task):
-            return
         if dreams and team.first:
             write_dreams(task, dreams)
         folder = begin(task, path, goes_on, force)
@@ -110,7 +119,7 @@ def train(
                 print(f"no run at {path} yet: starting one", file=sys.stderr)
             for line in task.notes():
                 print(line, file=sys.stderr if json else sys.stdout)
-        with stages.leading(task):
+        with leading(task):
             follow(task.trainer, folder, task.validation, events)
         if team.first:
             note("reading the test set, once …")

@@ -670,6 +670,17 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('f"{self.path(cell.name)}.lock"', 'f"{self.path(cell.name)}-{os.getpid()}.lock"', "sweep"),
         ("if held != value:", "if False:", "sweep"),
     ],
+    "ffrec/studies/record.py": [
+        ("if kept.exists():\n            raise", "if False:\n            raise", "sweep_shared"),
+        ("if journal.exists():", "if False:", "sweep_shared"),
+        ("-{uuid4().hex[:8]}", "", "sweep_shared"),
+        ("if kept.exists():\n            return", "if False:\n            return", "sweep_shared"),
+        ("error.__cause__ or error", "error", "sweep_shared"),
+        ("shown = hide_password(url)", "shown = url", "sweep_shared"),
+    ],
+    "ffrec/storage/environment.py": [
+        (":\\S*@", ":[^@]*@", "sweep_shared"),
+    ],
     "cli/sweep.py": [
         ("left.value += 1", "pass", "sweep"),
         ("left.value -= 1", "pass", "sweep"),

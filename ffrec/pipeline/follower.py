@@ -22,7 +22,7 @@ class Follower(StageTrainer):
                 code: int = details[0]
                 return code
             if command == "learn":
-                self.go_on(*details)
+                self.follow(*details)
             elif command == "measured":
                 self.sum_history()
             elif command == "weights":
@@ -32,7 +32,7 @@ class Follower(StageTrainer):
             elif command == "restore":
                 self.restore(*details)
 
-    def go_on(self, epoch: int, step: int) -> None:
+    def follow(self, epoch: int, step: int) -> None:
         """Learn from batches from there on, to the end of the epoch or until the leader stops."""
         self.epoch, self.step = epoch, step
         self.open()

@@ -84,11 +84,9 @@ class StageTrainer(ImageTrainer):
         for link in self.links:
             link.close()
 
-    def update(self, index: Tensor) -> Tensor:
+    def learn(self, index: Tensor, phase: Phase) -> Tensor:
         """Learn from the images at `index` what this stage's layers learn; losses and accuracies of all other
         layers are 0."""
-        (phase,) = next(self.schedule)
-        self.begin(phase, self.recipe.training.repeats)
         stage, labels, count = self.stage, self.labels[index], self.tried(phase)
         truths = self.cut(labels)
         rows: Sequence[Tensor | None] = [None] * len(truths)

@@ -1,6 +1,7 @@
 """What a run is made by: versions, platform, commit and command."""
 
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ def commit(source: Path) -> str | None:
     return said
 
 
+def hide_password(text: str) -> str:
+    """The same text with the password of every URL in it as stars."""
+    return re.sub(r"(://[^\s:/@]*):\S*@", r"\1:***@", text)
+
+
 def environment() -> dict[str, Any]:
     """Versions, platform, commit of the source if it is a checkout, and the command."""
     import ffrec  # not at the top: the package imports this file while it is itself being imported
@@ -30,5 +36,5 @@ def environment() -> dict[str, Any]:
         "torch": torch.__version__,
         "platform": platform.platform(),
         "commit": commit(Path(__file__).resolve()),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(hide_password, sys.argv[1:])],
     }

@@ -1,9 +1,10 @@
 """A sweep: a grid that any number of processes, on any machines that share a folder, work on together.
 
-The record is an Optuna study in a journal file, one trial for every attempt at a cell. Who works on a cell
-holds the lock beside its run folder; the system takes a lock back from a process that dies, so a cell whose
-trial is RUNNING but whose lock is free has been left, and is taken up again from its last checkpoint. The
-folder's file system has to pass locks on between machines, as NFS 4 does.
+The record is an Optuna study (`record`), one trial for every attempt at a cell. Who works on a cell holds the
+lock beside its run folder; the system takes a lock back from a process that dies, so a cell whose trial is
+RUNNING but whose lock is free has been left, and is taken up again from its last checkpoint. The folder's
+file system has to pass locks on between machines, as NFS 4 does. A machine may reach the folder by a path of
+its own: the record names cells, and locks are on files, not on paths.
 
 A trial is added with its cell, in one record, under the study's lock. Asking Optuna's grid sampler for one is
 two records, gives one cell to two processes that ask at once, and forgets a cell whose process died.
@@ -17,12 +18,11 @@ from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
+from ffrec.studies.record import database, open_study
 from ffrec.studies.sleep import Cell, Rule, recipe_of
 from ffrec.tasks.recorded import check_same, configuration
 
@@ -51,7 +51,7 @@ class Claim:
 
 
 class Sweep:
-    """One sweep in a folder: a journal, and a run folder for every cell."""
+    """One sweep in a folder: its record, and a run folder for every cell."""
 
     def __init__(
         self,
@@ -60,12 +60,15 @@ class Sweep:
         seed: int = 0,
         settings: Mapping[str, Any] | None = None,
         precision: str = "fp32",
+        storage: str | None = None,
     ) -> None:
-        """Start a sweep, or go on with the one in the folder.
+        """Start a sweep, or go on with the one in the folder; `storage` is the URL of a database for its
+        record, None for a journal in the folder.
 
-        Raises RunError if that has other settings, or if the folder's file system has no locks.
+        Raises RunError if that has other settings or its record elsewhere, or if the folder's file system has
+        no locks.
         """
-        self.folder, self.seed = folder, seed
+        self.folder, self.seed, self.storage = folder, seed, storage
         folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(folder / "study.lock", fallback_to_soft=False)
         try:
@@ -75,12 +78,7 @@ class Sweep:
                 f"{folder}: expected a file system with locks ({error}): choose another --out"
             ) from None
         try:
-            self.study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
-                study_name="sleep",
-                direction="maximize",
-                load_if_exists=True,
-            )
+            self.study = open_study(folder, storage)
             wanted = {"rule": rule, "seed": seed, "settings": dict(settings or {}), "precision": precision}
             for name, value in wanted.items():
                 held = self.study.user_attrs.get(name, value)
@@ -130,7 +128,7 @@ class Sweep:
 
         The block holds the cell until it ends, in whatever way.
         """
-        with self.lock:
+        with self.lock, database(self.storage):
             held = self.take(wanted)
         if held is None:
             yield None
@@ -139,7 +137,7 @@ class Sweep:
         try:
             yield claim
         finally:
-            with self.lock:
+            with self.lock, database(self.storage):
                 claim.close()
             lock.release()
 
