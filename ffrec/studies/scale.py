@@ -60,10 +60,11 @@ class Spent:
 
     def times(self, factor: float) -> "Spent":
         """Everything so many times as long."""
-        parts = [
-            {at: t * factor for at, t in part.items()} for part in (self.forward, self.grad, self.optimiser)
-        ]
-        return Spent(*parts, self.rest * factor)
+
+        def longer(part: Mapping[int, float]) -> dict[int, float]:
+            return {at: seconds * factor for at, seconds in part.items()}
+
+        return Spent(longer(self.forward), longer(self.grad), longer(self.optimiser), self.rest * factor)
 
 
 def spent(work: Work, habits: Habits, device: Device) -> Spent:
