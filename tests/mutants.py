@@ -560,9 +560,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if level > 1:  # characters", "if True:  # characters", "bench"),
     ],
     "ffrec/bench/suite.py": [
-        ("step / (products + optimiser)", "step / products", "bench"),
-        ("work.cases / step", "work.cases / products", "bench"),
-        ("together * ROLLED / seconds", "together / seconds", "bench"),
+        ('step / (row["products"] + row["optimiser"])', 'step / row["products"]', "bench"),
+        ("work.cases / step", "work.cases / found['step'].median", "bench"),
+        ("work.cases / ROLLED * found", "work.cases * found", "bench"),
+        ("together * ROLLED, {", "together, {", "bench"),
     ],
     "ffrec/bench/timing.py": [
         ("if rounds >= WARM_UP:", "if True:", "bench"),
