@@ -38,12 +38,13 @@ IMAGES = {
 }
 
 
-def of_images(name, **changed):
+def of_images(name, arithmetic="fp32", **changed):
     chosen, settings = IMAGES[name]
     drawn = torch.Generator().manual_seed(0)
     images = torch.randint(256, (64, 8, 8), generator=drawn, dtype=torch.uint8)
     labels = torch.arange(64) % 10
-    return ImageTrainer(recipe(chosen).override({"batch": 32} | settings | changed), images, labels, 10)
+    made = recipe(chosen).override({"batch": 32} | settings | changed)
+    return ImageTrainer(made, images, labels, 10, arithmetic=arithmetic)
 
 
 def of_text(regime="together"):
@@ -158,6 +159,7 @@ def test_sums_of_codes_equal_the_product_with_codes_written_out(given, rows, gen
 def test_auto_is_bfloat16_where_that_is_faster(monkeypatch):
     taken = {torch.float32: 2.0, torch.bfloat16: 1.0}
     monkeypatch.setattr("ffrec.training.arithmetic.seconds", taken.get)
+    assert of_images("recurrent", arithmetic="auto").arithmetic == "bf16"
     assert pick_precision("auto", CPU) == "bf16"
     taken[torch.bfloat16] = 1.9
     assert pick_precision("auto", CPU) == "fp32"

@@ -60,7 +60,7 @@ class ImageTask(Task):
         precision: str = "fp32",
         plugins: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(precision, plugins)
+        super().__init__(plugins)
         self.recipe, self.corpus = recipe, parts_for(recipe, corpus)
         train, classes = self.corpus.train, len(corpus.description.classes)
         self.trainer: ImageTrainer = self.make_trainer(

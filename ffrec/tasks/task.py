@@ -21,8 +21,8 @@ class Task(ABC):
     recipe: Any
     trainer: Trainer
 
-    def __init__(self, precision: str, plugins: Sequence[str] = ()) -> None:
-        self.precision, self.plugins = precision, tuple(plugins)
+    def __init__(self, plugins: Sequence[str] = ()) -> None:
+        self.plugins = tuple(plugins)
 
     @property
     @abstractmethod
@@ -55,7 +55,7 @@ class Task(ABC):
     def configuration(self) -> dict[str, Any]:
         """What the run folder records: recipe, seed, precision, data, and plugins if there are any."""
         plugins = {"plugins": list(self.plugins)} if self.plugins else {}
-        made = recorded.configuration(self.recipe, self.trainer.seed, self.precision, **self.data)
+        made = recorded.configuration(self.recipe, self.trainer.seed, self.trainer.arithmetic, **self.data)
         return made | plugins
 
     def start(self, path: Path, force: bool = False) -> RunFolder:

@@ -36,7 +36,7 @@ class TextTask(Task):
         precision: str = "fp32",
         plugins: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(precision, plugins)
+        super().__init__(plugins)
         self.recipe, self.corpus, self.symbols = recipe, corpus, corpus.description.classes
         self.trainer: TextTrainer = TextTrainer(
             recipe, corpus.train, len(self.symbols), seed, device, precision

@@ -21,7 +21,7 @@ from ffrec.parallel.sharing import Sharing
 from ffrec.parallel.team import ALONE, Team
 from ffrec.registry import pick
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.arithmetic import computing
+from ffrec.training.arithmetic import computing, pick_precision
 from ffrec.training.capture import Captured, CudaGraph, Work, check_capture
 from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.training.optimiser import RateSchedule, make_optimiser, placed, set_rates
@@ -75,7 +75,8 @@ class Trainer(ABC):
     def __init__(
         self, recipe: Any, network: Any, cases: int, seed: int, device: str | torch.device, arithmetic: str
     ) -> None:
-        self.recipe, self.seed, self.device, self.arithmetic = recipe, seed, torch.device(device), arithmetic
+        self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
+        self.arithmetic = pick_precision(arithmetic, self.device)
         self.network, self.cases, self.passes = network.to(self.device), cases, 1
         self.size = cases
         """What `counted` counts in a pass over the data."""
