@@ -65,9 +65,9 @@ def spent(trained: ImageTrainer, updates: int) -> dict[str, float]:
     def timed(name: str) -> None:
         method: Callable[..., Any] = getattr(trained.sharing, name)
 
-        def wrapped(*arguments: Any) -> Any:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
             start = time.perf_counter()
-            result = method(*arguments)
+            result = method(*arguments, **options)
             found[name] = found.get(name, 0.0) + 1000 * (time.perf_counter() - start) / updates
             return result
 
