@@ -2,8 +2,8 @@
 
     python tests/kill_ranks.py [--runs 20] [--processes 2] [--kills 1] [--folder FOLDER]
 
-Every run is trained twice by the same command, once undisturbed; SIGKILL hits one process after another at
-random times. The checkpoints that both end with have to hold the same bits. Exits with 1 if any does not.
+Every run is trained twice by the same command, once undisturbed; SIGKILL hits a random process
+some time after a random epoch. The checkpoints that both end with have to hold the same bits. Exits with 1 if any does not.
 """
 
 import argparse
@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TRAIN = ("supervised-digits", "--set", "hidden=[60,60]", "--set", "epochs=8", "--set", "validate_every=2")
-TRAIN += ("--precision", "fp32")
+EPOCHS = 8
+TRAIN = ("supervised-digits", "--precision", "fp32", "--set", "hidden=[60,60]", "--set", f"epochs={EPOCHS}")
+TRAIN += ("--set", "validate_every=2")
 
 
 def torchrun(processes: int, restarts: int, *arguments: str) -> list[str]:
@@ -63,13 +64,20 @@ def weights_of(checkpoint: Path) -> str:
     return hashlib.sha256((checkpoint / "weights.safetensors").read_bytes()).hexdigest()
 
 
-def survives(run: Path, processes: int, times: list[float], drawn: random.Random) -> tuple[int, int]:
-    """Train into `run`, and kill a process so many seconds after the last; exit code, and how many died."""
-    process, killed = start(processes, len(times), *TRAIN, "--out", str(run)), 0
-    for wait in times:
-        deadline = time.monotonic() + wait
-        while time.monotonic() < deadline and process.poll() is None:
+def epochs_done(run: Path) -> int:
+    """How many epochs a run has recorded."""
+    file = run / "metrics.jsonl"
+    return file.read_bytes().count(b"\n") if file.is_file() else 0
+
+
+def survives(run: Path, processes: int, epochs: list[int], drawn: random.Random) -> tuple[int, int]:
+    """Train into `run`, and kill a process some time after each of these epochs; exit code, and how many
+    died."""
+    process, killed = start(processes, len(epochs), *TRAIN, "--out", str(run)), 0
+    for epoch in epochs:
+        while process.poll() is None and (epochs_done(run) < epoch or len(ranks(process.pid)) < processes):
             time.sleep(0.02)
+        time.sleep(drawn.uniform(0, 1))
         if process.poll() is None and (alive := ranks(process.pid)):
             os.kill(drawn.choice(alive), signal.SIGKILL)
             killed += 1
@@ -87,14 +95,12 @@ def main() -> None:
     drawn, good, hit = random.Random(options.seed), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
-        begun = time.monotonic()
         survives(whole, options.processes, [], drawn)
-        lasted, expected = time.monotonic() - begun, weights(whole)
-        print(f"undisturbed: {lasted:.0f} s, weights {expected[:16]}", flush=True)
+        expected = weights(whole)
         for number in range(1, options.runs + 1):
             run = Path(folder) / str(number)
-            times = [drawn.uniform(0.1, 1.0) * lasted for _ in range(options.kills)]
-            code, killed = survives(run, options.processes, times, drawn)
+            epochs = sorted(drawn.randrange(EPOCHS) for _ in range(options.kills))
+            code, killed = survives(run, options.processes, epochs, drawn)
             same = code == 0 and weights(run) == expected and (run / "result.json").is_file()
             good, hit = good + same, hit + killed
             print(f"run {number}: {killed} killed, exit code {code}, same weights: {same}", flush=True)
