@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from ffrec.recipes import recipe
 from ffrec.studies import work as formulas
 from ffrec.studies.scale import (
+    FULL,
+    HALF,
     Device,
     Exchange,
     Habits,
@@ -150,9 +152,10 @@ def ways(net: Net, inputs: dict[str, Any], cases: int, devices: int) -> Iterator
     trees between nodes, and averaging after 100."""
     each, work = time_of(net, inputs, cases)
     reduce = links(devices)
-    yield data_parallel(each, work.weights, reduce)
-    yield data_parallel(each, work.weights, half(reduce), half(reduce), devices)
-    yield data_parallel(each, work.weights, two_levels(devices, NODE, NVLINK, NETWORK, tree))
+    yield data_parallel(each, work.weights, reduce, gradient=HALF)
+    yield data_parallel(each, work.weights, half(reduce), half(reduce), devices, gradient=HALF)
+    trees = two_levels(devices, NODE, NVLINK, NETWORK, tree)
+    yield data_parallel(each, work.weights, trees, gradient=HALF)
     yield averaging(each, work.weights, reduce, 100)
 
 
@@ -205,7 +208,8 @@ def pipelined(each: Any, work: Work, depth: int, devices: int) -> float:
     numbers = 2 * work.cases * work.hidden[0] + work.cases * sum(work.hidden)  # with what the softmax reads
     slowest = pipeline(parts, 2 * numbers / NVLINK[0] + NVLINK[1])
     summed = max(
-        data_parallel(stage, {level: work.weights[level] for level in stage.grad}, reduce) for stage in parts
+        data_parallel(stage, {level: work.weights[level] for level in stage.grad}, reduce, gradient=HALF)
+        for stage in parts
     )
     return max(slowest, summed)
 
@@ -266,16 +270,17 @@ def predicted(inputs: dict[str, Any], net: Net, arithmetic: str, way: str, proce
         if (step["network"], step["arithmetic"], step["processes"]) == (net.name, arithmetic, 1)
     )
     moves = {name: linear(rows) for name, rows in inputs["exchanges"][str(processes)].items()}
-    busy = inputs["exchanges"][str(processes)]["scatter"][-1][2]
+    busy = min(1.0, inputs["exchanges"][str(processes)]["scatter"][-1][2] * max(1.0, processes / 2))
+    size = FULL if arithmetic == "fp32" else HALF
     cases = EACH if way == "pipeline" else EACH // processes
     each, work = each_of(inputs, net, arithmetic, processes, cases).times(found / alone), net.whole(cases)
     if way == "pipeline":
         numbers = 2 * EACH * work.hidden[0] + EACH * sum(work.hidden[1:-1])  # with what the softmax reads
-        message = moves["gather"]((4 if arithmetic == "fp32" else 2) * numbers)
+        message = moves["gather"](size * numbers)
         return pipeline(stages(each, work, processes), message, busy)
     if way.startswith("average"):
         return averaging(each, work.weights, moves["all"], int(way.split()[-1]))
-    return data_parallel(each, work.weights, moves["scatter"], moves["gather"], processes, busy)
+    return data_parallel(each, work.weights, moves["scatter"], moves["gather"], processes, busy, size)
 
 
 def compared(inputs: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-IMAGES, EPOCHS, BATCH = 1200, 4, 100
+IMAGES, EPOCHS, BATCH = 800, 3, 100
 NETWORKS = ("supervised-mnist", "unsupervised-mnist", "recurrent-mnist")
 ARITHMETICS = ("fp32", "bf16")
 

@@ -28,7 +28,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/parallel/shards.py": [
         ("value * self.share", "value", "parallel"),
         ("self.team.sum_(value.clone())", "value", "parallel"),
-        ("                    first += other", "                    pass", "parallel"),
+        ("total += part", "pass", "parallel"),
         ("shard.grad = None", "pass", "parallel"),
         ("every[self.place(parameter)] = value", "every[: len(value)] = value", "parallel"),
         (
@@ -167,9 +167,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (".mean(1).sum(0) * self.size", ".sum(1).sum(0) * self.size", "connections feedforward"),
         ("x + self.offsets[:given], self.size)", "x + self.offsets[:given], 1.0)", "connections"),
         ("= self.size / self.symbols  #", "= self.size  #", "connections"),
-        ("rows.to(places.dtype) * self.size", "rows.to(places.dtype)", "arithmetic"),
-        ("places[position].index_add_", "places[0].index_add_", "arithmetic"),
-        ("places[x.shape[1] :] += scaled", "places[x.shape[1] :] += 0 * scaled", "arithmetic"),
         ("symbols**0.5", "symbols", "connections"),
     ],
     "ffrec/learning/fields.py": [
@@ -671,6 +668,25 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('f"{self.path(cell.name)}.lock"', 'f"{self.path(cell.name)}-{os.getpid()}.lock"', "sweep"),
         ("if held != value:", "if False:", "sweep"),
     ],
+    "ffrec/studies/work.py": [
+        ("return 2 * self.rows", "return self.rows", "work"),
+        ("1 + (n > reached[source])", "1 + (n >= reached[source])", "work"),
+        ("2 * (last - first + 1)", "2 * (last - first)", "work"),
+        ("[1] * (source < level)", "[]", "work"),
+        ("[1, 2] if labelled else [2]", "[2]", "work"),
+        ("[2, *once], [2]", "[2], [2]", "work"),
+        ("1 + 2 * last)", "2 * last)", "work"),
+    ],
+    "ffrec/studies/scale.py": [
+        ("max(product.flops / flops", "min(product.flops / flops", "scale"),
+        ("return lambda data: 2 * (devices - 1)", "return lambda data: (devices - 1)", "scale"),
+        ("between(data / node)", "between(data)", "scale"),
+        ("max(computed, travelled) + taken", "computed + taken", "scale"),
+        ("computed += busy * taken", "pass", "scale"),
+        ("sum(each.optimiser.values()) / shards", "sum(each.optimiser.values())", "scale"),
+        ("/ every", "", "scale"),
+        ("key=lambda parts: max(", "key=lambda parts: min(", "scale"),
+    ],
     "ffrec/studies/record.py": [
         ("if kept.exists():\n            raise", "if False:\n            raise", "sweep_shared"),
         ("if journal.exists():", "if False:", "sweep_shared"),
@@ -762,6 +778,40 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/evaluation/calibration.py": [
         ("too_sure, low, middle", "too_sure, middle, low", "model"),
+    ],
+    "ffrec/pipeline/plan.py": [
+        ("max(below, sum(costs[cut:upto]) + extra)", "below + sum(costs[cut:upto]) + extra", "pipeline"),
+        ("after if upto == levels else 0.0", "0.0", "pipeline"),
+        ("before + sum(costs[:upto])", "sum(costs[:upto])", "pipeline"),
+    ],
+    "ffrec/pipeline/stage.py": [
+        ("torch.cat([step.inputs[name] for step in steps])", "whole.inputs[name]", "pipeline"),
+        ("for level in self.network.config.read if level < top", "for level in range(1, top)", "pipeline"),
+        ("max(self.below, 1) <= level", "self.below < level", "pipeline"),
+    ],
+    "ffrec/pipeline/trainer.py": [
+        ("sum(map(len, before)), len(truth), drawn", "0, len(truth), drawn", "pipeline"),
+        ('if not found or phase == "sleep":', "if not found:", "pipeline"),
+        (
+            "self.stage.below : self.stage.top] = True",
+            "self.stage.below : self.stage.top] = False",
+            "pipeline",
+        ),
+    ],
+    "ffrec/pipeline/leader.py": [
+        ('state[name]["state"] |= part[name]', "pass", "pipeline"),
+        ("held[name].copy_(tensor)", "pass", "pipeline"),
+    ],
+    "ffrec/pipeline/state.py": [
+        ('name: state["sums"][name] for', 'name: 0 * state["sums"][name] for', "pipeline"),
+        ("add_names(held[name], value)", "pass", "pipeline"),
+    ],
+    "ffrec/networks/stream.py": [
+        ("network.drive(image)", "network.drive(image.flip(0))", "stream"),
+        ("sum(found[1:], found[0]) / len(found)", "sum(found[1:], found[0])", "stream"),
+        ("deque(maxlen=keep)", "deque()", "stream"),
+        ("        network.zero_grad()\n", "", "stream"),
+        ("if not self.number:", "if True:", "stream"),
     ],
 }
 MUTANTS = [(file, *defect) for file, defects in PLANTED.items() for defect in defects]

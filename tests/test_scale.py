@@ -63,6 +63,8 @@ def test_gradients_travel_while_the_next_layer_computes():
     # products end at 12 + 4, + 4, + 1; gradients: 16 to 18, 20 to 23, 23 to 24
     assert data_parallel(EACH, weights, alone) == 24 + 1
     assert data_parallel(EACH, weights, lambda data: 0.0) == EACH.whole == 22
+    # in half the bytes: 16 to 17, 20 to 21.5, 21.5 to 22
+    assert data_parallel(EACH, weights, alone, gradient=2) == 22 + 1
     # all of the time of the two first ones is lost to products: 16 + 2 + 4 + 3 + 1 + 1, no overlap is left
     assert data_parallel(EACH, weights, alone, busy=1.0) == 27 + 1
     # a quarter of the optimiser, and the weights come back

@@ -9,7 +9,7 @@ from ffrec.studies.work import Product, Work
 
 Exchange = Callable[[float], float]
 """Seconds of an exchange between all devices, by the bytes of what each of them has."""
-GRADIENT = 4  # bytes of a number that is reduced: float32
+FULL, HALF = 4, 2  # bytes of a number in float32 and in bfloat16
 
 
 @dataclass(frozen=True)
@@ -137,26 +137,28 @@ def data_parallel(
     gather: Exchange = nothing,
     shards: int = 1,
     busy: float = 0.0,
+    gradient: int = FULL,
 ) -> float:
     """Seconds of an update whose gradients are summed over devices, each with its share of the cases.
 
     A layer's gradient travels while the next layer's is computed; one is under way at a time. With `shards`
     every device steps its own part of the weights and `gather` brings them together. `busy` is the share of
     its time in which an exchange keeps the device from products, as it does where both need the same cores.
+    A number of a gradient has `gradient` bytes; weights come back in float32.
     """
     computed, travelled = each.ways, 0.0
     for level, count in weights.items():
         computed += each.grad[level]
-        taken = reduce(GRADIENT * count)
+        taken = reduce(gradient * count)
         travelled = max(computed, travelled) + taken
         computed += busy * taken
-    back = gather(GRADIENT * sum(weights.values()))
+    back = gather(FULL * sum(weights.values()))
     return max(computed, travelled) + sum(each.optimiser.values()) / shards + back
 
 
 def averaging(each: Spent, weights: Mapping[int, int], reduce: Exchange, every: int) -> float:
     """Seconds of an update where devices learn alone and average their weights after every so many."""
-    return each.whole + reduce(GRADIENT * sum(weights.values())) / every
+    return each.whole + reduce(FULL * sum(weights.values())) / every
 
 
 def stages(each: Spent, work: Work, count: int) -> list[Spent]:
