@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.bench.suite import evaluation, rollouts
+from ffrec.bench.suite import Bench, Make, evaluation, measured, rollouts
 from ffrec.bench.timing import synchronise
 from ffrec.bench.works import image_trainer, under
 from ffrec.config import CharacterConfig, ImageRecipe
@@ -156,15 +156,11 @@ def training(name: str, device: str, seconds: float, tiny: bool) -> dict[str, An
     return found
 
 
-def written(units: int, together: int, device: str, seconds: float) -> dict[str, Any]:
-    """Rollouts of so many strings at once, and of one."""
-    return {name: rollouts(units, together)(name, device, seconds) for name in arithmetics(device)}
-
-
-def evaluated(name: str, device: str, seconds: float, tiny: bool) -> dict[str, Any]:
-    """Batches of images of which every label is tried."""
-    measure = evaluation(lambda: chosen_recipe(name, tiny))
-    return {arithmetic: measure(arithmetic, device, seconds) for arithmetic in arithmetics(device)}
+def rows(make: Make, device: str, seconds: float) -> dict[str, Any]:
+    """What `ffrec bench` measures, by arithmetic."""
+    return {
+        row["arithmetic"]: row for row in measured([Bench("", make)], arithmetics(device), device, seconds)
+    }
 
 
 def failures(found: dict[str, Any]) -> list[str]:
@@ -198,9 +194,11 @@ def main() -> int:
     for title, name in NETS.items():
         parts[title] = lambda name=name: training(name, device, seconds, tiny)
     for count in (min(248, many), many):
-        parts[f"rollouts of {count} strings"] = lambda n=count: written(units, n, device, seconds)
+        parts[f"rollouts of {count} strings"] = lambda n=count: rows(rollouts(units, n), device, seconds)
     for title, name in NETS.items():
-        parts[f"ten labels, {title}"] = lambda name=name: evaluated(name, device, seconds, tiny)
+        parts[f"ten labels, {title}"] = lambda name=name: rows(
+            evaluation(lambda: chosen_recipe(name, tiny)), device, seconds
+        )
     found: dict[str, Any] = {}
     start = time.perf_counter()
     for part, measure in parts.items():

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -38,14 +38,23 @@ def trainer(name: str, batch: int | None, precision: str) -> ImageTrainer:
     )
 
 
-def seconds(trained: ImageTrainer, updates: int) -> float:
-    """Of so many updates, as the training loop makes them."""
-    events, done, start = trained.run(), 0, time.perf_counter()
+class Taken(NamedTuple):
+    """Seconds."""
+
+    wall: float
+    processor: float
+    """Of this process, all its threads together: it does not count waiting, nor what others do."""
+
+
+def seconds(trained: ImageTrainer, updates: int) -> Taken:
+    """Of an update, on average over so many, as the training loop makes them."""
+    events, done = trained.run(), 0
+    start, busy = time.perf_counter(), time.process_time()
     for event in events:
         done += isinstance(event, Update)
         if done == updates:
             trained.sharing.settle()
-            return time.perf_counter() - start
+            return Taken((time.perf_counter() - start) / updates, (time.process_time() - busy) / updates)
     raise RuntimeError("too few epochs")
 
 
@@ -75,7 +84,7 @@ def spent(trained: ImageTrainer, updates: int) -> dict[str, float]:
         return result
 
     trained.optimiser.step = stepped  # type: ignore[method-assign]
-    found["update"] = 1000 * seconds(trained, updates) / updates
+    found["update"] = 1000 * seconds(trained, updates).wall
     return found
 
 
@@ -87,23 +96,27 @@ def compare(team: Team, options: argparse.Namespace, precision: str, every: int)
     count = torch.zeros(1, dtype=torch.int64)
     if alone:
         seconds(alone, 3)
-        count += max(5, round(options.seconds / (seconds(alone, 5) / 5)))
+        count += max(5, round(options.seconds / seconds(alone, 5).wall))
     team.sum_(count)
     seconds(together, 3)
-    updates, one, all_ = int(count), [], []
+    updates = int(count)
+    one: list[Taken] = []
+    all_: list[Taken] = []
     for _ in range(TURNS):
         dist.barrier()
         if alone:
-            one.append(seconds(alone, updates) / updates)
+            one.append(seconds(alone, updates))
         dist.barrier()
-        all_.append(seconds(together, updates) / updates)
+        all_.append(seconds(together, updates))
     if team.first:
-        single, joint = statistics.median(one), statistics.median(all_)
+        single, joint = (statistics.median(taken.wall for taken in turns) for turns in (one, all_))
+        busy, shared = (1000 * statistics.median(taken.processor for taken in turns) for turns in (one, all_))
         batch = together.recipe.training.batch
         print(
             f"{precision}, K = {every:2d}: {batch / single:7.0f} images/s on one process, "
             f"{batch / joint:7.0f} on {team.world}: {single / joint:.2f} times "
-            f"({1000 * single:.1f} and {1000 * joint:.1f} ms an update)",
+            f"({1000 * single:.1f} and {1000 * joint:.1f} ms an update; the first process is busy for "
+            f"{busy:.1f} and {shared:.1f} ms)",
             flush=True,
         )
     if options.parts:

@@ -24,7 +24,7 @@ def bench(
     ] = None,
     seconds: Annotated[
         float, typer.Option(min=0.0, max=60.0, help="Time for each line, if a few rounds take no longer.")
-    ] = 5.0,
+    ] = 3.0,
     json: options.Json = False,
 ) -> None:
     """Measure training steps, label evaluation and rollouts: under two minutes on two cores.

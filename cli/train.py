@@ -87,14 +87,14 @@ def train(
     plugins = load_plugins(plugin)
     chosen = ffrec.recipe(recipe).override(options.parse_settings(set_ or []))
     where = pick_device(device)
-    if capture:
-        check_capture(where, chosen.training.optimiser)
     corpus.refuse_unread(chosen, data=data, images=images, text=text, alphabet=alphabet, dreams=dreams)
     refuse_dreams(chosen, dreams)
     refuse_alone(sync_every, outer_momentum)
     path = out or Path("runs") / f"{recipe}-{seed}"
     again = resume or restarts() > 0
     with Team.start(where) as team:
+        if capture:
+            check_capture(where, chosen.training.optimiser, team.world)
         if pipeline:
             refuse_pipeline(chosen, team, sync_every)
         goes_on = team.lead(lambda: continues(path, again, force))

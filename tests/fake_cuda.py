@@ -1,9 +1,9 @@
 """Tensors that only pretend to be on a CUDA device. Importing this changes torch: for a process of its own.
 
 `FakeTensorMode` knows shapes, types and devices, and no numbers: what asks for a number, or mixes devices,
-fails. On a build without CUDA four things need help: indexing and `copy_`, whose Python bindings ask for a
-CUDA device, go straight to the operators; parameters are replaced rather than moved; networks are made before
-the pretence begins; and generators are those of the CPU, which the operators never see.
+fails. On a build without CUDA four things need help: indexing, `copy_` and `contiguous`, whose Python
+bindings ask for a CUDA device, go straight to the operators; parameters are replaced rather than moved;
+networks are made before the pretence begins; and generators are those of the CPU, which operators never see.
 """
 
 import torch
@@ -132,5 +132,11 @@ def before_pretence(make):
     return made
 
 
+def contiguous(x, memory_format=torch.contiguous_format):
+    """The same rows in order; torch's own decompositions ask for them."""
+    return x if x.is_contiguous(memory_format=memory_format) else aten.clone(x, memory_format=memory_format)
+
+
+FakeTensor.contiguous = contiguous
 torch.Generator = Generator
 nn.Module.to = pretended

@@ -28,7 +28,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/parallel/shards.py": [
         ("value * self.share", "value", "parallel"),
         ("self.team.sum_(value.clone())", "value", "parallel"),
-        ("                    first += other", "                    pass", "parallel"),
+        ("total += part", "pass", "parallel"),
         ("shard.grad = None", "pass", "parallel"),
         ("every[self.place(parameter)] = value", "every[: len(value)] = value", "parallel"),
         (
@@ -167,9 +167,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (".mean(1).sum(0) * self.size", ".sum(1).sum(0) * self.size", "connections feedforward"),
         ("x + self.offsets[:given], self.size)", "x + self.offsets[:given], 1.0)", "connections"),
         ("= self.size / self.symbols  #", "= self.size  #", "connections"),
-        ("rows.to(places.dtype) * self.size", "rows.to(places.dtype)", "arithmetic"),
-        ("places[position].index_add_", "places[0].index_add_", "arithmetic"),
-        ("places[x.shape[1] :] += scaled", "places[x.shape[1] :] += 0 * scaled", "arithmetic"),
         ("symbols**0.5", "symbols", "connections"),
     ],
     "ffrec/learning/fields.py": [
@@ -563,9 +560,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if level > 1:  # characters", "if True:  # characters", "bench"),
     ],
     "ffrec/bench/suite.py": [
-        ("step / (products + optimiser)", "step / products", "bench"),
-        ("work.cases / step", "work.cases / products", "bench"),
-        ("together * ROLLED / seconds", "together / seconds", "bench"),
+        ('step / (row["products"] + row["optimiser"])', 'step / row["products"]', "bench"),
+        ("work.cases / step", "work.cases / found['step'].median", "bench"),
+        ("work.cases / ROLLED * found", "work.cases * found", "bench"),
+        ("together * ROLLED, {", "together, {", "bench"),
     ],
     "ffrec/bench/timing.py": [
         ("if rounds >= WARM_UP:", "if True:", "bench"),
@@ -780,6 +778,40 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/evaluation/calibration.py": [
         ("too_sure, low, middle", "too_sure, middle, low", "model"),
+    ],
+    "ffrec/pipeline/plan.py": [
+        ("max(below, sum(costs[cut:upto]) + extra)", "below + sum(costs[cut:upto]) + extra", "pipeline"),
+        ("after if upto == levels else 0.0", "0.0", "pipeline"),
+        ("before + sum(costs[:upto])", "sum(costs[:upto])", "pipeline"),
+    ],
+    "ffrec/pipeline/stage.py": [
+        ("torch.cat([step.inputs[name] for step in steps])", "whole.inputs[name]", "pipeline"),
+        ("for level in self.network.config.read if level < top", "for level in range(1, top)", "pipeline"),
+        ("max(self.below, 1) <= level", "self.below < level", "pipeline"),
+    ],
+    "ffrec/pipeline/trainer.py": [
+        ("sum(map(len, before)), len(truth), drawn", "0, len(truth), drawn", "pipeline"),
+        ('if not found or phase == "sleep":', "if not found:", "pipeline"),
+        (
+            "self.stage.below : self.stage.top] = True",
+            "self.stage.below : self.stage.top] = False",
+            "pipeline",
+        ),
+    ],
+    "ffrec/pipeline/leader.py": [
+        ('state[name]["state"] |= part[name]', "pass", "pipeline"),
+        ("held[name].copy_(tensor)", "pass", "pipeline"),
+    ],
+    "ffrec/pipeline/state.py": [
+        ('name: state["sums"][name] for', 'name: 0 * state["sums"][name] for', "pipeline"),
+        ("add_names(held[name], value)", "pass", "pipeline"),
+    ],
+    "ffrec/networks/stream.py": [
+        ("network.drive(image)", "network.drive(image.flip(0))", "stream"),
+        ("sum(found[1:], found[0]) / len(found)", "sum(found[1:], found[0])", "stream"),
+        ("deque(maxlen=keep)", "deque()", "stream"),
+        ("        network.zero_grad()\n", "", "stream"),
+        ("if not self.number:", "if True:", "stream"),
     ],
 }
 MUTANTS = [(file, *defect) for file, defects in PLANTED.items() for defect in defects]

@@ -141,7 +141,7 @@ def test_variants_take_turns_and_the_fastest_round_counts(monkeypatch):
 
 
 TINY = (
-    suite.Bench("tiny step", suite.training(lambda *where: image_work(SUPERVISED, *where, side=8))),
+    suite.Bench("tiny step", lambda *where: image_work(SUPERVISED, *where, side=8)),
     suite.Bench("tiny rollouts", suite.rollouts(8, together=6)),
     suite.Bench("tiny labels", suite.evaluation(lambda: RECURRENT)),
 )
@@ -158,6 +158,20 @@ def test_rows_hold_the_ratios_of_what_was_timed():
     assert rows[2]["per_second"] == pytest.approx(6 * suite.ROLLED / rows[2]["seconds"])
     assert rows[5]["over_float32"] == pytest.approx(rows[5]["seconds"] / rows[4]["seconds"])
     assert all(row["busy"] >= 1 for row in rows)
+
+
+def test_a_row_says_what_the_times_of_its_variants_say():
+    seconds = {"step": (6.0, 9.0), "products": (2.0, 8.0), "optimiser": (1.0, 8.0), "twin": (12.0, 12.0)}
+    found = {name: timing.Timed(*pair) for name, pair in seconds.items()}
+    row = suite.row_of(suite.Work("images", 30, {}), found)
+    assert row["ratio"] == 2.0
+    assert row["over_products"] == 3.0
+    assert row["twin"] == 2.0
+    assert row["busy"] == 1.5
+    assert row["per_second"] == 5.0
+    found = {"step": timing.Timed(4.0, 4.0), "single": timing.Timed(2.0, 2.0)}
+    row = suite.row_of(suite.Work("characters", 248 * suite.ROLLED, {}), found)
+    assert row["over_single"] == 124.0
 
 
 def test_the_command_prints_lines_or_one_json(tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def test_a_part_that_fails_is_written_down_and_the_others_go_on(benchmark, monke
     def broken(*_):
         raise RuntimeError("no kernel")
 
-    monkeypatch.setattr(benchmark, "evaluated", broken)
+    monkeypatch.setattr(benchmark, "evaluation", broken)
     monkeypatch.setitem(benchmark.FURTHEST, "bf16", 1e-9)
     code, found = run(benchmark, monkeypatch, tmp_path / "gpu.json")
     assert code == 1

@@ -1,13 +1,13 @@
 """What is measured: training steps, label evaluation, and rollouts, in float32 and in bfloat16."""
 
 import fnmatch
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
 
-from ffrec.bench.timing import turns
+from ffrec.bench.timing import Timed, turns
 from ffrec.bench.works import CLASSES, SYMBOLS, Work, image_trainer, image_work, text_work, under
 from ffrec.config import ConfigError, ImageRecipe
 from ffrec.evaluation.images import label_goodness
@@ -45,8 +45,8 @@ class Row(TypedDict, total=False):
     """Characters a second of all strings at once over those of one string."""
 
 
-Measure = Callable[[str, str, float], Row]
-"""From an arithmetic, a device and the seconds it may take to what was measured."""
+Make = Callable[[str, str], Work]
+"""From an arithmetic and a device to what is timed."""
 
 
 @dataclass(frozen=True)
@@ -54,88 +54,55 @@ class Bench:
     """One thing to measure, and its name."""
 
     name: str
-    measure: Measure
+    make: Make
 
 
-def training(make: Callable[[str, str], Work]) -> Measure:
-    """A training step beside its own products, the optimiser and the twin."""
+def evaluation(make: Callable[[], ImageRecipe]) -> Make:
+    """Two batches of images, evaluated by ten labels."""
 
-    def measure(arithmetic: str, device: str, seconds: float) -> Row:
-        work = make(arithmetic, device)
-        found = turns(work.variants, seconds, device=device)
-        step, products, optimiser, twin = (
-            found[name].seconds for name in ("step", "products", "optimiser", "twin")
-        )
-        return {
-            "seconds": step,
-            "busy": found["step"].median / step,
-            "products": products,
-            "optimiser": optimiser,
-            "ratio": step / (products + optimiser),
-            "over_products": step / products,
-            "twin": twin / step,
-            "counted": work.counted,
-            "per_second": work.cases / step,
-        }
-
-    return measure
-
-
-def evaluation(make: Callable[[], ImageRecipe]) -> Measure:
-    """A batch of 200 images evaluated by ten labels."""
-
-    def measure(arithmetic: str, device: str, seconds: float) -> Row:
+    def made(arithmetic: str, device: str) -> Work:
         trainer = image_trainer(make(), arithmetic, device)
         network, rows = trainer.network, trainer.images.batch(slice(None))
         every = torch.arange(CLASSES, device=trainer.device).expand(len(rows), -1)
-        run = under(trainer, lambda: label_goodness(network, network.encode(rows), every, network.window[1]))
-        found = turns({"all": run}, seconds / 2, device=device)["all"]
-        return {
-            "seconds": found.seconds,
-            "busy": found.median / found.seconds,
-            "counted": "images",
-            "per_second": len(rows) / found.seconds,
-        }
+        last = network.window[1]
+        run = under(trainer, lambda: label_goodness(network, network.encode(rows), every, last))
+        return Work("images", len(rows), {"step": run})
 
-    return measure
+    return made
 
 
-def rollouts(units: int, together: int = TOGETHER) -> Measure:
-    """Strings written as one batch, over one string at a time."""
+def rollouts(units: int, together: int = TOGETHER) -> Make:
+    """Strings written as one batch, and one string by itself."""
 
-    def measure(arithmetic: str, device: str, seconds: float) -> Row:
+    def made(arithmetic: str, device: str) -> Work:
         chosen = figure_5("together", small=False).override({"hidden": [units] * 3})
         drawn = torch.Generator().manual_seed(0)
         strings = torch.randint(SYMBOLS, (together, CONTEXT + ROLLED), generator=drawn)
         trainer = TextTrainer(chosen, strings, SYMBOLS, device=device, arithmetic=arithmetic)
-        context = trainer.strings[:, :CONTEXT]
 
         def write(count: int) -> Callable[[], None]:
-            generate = trainer.network.generate
-            return under(trainer, lambda: generate(context[:count], ROLLED, trainer.draws))
+            context = trainer.strings[:count, :CONTEXT]
 
-        found = turns({"all": write(together), "single": write(1)}, seconds / 2, device=device)
-        seconds, single = found["all"].seconds, found["single"].seconds
-        return {
-            "seconds": seconds,
-            "busy": found["all"].median / seconds,
-            "counted": "characters",
-            "per_second": together * ROLLED / seconds,
-            "over_single": together * single / seconds,
-        }
+            def run() -> None:
+                trainer.draws.begin(0)
+                trainer.network.generate(context, ROLLED, trainer.draws)
 
-    return measure
+            return under(trainer, run)
+
+        return Work("characters", together * ROLLED, {"step": write(together), "single": write(1)})
+
+    return made
 
 
-def recipe_step(make: Callable[[], ImageRecipe]) -> Measure:
+def recipe_step(make: Callable[[], ImageRecipe]) -> Make:
     """A training step of an image recipe as it is."""
-    return training(lambda arithmetic, device: image_work(make(), arithmetic, device))
+    return lambda arithmetic, device: image_work(make(), arithmetic, device)
 
 
-def character_step(units: int, strings: int) -> Measure:
+def character_step(units: int, strings: int) -> Make:
     """A training step of three hidden layers from so many strings of a hundred characters."""
     chosen = figure_5("together", small=False).override({"hidden": [units] * 3, "batch": strings})
-    return training(lambda arithmetic, device: text_work(chosen, arithmetic, device))
+    return lambda arithmetic, device: text_work(chosen, arithmetic, device)
 
 
 BENCHES = (
@@ -171,13 +138,41 @@ def bfloat16_speed(device: str, size: int = 1000) -> float:
 def measured(
     benches: list[Bench], arithmetics: tuple[str, ...], device: str, seconds: float
 ) -> Iterator[Row]:
-    """A row for every bench in every arithmetic, as soon as it is measured."""
+    """A row for every bench in every arithmetic, in about so many seconds each. All variants in all
+    arithmetics of one bench take turns."""
     for bench in benches:
-        first: dict[str, float] = {}
-        for arithmetic in arithmetics:
-            row: Row = {"work": bench.name, "arithmetic": arithmetic}
-            row |= bench.measure(arithmetic, device, seconds)
-            first[arithmetic] = row["seconds"]
-            if arithmetic != "fp32" and "fp32" in first:
-                row["over_float32"] = row["seconds"] / first["fp32"]
+        works = {arithmetic: bench.make(arithmetic, device) for arithmetic in arithmetics}
+        runs = {
+            f"{arithmetic} {name}": run
+            for arithmetic, work in works.items()
+            for name, run in work.variants.items()
+        }
+        timed = turns(runs, seconds * len(works), device=device)
+        first: Row = {}
+        for arithmetic, work in works.items():
+            found = {name: timed[f"{arithmetic} {name}"] for name in work.variants}
+            row: Row = {"work": bench.name, "arithmetic": arithmetic, **row_of(work, found)}
+            if first:
+                row["over_float32"] = row["seconds"] / first["seconds"]
+            elif arithmetic == "fp32":
+                first = row
             yield row
+
+
+def row_of(work: Work, found: Mapping[str, Timed]) -> Row:
+    """What the times of a work's variants say of it."""
+    step = found["step"].seconds
+    row: Row = {
+        "seconds": step,
+        "busy": found["step"].median / step,
+        "counted": work.counted,
+        "per_second": work.cases / step,
+    }
+    if "products" in found:
+        row["products"], row["optimiser"] = found["products"].seconds, found["optimiser"].seconds
+        row["ratio"] = step / (row["products"] + row["optimiser"])
+        row["over_products"] = step / row["products"]
+        row["twin"] = found["twin"].seconds / step
+    if "single" in found:
+        row["over_single"] = work.cases / ROLLED * found["single"].seconds / step
+    return row

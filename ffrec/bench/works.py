@@ -23,14 +23,15 @@ DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Work(NamedTuple):
-    """One training step on random data, and what is timed beside it."""
+    """What is timed, on random data, and beside what."""
 
     counted: str
     """What it gets through: images or characters."""
     cases: int
-    """How many of them a step learns from."""
+    """How many of them a step gets through."""
     variants: dict[str, Callable[[], object]]
-    """`step`; its `products` alone; the `optimiser` alone, on as many weights; and its `twin`."""
+    """A `step`; of training also its `products` alone, the `optimiser` alone, on as many weights, and its
+    `twin`; of rollouts also those of a `single` string."""
 
 
 def under(trainer: Trainer, run: Callable[[], object]) -> Callable[[], None]:

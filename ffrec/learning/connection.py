@@ -10,7 +10,7 @@ from torch.nn.functional import embedding_bag
 from ffrec.learning.arithmetic import Weighted
 from ffrec.registry import register
 
-BLOCK = 512  # rows of δ that stay in a processor's cache while codes sum them
+BLOCK = 4096  # codes written out together; bounds memory
 
 
 class Connection(Weighted, ABC):
@@ -128,15 +128,7 @@ class Codes(Connection):
         return codes.scatter_(1, x + self.offsets[:given], self.size)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
-        """Rows may be codes or dense. A CPU sums rows of δ symbol by symbol; elsewhere a product with codes
-        written out is faster, and sums in the same order every time."""
-        if x.is_floating_point() or delta.device.type != "cpu":
-            self.add_product(x if x.is_floating_point() else self.dense(x), delta)
-            return
-        places = self.weight_grad.view(self.positions, self.symbols, -1)
-        for codes, rows in zip(x.split(BLOCK), delta.split(BLOCK), strict=True):
-            scaled = rows.to(places.dtype) * self.size
-            for position, column in enumerate(codes.unbind(1)):
-                places[position].index_add_(0, column, scaled)
-            if x.shape[1] < self.positions:
-                places[x.shape[1] :] += scaled.sum(0) / self.symbols
+        """Rows may be codes or dense. A product with codes written out, some rows at a time, is at least as
+        fast here as scattered sums, and needs nothing of the order in which they are made."""
+        for part, rows in zip(x.split(BLOCK), delta.split(BLOCK), strict=True):
+            self.add_product(part if part.is_floating_point() else self.dense(part), rows)

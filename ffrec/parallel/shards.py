@@ -21,18 +21,21 @@ class Shards(Sharing):
     """One gradient over all processes: Σ over them of share · (mean over own cases).
 
     A large weight matrix is cut into a shard for each process. As soon as its gradient is complete, every
-    process sends every other one the part that is the other's, and adds up what it receives, in the order of
-    ranks; it steps its own shard alone, and sends it to all. So the optimiser's work is divided, its state is
-    too, and all processes hold the same bits (Rajbhandari et al. 2020, stage 2). Small tensors are summed in
-    one message and stepped everywhere. `whole`: no shards, where something needs the whole gradient.
+    process sends every other one the part that is the other's, and adds what it receives to its own, in the
+    order of ranks; it steps its own shard alone, and sends it to all. So the optimiser's work is divided, its
+    state is too, and all processes hold the same bits (Rajbhandari et al. 2020, stage 2). Small tensors are
+    summed in one message and stepped everywhere. `whole`: no shards, as something needs the whole gradient.
     """
 
-    def __init__(self, team: Team, whole: bool = False) -> None:
-        self.team, self.cut = team, not whole
+    def __init__(self, team: Team, whole: bool = False, wire: torch.dtype | None = None) -> None:
+        self.team, self.cut, self.wire = team, not whole, wire
+        """`wire`: the type in which gradients of shards travel, if not their own."""
         self.shards: dict[nn.Parameter, nn.Parameter] = {}
+        self.tags: dict[nn.Parameter, int] = {}
         self.received: dict[nn.Parameter, Tensor] = {}
         self.small: list[nn.Parameter] = []
-        self.travelling: list[tuple[nn.Parameter, Any]] = []
+        self.travelling: list[tuple[nn.Parameter, list[Any]]] = []
+        self.sent: list[Tensor] = []
         self.returning: list[Any] = []
         self.stepped: list[nn.Parameter] = []
 
@@ -57,8 +60,9 @@ class Shards(Sharing):
             return parameter
         if parameter not in self.shards:
             shard = nn.Parameter(parameter.data.view(-1)[self.place(parameter)], requires_grad=False)
-            self.shards[parameter] = shard
-            self.received[parameter] = torch.empty(self.team.world, len(shard), device=shard.device)
+            self.shards[parameter], self.tags[parameter] = shard, len(self.tags)
+            shape, dtype = (self.team.world - 1, len(shard)), self.wire or shard.dtype
+            self.received[parameter] = torch.empty(shape, dtype=dtype, device=shard.device)
         return self.shards[parameter]
 
     def ready(self, module: nn.Module) -> None:
@@ -68,16 +72,21 @@ class Shards(Sharing):
             if parameter.numel() < LARGE:
                 self.small.append(parameter)
             elif parameter in self.shards:
-                self.travelling.append((parameter, self.send(parameter, parameter.grad)))
+                self.travelling.append((parameter, self.send(parameter, parameter.grad.view(-1))))
             else:
-                self.travelling.append((parameter, dist.all_reduce(parameter.grad, async_op=True)))
+                self.travelling.append((parameter, [dist.all_reduce(parameter.grad, async_op=True)]))
 
-    def send(self, parameter: nn.Parameter, grad: Tensor) -> Any:
+    def send(self, parameter: nn.Parameter, grad: Tensor) -> list[Any]:
         """Start a gradient on its way: every process gets the parts that belong to its shard."""
-        bounds, into = self.bounds(parameter), self.received[parameter]
-        sent = [last - first for first, last in pairwise(bounds)]
-        got = [into.shape[1]] * self.team.world
-        return dist.all_to_all_single(into.view(-1), grad.view(-1), got, sent, async_op=True)
+        received = self.received[parameter]
+        exchanged: list[dist.P2POp] = []
+        for rank, (first, last) in enumerate(pairwise(self.bounds(parameter))):
+            if rank != self.team.rank:
+                part, into = grad[first:last].to(received.dtype), received[rank - (rank > self.team.rank)]
+                exchanged.append(dist.P2POp(dist.isend, part, rank, tag=self.tags[parameter]))
+                exchanged.append(dist.P2POp(dist.irecv, into, rank, tag=self.tags[parameter]))
+        self.sent += [op.tensor for op in exchanged]  # what travels stays in memory
+        return dist.batch_isend_irecv(exchanged)
 
     def finish(self) -> None:
         grads = [parameter.grad for parameter in self.small if parameter.grad is not None]
@@ -87,15 +96,16 @@ class Shards(Sharing):
                 grad.copy_(found.view_as(grad))
         for shard in self.shards.values():
             shard.grad = None  # of what has no gradient now, the optimiser leaves the shard alone too
-        for parameter, work in self.travelling:
-            work.wait()
-            if parameter in self.shards:
-                first, *others = self.received[parameter]
-                for other in others:
-                    first += other
-                self.shards[parameter].grad = first
+        for parameter, works in self.travelling:
+            for work in works:
+                work.wait()
+            if parameter in self.shards and parameter.grad is not None:
+                total = parameter.grad.view(-1)[self.place(parameter)]
+                for part in self.received[parameter]:
+                    total += part
+                self.shards[parameter].grad = total
         self.stepped = [parameter for parameter, _ in self.travelling if parameter in self.shards]
-        self.small, self.travelling = [], []
+        self.small, self.travelling, self.sent = [], [], []
 
     def spread(self) -> None:
         """Start the shards on their way to all processes."""

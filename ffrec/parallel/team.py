@@ -110,11 +110,11 @@ class Team:
 
     def any(self, yes: bool) -> bool:
         """Whether any process says yes."""
-        return bool(self.sum_(torch.tensor(int(yes))))
+        return yes if self.world == 1 else bool(self.sum_(torch.tensor(int(yes))))
 
     def stops(self, asked: Callable[[], bool], update: int) -> bool:
         """Whether any process was asked to stop; they ask each other every few updates."""
-        return self.any(asked()) if self.world == 1 or update % AGREE_EVERY == 0 else False
+        return (self.world == 1 or update % AGREE_EVERY == 0) and self.any(asked())
 
 
 def launched() -> bool:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ffrec.pipeline.link import agree, gather
+from ffrec.pipeline.state import add_names
 from ffrec.pipeline.trainer import StageTrainer
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.trainer import Trainer
@@ -108,12 +109,3 @@ class Leader(StageTrainer):
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         agree(("restore", weights, state))
         super().restore(weights, state)
-
-
-def add_names(held: dict[str, Any], more: dict[str, Any]) -> None:
-    """Add tensors by name to those that are held, also one level down."""
-    for name, value in more.items():
-        if isinstance(value, dict) and name in held:
-            add_names(held[name], value)
-        else:
-            held[name] = value

@@ -12,8 +12,8 @@ from ffrec.networks.network import Encoding
 from ffrec.pipeline.costs import measured_plan
 from ffrec.pipeline.link import Link, agree, disconnect, shared_board, total
 from ffrec.pipeline.stage import Stage, Traffic, joined
+from ffrec.pipeline.state import limited
 from ffrec.training.arithmetic import computing
-from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.training.images import ImageTrainer
 from ffrec.training.phases import Phase
 
@@ -160,22 +160,8 @@ class StageTrainer(ImageTrainer):
             for parameter in set(optimiser.state) - set(own.values()):
                 del optimiser.state[parameter]
         if self.gradient_baseline:
-            held = self.gradient_baseline.state_dict()
-            self.gradient_baseline = GradientBaseline(
-                {name: p for name, p in network.layers.named_parameters() if f"layers.{name}" in own},
-                self.recipe.training.baseline,
-            )
-            self.gradient_baseline.load_state_dict(
-                {
-                    "now": held["now"],
-                    "batches": held["batches"],
-                    "sums": {n: held["sums"][n] for n in self.gradient_baseline.sums},
-                    "means": {
-                        phase: {n: means[n] for n in self.gradient_baseline.sums}
-                        for phase, means in held["means"].items()
-                    },
-                }
-            )
+            mine = {name: p for name, p in network.layers.named_parameters() if f"layers.{name}" in own}
+            self.gradient_baseline = limited(self.gradient_baseline, mine)
         for name, parameter in network.named_parameters() if not self.stage.first else ():
             if name not in own:
                 parameter.data = parameter.new_empty(0)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -41,7 +42,7 @@ class CudaGraph:
         self.graph = torch.cuda.CUDAGraph()
 
     def warm(self, work: Callable[[], Tensor]) -> Tensor:
-        side = torch.cuda.Stream()
+        side = side_stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             made = work()
@@ -55,6 +56,12 @@ class CudaGraph:
     def replay(self) -> Tensor:
         self.graph.replay()
         return self.made
+
+
+@cache
+def side_stream() -> torch.cuda.Stream:
+    """The one stream that work is done on before it is recorded: its memory is used again."""
+    return torch.cuda.Stream()
 
 
 class Captured:

@@ -129,7 +129,7 @@ class Trainer(ABC):
             self.sharing = Averaging(team, weights, sync_every, outer_momentum)
         else:
             whole = self.recipe.training.optimiser not in ELEMENTWISE or self.gradient_baseline is not None
-            self.sharing = Shards(team, whole)
+            self.sharing = Shards(team, whole, torch.bfloat16 if self.arithmetic == "bf16" else None)
             self.draws.gather = self.gather
         for module in (*self.network.layers, self.network.readout):
             module.exchange = self.sharing
