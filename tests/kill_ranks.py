@@ -1,9 +1,9 @@
 """Kill random processes of runs under `torchrun --max-restarts`: they end as if nothing had been.
 
-    python tests/kill_ranks.py [--runs 20] [--processes 2] [--kills 1] [--folder FOLDER]
+    python tests/kill_ranks.py [--runs 20] [--processes 2] [--kills 1] [--seed 0]
 
-Every run is trained twice by the same command, once undisturbed; SIGKILL hits a random process
-some time after a random epoch. The checkpoints that both end with have to hold the same bits. Exits with 1 if any does not.
+One run is undisturbed. In all others, of the same command, SIGKILL hits a random process some time after a
+random epoch. The last checkpoints have to hold the same bits. Exits with 1 if any does not.
 """
 
 import argparse
