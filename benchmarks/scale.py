@@ -205,8 +205,10 @@ def pipelined(each: Any, work: Work, depth: int, devices: int) -> float:
     """Seconds between two updates of pipelines of so many stages on so many GPUs."""
     parts, copies = stages(each, work, depth), devices // depth
     reduce = links(copies, max(1, NODE // depth))
-    numbers = 2 * work.cases * work.hidden[0] + work.cases * sum(work.hidden)  # with what the softmax reads
-    slowest = pipeline(parts, 2 * numbers / NVLINK[0] + NVLINK[1])
+    read = sum(work.hidden[1:-1])  # by the softmax, and passed on
+    numbers = work.cases * (2 * work.hidden[0] + read)
+    bandwidth, latency = NVLINK if depth <= NODE else NETWORK
+    slowest = pipeline(parts, HALF * numbers / bandwidth + latency)
     summed = max(
         data_parallel(stage, {level: work.weights[level] for level in stage.grad}, reduce, gradient=HALF)
         for stage in parts

@@ -1,5 +1,9 @@
 """The clock of docs/scale.md: hand calculations."""
 
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
 from ffrec.studies.scale import (
@@ -19,6 +23,7 @@ from ffrec.studies.scale import (
 )
 from ffrec.studies.work import Product, Work
 
+ROOT = Path(__file__).parent.parent
 EACH = Spent({1: 3.0, 2: 2.0, 3: 1.0}, {1: 4.0, 2: 4.0, 3: 1.0}, {1: 0.5, 2: 0.5, 3: 0.0}, rest=6.0)
 WORK = Work(1, (), {1: 1, 2: 1, 3: 1}, 1, hidden=(10, 20))
 
@@ -93,3 +98,12 @@ def test_stages_are_cut_where_the_slowest_is_fastest():
     work = WORK._replace(hidden=(1, 1, 1, 1))
     assert [sorted(stage.forward) for stage in stages(each, work, 2)] == [[1], [2, 3, 4, 5]]
     assert [sorted(stage.forward) for stage in stages(each, work, 3)] == [[1], [2, 3], [4, 5]]
+
+
+def test_the_page_holds_the_tables_of_the_stored_measurements(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    scale = pytest.importorskip("scale")
+    inputs, page = json.loads(scale.STORED.read_text()), (ROOT / "docs/scale.md").read_text()
+    for name, make in scale.TABLES.items():
+        assert f"<!-- {name} -->\n{make(inputs)}\n<!-- /{name} -->" in page, "run benchmarks/scale.py --into"
+    sys.modules.pop("scale")

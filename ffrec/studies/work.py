@@ -1,8 +1,8 @@
 """What an update computes: its matrix products, by layer, and the numbers that its layers form.
 
 Formulas of configurations alone: nothing is built or run. A test compares them with what the code multiplies.
-Labels and characters need no product: rows of weights are picked, and rows of δ summed. (On a GPU a gradient
-of theirs is a product with codes that are written out; it is left out here.)
+Labels and characters need no product on the way up: rows of weights are picked. Their gradient is a product
+with codes that are written out.
 """
 
 from collections import Counter
@@ -83,7 +83,7 @@ def recurrent(config: RecurrentConfig, inputs: int, classes: int, cases: int) ->
         if source == 0:
             rows, learnt = [1], [1]
         elif source == top:
-            rows, learnt = [], []
+            rows, learnt = [], [2]
         else:
             rows = [1] * (source < level) + [1 + (n > reached[source]) for n in range(1, last + 1)]
             learnt = [2 * (last - first + 1)]
@@ -108,7 +108,7 @@ def feedforward(config: FeedForwardConfig, inputs: int, classes: int, cases: int
     for level, (source, units) in enumerate(pairwise((seen, *config.hidden)), 1):
         if labelled and level == 1:
             work.add(1, source, units, [1], [1])
-            work.add(1, classes, units, [], [])
+            work.add(1, classes, units, [], [2])
         else:
             work.add(level, source, units, [1, 2] if labelled else [2], [2])
     return work.end(config.read, classes, 2 + labelled)
@@ -121,7 +121,7 @@ def character(config: CharacterConfig, symbols: int, cases: int) -> Work:
     softmax.
     """
     work, once = Sum(config.hidden, cases), [1] * config.lookahead
-    work.add(1, symbols * (config.window + config.lookahead), config.hidden[0], [], [])
+    work.add(1, symbols * (config.window + config.lookahead), config.hidden[0], [], [2])
     for level, (source, units) in enumerate(pairwise(config.hidden), 2):
         work.add(level, source, units, [2, *once], [2])
     read = config.reads or range(1, len(config.hidden) + 1)
