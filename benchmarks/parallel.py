@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 
-from ffrec.parallel.team import Team, launched
+from ffrec.parallel.team import Team, launched, leave
 from ffrec.recipes import recipe
 from ffrec.training.images import ImageTrainer
 from ffrec.training.trainer import Update
@@ -65,9 +65,9 @@ def spent(trained: ImageTrainer, updates: int) -> dict[str, float]:
     def timed(name: str) -> None:
         method: Callable[..., Any] = getattr(trained.sharing, name)
 
-        def wrapped(*arguments: Any) -> Any:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
             start = time.perf_counter()
-            result = method(*arguments)
+            result = method(*arguments, **options)
             found[name] = found.get(name, 0.0) + 1000 * (time.perf_counter() - start) / updates
             return result
 
@@ -144,6 +144,7 @@ def main() -> None:
         for precision in options.precision:
             for every in options.every:
                 compare(team, options, precision, every)
+    leave()
 
 
 if __name__ == "__main__":

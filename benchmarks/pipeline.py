@@ -47,9 +47,9 @@ class Clock:
 class TimedFollower(Follower):
     """A stage that remembers how long its epochs took."""
 
-    def learn(self, epoch: int, step: int) -> None:
+    def follow(self, epoch: int, step: int) -> None:
         clock = Clock(self)
-        super().learn(epoch, step)
+        super().follow(epoch, step)
         self.read_clock = [*getattr(self, "read_clock", []), clock.read()]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TRAIN = ("supervised-digits", "--set", "hidden=[60,60]", "--set", "epochs=8", "--set", "validate_every=2")
+TRAIN += ("--precision", "fp32")
 
 
 def torchrun(processes: int, restarts: int, *arguments: str) -> list[str]:
@@ -54,7 +55,12 @@ def ranks(agent: int) -> list[int]:
 def weights(run: Path) -> str:
     """The SHA-256 of the last weights in a run folder; empty if there are none."""
     files = sorted(run.glob("checkpoints/step-*/weights.safetensors"))
-    return hashlib.sha256(files[-1].read_bytes()).hexdigest() if files else ""
+    return weights_of(files[-1].parent) if files else ""
+
+
+def weights_of(checkpoint: Path) -> str:
+    """The SHA-256 of the weights in a checkpoint."""
+    return hashlib.sha256((checkpoint / "weights.safetensors").read_bytes()).hexdigest()
 
 
 def survives(run: Path, processes: int, times: list[float], drawn: random.Random) -> tuple[int, int]:

@@ -67,9 +67,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("data=name_of(data, chosen)", "data=chosen.data", "model"),
     ],
     "ffrec/learning/goodness.py": [
-        ("length.square() / h.shape[-1]", "length.square()", "goodness layer"),
+        ("dtype=dtype).square() / units", "dtype=dtype).square()", "goodness layer"),
         ("h.shape[-1] ** -0.5", "h.shape[-1] ** -1.0", "goodness layer"),
-        ("vector_norm(h, dim=-1, dtype=wide(h.dtype))", "vector_norm(h, dim=-1)", "arithmetic"),
+        ("norm(h, dim=-1, dtype=dtype)", "norm(h, dim=-1)", "arithmetic"),
+        ("view(h.shape[:-1]).square() / units", "view(h.shape[:-1]).square()", "arithmetic"),
         (".clamp_min(SMALLEST)", "", "goodness layer"),
         ("weight * (2 / h.shape[-1])", "weight * (1 / h.shape[-1])", "goodness"),
         ("torch.mul(h.sign(), (", "torch.mul(torch.ones_like(h), (", "goodness"),

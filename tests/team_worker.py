@@ -4,7 +4,6 @@ torchrun --nproc-per-node N tests/team_worker.py OUT CASE …
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 import corpora
 from ffrec.parallel import shards
 from ffrec.parallel.agreement import Disagreement, check_agreement
-from ffrec.parallel.team import Team
+from ffrec.parallel.team import Team, leave
 from ffrec.recipes import recipe
 from ffrec.storage.checkpoint import write_checkpoint
 from ffrec.tasks.kinds import new_task
@@ -23,6 +22,7 @@ from ffrec.training.trainer import Epoch
 
 SMALL = {"hidden": [40, 30], "epochs": 1, "validate_every": 1, "batch": 48}
 TEXT = SMALL | {"passes": 1, "memory": 0.0, "strings": 40, "batch": 11}
+LARGE = shards.LARGE
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "recurrent": ("recurrent-digits", SMALL | {"jitter": 1, "dropout": 0.1}),
     "supervised": ("supervised-digits", SMALL),
@@ -45,6 +45,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "text": ("fables", TEXT | {"regime": "together"}),
     "text-sleep": ("fables", TEXT | {"regime": "sleep", "dropout": 0.2}),
     "text-night": ("fables", TEXT | {"regime": "night", "night": 3}),
+    "undisturbed": ("supervised-digits", {"hidden": [60, 60], "epochs": 8, "validate_every": 2}),
     "text-teacher": ("fables", TEXT | {"regime": "teacher-forced", "memory": 20.0}),
 }
 
@@ -59,7 +60,7 @@ def task_of(case: str) -> Any:
         settings = {k: v for k, v in settings.items() if k not in ("threshold", "activity")}
         settings |= {"activity": "max", "threshold": 1.0, "negatives": "none"}
     data = corpora.load("fables" if name == "fables" else "digits")
-    return new_task(chosen.override(settings), data, seed=3)
+    return new_task(chosen.override(settings), data, seed=0 if case == "undisturbed" else 3)
 
 
 def trained(case: str, team: Team, **options: Any) -> Any:
@@ -105,6 +106,7 @@ def main() -> None:
     with Team.start(torch.device("cpu")) as team:
         notes: dict[str, Any] = dict(other_options(team)) if team.world == 2 else {}
         for case in cases:
+            shards.LARGE = LARGE if case == "undisturbed" else 300
             task, records = trained(case, team)
             weights, state = dict(task.trainer.network.state_dict()), task.trainer.state()
             notes[case] = {"records": records, "result": task.finish(None)}
@@ -118,5 +120,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    sys.stdout.flush()
-    os._exit(0)  # as the command line does
+    leave()

@@ -9,7 +9,7 @@ import torch
 from ffrec.config import ConfigError
 from ffrec.learning.arithmetic import Weighted, wide
 from ffrec.learning.connection import BLOCK, Codes, Dense
-from ffrec.learning.goodness import Blocks, Goodness, Minus
+from ffrec.learning.goodness import Blocks, Goodness, MeanSquare, Minus
 from ffrec.recipes import recipe
 from ffrec.training.arithmetic import computing, pick_precision
 from ffrec.training.images import ImageTrainer
@@ -214,3 +214,12 @@ def test_a_goodness_that_says_nothing_of_bfloat16_is_given_float32(wrapped):
     for level in trainer.network.levels:
         trainer.network.layer(level).goodness = wrapped(Cubes())
     assert all(grad.any() and grad.isfinite().all() for grad in gradients(trainer, "bf16").values())
+
+
+@pytest.mark.parametrize("shape", [(7, 2, 5), (3, 9), (4,)])
+def test_a_large_sum_of_squares_is_made_of_parts(shape, monkeypatch, generator):
+    monkeypatch.setattr("ffrec.learning.goodness.LARGE", 11)
+    h = torch.randn(shape, generator=generator).to(torch.bfloat16)
+    found = MeanSquare().value(h)
+    assert found.dtype is torch.float32
+    torch.testing.assert_close(found, h.float().square().mean(-1))

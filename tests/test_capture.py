@@ -172,7 +172,7 @@ def test_cuda_graphs_give_the_numbers_of_ordinary_updates(kind):
     captured.capture()
     first, second = trained(plain), trained(captured)
     for name, value in first.items():
-        torch.testing.assert_close(second[name], value, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(second[name], value, rtol=1e-4, atol=1e-5)  # sums without an order
     assert captured.captured.graphs
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from commands import ROOT, environment
 
 FAULTS = {  # planted in an update, and what is said of them
@@ -89,3 +90,10 @@ def test_a_graph_that_differs_is_a_failure(benchmark):
     runs = {"fp32": {"plain": {}, "captured": {"differs_by": 0.5}}}
     found = {"gradients": {}, "recurrent 3 × 2000": runs}
     assert benchmark.failures(found) == ["recurrent 3 × 2000 in fp32: a graph differs by 5.0e-01"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_without_a_gpu_it_says_so_in_one_line(benchmark, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    assert benchmark.main() == 2
+    assert "expected one this machine has" in capsys.readouterr().err

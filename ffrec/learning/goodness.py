@@ -11,14 +11,22 @@ from torch import Tensor, nn
 from ffrec.learning.arithmetic import wide
 from ffrec.registry import register
 
+LARGE = 2**20  # activities that torch may copy into a wider type to sum them: more would leave the cache
 SMALLEST = 1e-8  # what a smaller norm is replaced by: a silent layer sends (nearly) zero
 
 
 def mean_square(h: Tensor) -> Tensor:
     """Σⱼ hⱼ² / units, over the last axis: `(..., units)` to `(...)`, in float32 at least."""
-    # a product would be written out: this is one pass
-    length: Tensor = torch.linalg.vector_norm(h, dim=-1, dtype=wide(h.dtype))
-    return length.square() / h.shape[-1]
+    units, dtype, norm = (
+        h.shape[-1],
+        wide(h.dtype),
+        torch.linalg.vector_norm,
+    )  # a product would be written out
+    if h.dtype == dtype or h.numel() <= LARGE:
+        whole: Tensor = norm(h, dim=-1, dtype=dtype).square() / units
+        return whole
+    parts = h.flatten(0, -2).split(max(1, LARGE // units))
+    return torch.cat([norm(part, dim=-1, dtype=dtype) for part in parts]).view(h.shape[:-1]).square() / units
 
 
 def root_mean_square(h: Tensor) -> Tensor:

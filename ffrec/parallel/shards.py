@@ -110,9 +110,13 @@ class Shards(Sharing):
     def spread(self) -> None:
         """Start the shards on their way to all processes."""
         for parameter in self.stepped:
-            flat, bounds = parameter.data.view(-1), self.bounds(parameter)
-            for rank, (first, last) in enumerate(pairwise(bounds)):
-                self.returning.append(dist.broadcast(flat[first:last], src=rank, async_op=True))
+            flat, own, tag = parameter.data.view(-1), self.place(parameter), self.tags[parameter]
+            exchanged: list[dist.P2POp] = []
+            for rank, (first, last) in enumerate(pairwise(self.bounds(parameter))):
+                if rank != self.team.rank:
+                    exchanged.append(dist.P2POp(dist.isend, flat[own], rank, tag=tag))
+                    exchanged.append(dist.P2POp(dist.irecv, flat[first:last], rank, tag=tag))
+            self.returning += dist.batch_isend_irecv(exchanged)
 
     def settle(self) -> None:
         for work in self.returning:

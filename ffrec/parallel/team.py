@@ -1,9 +1,10 @@
 """The processes of one run: started by torchrun, or a single one that starts nothing."""
 
 import os
+import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -115,6 +116,14 @@ class Team:
     def stops(self, asked: Callable[[], bool], update: int) -> bool:
         """Whether any process was asked to stop; they ask each other every few updates."""
         return (self.world == 1 or update % AGREE_EVERY == 0) and self.any(asked())
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End this process at once: threads of gloo that still hold tensors abort a Python that cleans up after
+    itself (pytorch/pytorch#179291)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def launched() -> bool:
