@@ -1,6 +1,6 @@
 """Test results of small recipes in float32 and in bfloat16: what differs beyond what seeds differ by.
 
-    FFREC_DATA=… python benchmarks/precision.py [--folder runs/precision] [--into docs/results.md] [RECIPE …]
+    python benchmarks/precision.py [--folder runs/precision] [--into docs/results.md] [RECIPE …]
 
 Trains what the folder does not hold yet, in one thread. Prints what its runs reached, and a table of them.
 """
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cli.report import put_between
 from ffrec.storage.run_folder import RunFolder
 
-RECIPES = ("recurrent-digits", "supervised-digits", "sleep-digits-cure", "fables", "aesop-recall")
+RECIPES = ("recurrent-digits", "supervised-digits", "sleep-digits-cure", "fables")
 ARITHMETICS, SEEDS = ("fp32", "bf16"), (0, 1, 2)
 MEASURES = {
     "error_goodness": "error by goodness, %",
