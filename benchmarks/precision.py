@@ -1,8 +1,8 @@
 """Test results of small recipes in float32 and in bfloat16: what differs beyond what seeds differ by.
 
-    FFREC_DATA=… python benchmarks/precision.py [--folder runs/precision] [RECIPE …]
+    python benchmarks/precision.py [--folder runs/precision] [--into docs/results.md] [RECIPE …]
 
-Trains what the folder does not hold yet, in one thread, and prints a table of all that it holds.
+Trains what the folder does not hold yet, in one thread. Prints what its runs reached, and a table of them.
 """
 
 import argparse
@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from cli.report import put_between
 from ffrec.storage.run_folder import RunFolder
 
-RECIPES = ("recurrent-digits", "supervised-digits", "sleep-digits-cure", "fables", "aesop-recall")
+RECIPES = ("recurrent-digits", "supervised-digits", "sleep-digits-cure", "fables")
 ARITHMETICS, SEEDS = ("fp32", "bf16"), (0, 1, 2)
 MEASURES = {
     "error_goodness": "error by goodness, %",
@@ -40,7 +41,8 @@ class Group(NamedTuple):
         return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f} ± {self.spread:.2f}"
+        spread = f" ± {self.spread:.2f}" if len(self.values) > 1 else ""
+        return f"{self.mean:.2f}{spread}"
 
 
 def train(recipe: str, arithmetic: str, seed: int, folder: Path) -> None:
@@ -85,17 +87,30 @@ def table(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def runs(folder: Path) -> str:
+    """The test results of every seed."""
+    return "\n".join(
+        f"{name}, {measure}, {arithmetic}: {', '.join(f'{value:.2f}' for value in group.values)}"
+        for (name, measure, arithmetic), group in sorted(groups(folder).items())
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=RECIPES)
     parser.add_argument("--folder", type=Path, default=Path("runs/precision"))
     parser.add_argument("--only-print", action="store_true", help="Train nothing.")
+    parser.add_argument(
+        "--into", type=Path, help="Put the table between <!-- precision --> and its end there."
+    )
     asked = parser.parse_args()
     for recipe in () if asked.only_print else asked.recipes:
         for seed in SEEDS:
             for arithmetic in ARITHMETICS:
                 train(recipe, arithmetic, seed, asked.folder)
-    print(table(asked.folder))
+    print(f"{runs(asked.folder)}\n\n{table(asked.folder)}")
+    if asked.into:
+        put_between(asked.into, "precision", table(asked.folder))
 
 
 if __name__ == "__main__":
