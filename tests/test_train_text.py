@@ -85,6 +85,7 @@ def test_it_learns_what_follows(regime, lookahead):
     assert records[-1]["softmax_loss"] < records[0]["softmax_loss"]
     assert records[-1]["updates"] == 20 * 2 * 3
     assert len(records[-1]["accuracy"]) == (0 if regime == "random" else 2)
+    assert all(0 <= share <= 1 for record in records for share in record["accuracy"])
 
 
 @pytest.mark.parametrize("regime", REGIMES)

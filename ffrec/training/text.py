@@ -127,7 +127,7 @@ class TextTrainer(Trainer):
             target = following if self.kinds == 1 else self.signs([len(part) for part in passages], phase)
             loss, accuracy = network.learn(encoding or network.encode(torch.cat(passages)), None, target)
             measured[: self.learning_layers] = loss * len(passages)
-            measured[self.learning_layers + 1 :] = accuracy
+            measured[self.learning_layers + 1 :] = accuracy * (len(passages) / self.kinds)  # kinds count alike
         self.step_optimiser(phase)
         return measured
 
