@@ -74,7 +74,8 @@ def run(arguments: list[str] | None = None) -> int:
 def keep_freed_memory() -> None:
     """Have the C library keep the memory of freed tensors, where it is glibc: every update makes the same
     ones again, and fresh pages cost large batches as much as a fifth of their time."""
-    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if set_option := getattr(library, "mallopt", None):
         set_option(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: what may lie free before it is given back
         set_option(-3, 2**25)  # M_MMAP_THRESHOLD, at its largest: what is never kept
 

@@ -33,12 +33,20 @@ def exit_code(error: BaseException) -> int | None:
 def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    return "ffrec: " + " ".join(message.split())
+    where = [f"{note}:" for note in getattr(error, "__notes__", [])]
+    return " ".join(["ffrec:", *where, *message.split()])
 
 
 def asks_for_help(error: BaseException) -> bool:
     """Whether a command was called without anything to do: its help is the answer."""
     return type(error).__name__ == "NoArgsIsHelpError"
+
+
+def speaks(error: BaseException, code: int) -> bool:
+    """Whether this process says what happened: of a team the first one does, and any other that cannot use
+    what it was given, such as data that only it has."""
+    first = os.environ.get("RANK", "0") == "0" or "WORLD_SIZE" not in os.environ
+    return first or (code == BAD_INPUT and hasattr(error, "__notes__"))
 
 
 def report(error: BaseException) -> int:
@@ -48,6 +56,6 @@ def report(error: BaseException) -> int:
         raise error
     if asks_for_help(error):
         print(getattr(error, "message", ""), file=sys.stderr)
-    elif code != INTERRUPTED and os.environ.get("RANK", "0") == "0":  # of a team the first process speaks
+    elif code != INTERRUPTED and speaks(error, code):
         print(one_line(error), file=sys.stderr)
     return code

@@ -36,6 +36,12 @@ def refuse_alone(sync_every: int, outer_momentum: float) -> None:
         raise typer.BadParameter("--outer-momentum expects --sync-every of 2 or more, found 1: give both")
 
 
+def refuse_one(team: Team, sync_every: int) -> None:
+    """Raise typer.BadParameter where a single process would ignore how often processes average."""
+    if team.world == 1 and sync_every > 1:
+        raise typer.BadParameter("--sync-every is for several processes, found one: use --nproc-per-node 2")
+
+
 def continues(path: Path, again: bool, force: bool) -> bool:
     """Whether there is a run to go on with; raises RunError if something is in the way of a new one."""
     if again and path.exists() and not RunFolder.unbegun(path):

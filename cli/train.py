@@ -22,6 +22,7 @@ from cli.together import (
     leading,
     read_in_turn,
     refuse_alone,
+    refuse_one,
     refuse_pipeline,
     stage_of,
 )
@@ -95,6 +96,7 @@ def train(
     with Team.start(where) as team:
         if capture:
             check_capture(where, chosen.training.optimiser, team.world)
+        refuse_one(team, sync_every)
         if pipeline:
             refuse_pipeline(chosen, team, sync_every)
         goes_on = team.lead(lambda: continues(path, again, force))

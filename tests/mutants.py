@@ -27,7 +27,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/parallel/shards.py": [
         ("value * self.share", "value", "parallel"),
-        ("self.team.sum_(value.clone())", "value", "parallel"),
+        ("self.team.sum_(value.clone() if self.share else torch.zeros_like(value))", "value", "parallel"),
         ("total += part", "pass", "parallel"),
         ("shard.grad = None", "pass", "parallel"),
         ("every[self.place(parameter)] = value", "every[: len(value)] = value", "parallel"),
@@ -529,7 +529,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (' | {"negatives": self.negatives}', ' | {"negatives": self.strings}', "train_text"),
         ('counts[0] * (phase != "sleep")', "counts[0]", "train_text"),
         ("signs[: counts[0]", "signs[: 0 * counts[0]", "train_text"),
-        ("accuracy * (len(passages) / self.kinds)", "accuracy", "train_text"),
+        ("accuracy * share", "accuracy", "train_text"),
         ("[:, -predictions:]", "[:, :predictions]", "train_text"),
         ("            network.zero_grad()\n            target", "            target", "train_text"),
         ("self.on_generate(self.negatives)", "pass", "train_text"),

@@ -22,27 +22,28 @@ from ffrec.training.trainer import Epoch
 
 SMALL = {"hidden": [40, 30], "epochs": 1, "validate_every": 1, "batch": 48}
 TEXT = SMALL | {"passes": 1, "memory": 0.0, "strings": 40, "batch": 11}
+PLAIN = {"label": "none", "activity": "max", "threshold": 1.0}
 LARGE = shards.LARGE
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "recurrent": ("recurrent-digits", SMALL | {"jitter": 1, "dropout": 0.1}),
     "supervised": ("supervised-digits", SMALL),
-    "unsupervised": (
-        "supervised-digits",
-        SMALL | {"label": "none", "negatives": "hybrid", "activity": "max", "threshold": 1.0},
-    ),
+    "unsupervised": ("supervised-digits", SMALL | PLAIN | {"negatives": "hybrid"}),
+    "bf16": ("recurrent-digits", SMALL),
     "shuffled": (
         "supervised-digits",
         SMALL | {"negatives": "hybrid", "hybrid_labels": "shuffled", "repeats": 2},
     ),
     "peers": ("recurrent-digits", SMALL | {"peer": 0.1, "update": "alternating"}),
     "cure": ("sleep-digits-cure", SMALL | {"reads": [1, 2], "states": "separate", "wake": 3, "sleep": 3}),
-    "uncentred": ("sleep-digits-cure", SMALL | {"reads": [1, 2], "baseline": 0.0, "negatives": "hybrid"}),
-    "scores": ("supervised-digits", SMALL | {"label": "none", "goodness": "scores", "objective": "classes"}),
+    "scores": (
+        "supervised-digits",
+        SMALL | PLAIN | {"goodness": "scores", "objective": "classes", "negatives": "none"},
+    ),
+    "few-centred": ("sleep-digits-cure", SMALL | {"reads": [1, 2], "batch": 3, "baseline": 0.0}),
     "few": ("recurrent-digits", SMALL | {"batch": 3}),
     "sgd": ("supervised-digits", SMALL | {"optimiser": "SGD", "optimiser_options": {"momentum": 0.9}}),
     "factored": ("supervised-digits", SMALL | {"optimiser": "Adafactor"}),
     "backprop": ("backprop-mnist", SMALL | {"hidden_dropout": 0.2}),
-    "text": ("fables", TEXT | {"regime": "together"}),
     "text-sleep": ("fables", TEXT | {"regime": "sleep", "dropout": 0.2}),
     "text-night": ("fables", TEXT | {"regime": "night", "night": 3}),
     "undisturbed": ("supervised-digits", {"hidden": [60, 60], "epochs": 8, "validate_every": 2}),
@@ -54,13 +55,10 @@ def task_of(case: str) -> Any:
     """A small run on the embedded data."""
     name, settings = CASES[case]
     chosen = recipe(name)
-    if case in ("scores", "unsupervised"):
-        settings = {"activity": "max", "threshold": 1.0, **settings}
-    if case == "scores":
-        settings = {k: v for k, v in settings.items() if k not in ("threshold", "activity")}
-        settings |= {"activity": "max", "threshold": 1.0, "negatives": "none"}
     data = corpora.load("fables" if name == "fables" else "digits")
-    return new_task(chosen.override(settings), data, seed=0 if case == "undisturbed" else 3)
+    precision = "bf16" if case == "bf16" else "fp32"
+    seed = 0 if case == "undisturbed" else 3
+    return new_task(chosen.override(settings), data, seed, precision=precision)
 
 
 def trained(case: str, team: Team, **options: Any) -> Any:
@@ -75,7 +73,9 @@ def trained(case: str, team: Team, **options: Any) -> Any:
 def other_options(team: Team) -> Iterator[tuple[str, Any]]:
     """What the tests of averaging, agreement and restoring look at."""
     task, _ = trained("sgd", team, sync_every=4, outer_momentum=0.5)
-    yield "averaged", torch.stack([w.double().sum() for w in task.trainer.network.parameters()]).tolist()
+    for every in (4, 1000):
+        averaged, _ = trained("sgd", team, sync_every=every)
+        yield f"every {every}", [w.double().sum().item() for w in averaged.trainer.network.parameters()]
     task.trainer.network.layers[1].bias[3] += 1e-6 * team.rank
     try:
         check_agreement(team, {"one": task.trainer.network.layers[0], "two": task.trainer.network.layers[1]})

@@ -223,3 +223,12 @@ def test_a_large_sum_of_squares_is_made_of_parts(shape, monkeypatch, generator):
     found = MeanSquare().value(h)
     assert found.dtype is torch.float32
     torch.testing.assert_close(found, h.float().square().mean(-1))
+
+
+def test_weights_that_are_loaded_are_cast_anew():
+    network, other = of_images("recurrent").network, of_images("recurrent").network
+    other.layer(1).connection("0").weight.mul_(2)
+    network.compute_in(torch.bfloat16).encode(torch.rand(4, 64))
+    network.load_state_dict(other.state_dict())
+    for module in network.weighted:
+        assert torch.equal(module.working, module.weight.to(torch.bfloat16))

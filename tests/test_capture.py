@@ -29,17 +29,17 @@ KINDS = {
 APART = {"phases", "two states", "sleep"}
 
 
-def trainer_of(kind, device="cpu", batch=20, **fields):
+def trainer_of(kind, device="cpu", batch=20, arithmetic="fp32", **fields):
     name, changed = KINDS[kind]
     chosen = recipe(name).override({"batch": batch, "epochs": 2, **changed, **fields})
     drawn = torch.Generator().manual_seed(3)
     if chosen.network.on == "text":
         chosen = chosen.override({"passes": 4})
         strings = torch.randint(9, (50, 16), generator=drawn)
-        return TextTrainer(chosen, strings, 9, seed=5, device=device)
+        return TextTrainer(chosen, strings, 9, 5, device, arithmetic)
     images = torch.randint(256, (110, 8, 8), generator=drawn, dtype=torch.uint8)
     labels = torch.randint(10, (110,), generator=drawn)
-    return new_trainer(chosen, images, labels, 10, seed=5, device=device)
+    return new_trainer(chosen, images, labels, 10, 5, device, arithmetic)
 
 
 def trained(trainer):
@@ -62,10 +62,13 @@ def assert_same(first, second):
         assert torch.equal(value, second[name]), name
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_graph_of_an_update_is_the_same_update(kind):
+@pytest.mark.parametrize(
+    ("kind", "arithmetic"),
+    [*((kind, "fp32") for kind in KINDS), *((kind, "bf16") for kind in ("recurrent", "repeats", "sleep"))],
+)
+def test_a_graph_of_an_update_is_the_same_update(kind, arithmetic):
     """110 images in batches of 20, 50 strings too: the last batch is smaller. Weights are bitwise equal."""
-    plain, captured = trainer_of(kind), trainer_of(kind)
+    plain, captured = trainer_of(kind, arithmetic=arithmetic), trainer_of(kind, arithmetic=arithmetic)
     place_rates(captured)
     Tape.recorded = 0
     captured.captured = Captured(captured.network, captured.draws, 20, Tape)

@@ -29,13 +29,18 @@ TWO = (
     "peers",
     "cure",
     "factored",
+    "unsupervised",
+    "scores",
+    "bf16",
     "backprop",
     "text-sleep",
     "text-night",
     "text-teacher",
 )
 """Cases that two processes run; tests/team_worker.py has more."""
-FOUR = ("recurrent", "few")
+FOUR = ("recurrent", "few", "few-centred")
+LOOSE = {"bf16": 0.02}
+"""Of cases whose gradients are rounded, in other places for other parts: how far weights may differ."""
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
@@ -107,6 +112,23 @@ def test_averages_of_weights_with_outer_momentum(monkeypatch, momentum):
     assert len(done) == 2
 
 
+@pytest.mark.parametrize("saved", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_run_goes_on_with_or_without_outer_momentum(saved, momentum):
+    """Changes count from the weights that were read, whatever was there before, and a velocity is kept."""
+    before = Averaging(Team(0, 2), {"w": torch.zeros(2)}, 2, saved)
+    for velocity in before.velocity.values():
+        velocity.fill_(3.0)
+    weight = torch.zeros(2)
+    averaging = Averaging(Team(0, 2), {"w": weight}, 2, momentum)
+    weight.fill_(5.0)
+    for state, held in ((before.state_dict(), 3.0 * bool(saved)), ({}, 0.0)):
+        averaging.load_state_dict(state)
+        if momentum:
+            assert averaging.last["w"].tolist() == [5.0, 5.0]
+            assert averaging.velocity["w"].tolist() == [held, held]
+
+
 def test_options_that_would_be_ignored_are_refused(tmp_path):
     done = ffrec("train", "supervised-digits", "--sync-every", "10", cwd=tmp_path)
     assert_refused(done, "--sync-every", "torchrun")
@@ -115,6 +137,9 @@ def test_options_that_would_be_ignored_are_refused(tmp_path):
     torchrun = {"RANK": "0", "WORLD_SIZE": "1"}
     done = ffrec("train", "supervised-digits", "--outer-momentum", "0.9", cwd=tmp_path, **torchrun)
     assert_refused(done, "--sync-every of 2 or more")
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
+    done = ffrec("train", "supervised-digits", "--sync-every", "10", cwd=tmp_path, **alone)
+    assert_refused(done, "found one")
 
 
 def test_what_cannot_be_split_says_so():
@@ -160,7 +185,10 @@ def test_any_number_of_processes_ends_with_the_same_weights(teams, case):
     for processes in [n for n, cases in ((2, TWO), (4, FOUR)) if case in cases]:
         _, found, held = read_checkpoint(teams / f"{case}-{processes}")
         for name, weight in expected.items():
-            assert (found[name] - weight).norm() <= 1e-4 * weight.norm().clamp_min(1e-6), name
+            bound = LOOSE.get(case, 1e-4) * weight.norm().clamp_min(1e-6)
+            assert (found[name] - weight).norm() <= bound, name
+        if case in LOOSE:
+            continue
         for one, two in zip(tensors(state["optimiser"]), tensors(held["optimiser"]), strict=True):
             torch.testing.assert_close(two, one, rtol=1e-3, atol=1e-6)
         notes = json.loads((teams / f"notes-{processes}.json").read_text())[case]
@@ -178,7 +206,9 @@ def test_any_number_of_processes_ends_with_the_same_weights(teams, case):
 @pytest.mark.slow
 def test_processes_that_learn_alone_hold_the_same_weights_after_an_average(teams):
     notes = json.loads((teams / "notes-2.json").read_text())
-    assert all(abs(total) < float("inf") for total in notes["averaged"])
+    often, once = (torch.tensor(notes[f"every {every}"]) for every in (4, 1000))  # the worker compares bits
+    assert often.isfinite().all()
+    assert not torch.equal(often, once)
     assert "two: expected the same bits on all processes, found others on process 1" in notes["disagreement"]
     assert notes["restored"]
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from ffrec.config import RecurrentConfig
 from ffrec.learning.update import local_update
+from ffrec.networks.recurrent import Recurrent
 from ffrec.networks.stream import Stream
 
 SIGNS = torch.tensor([1.0, -1.0], dtype=torch.float64)
@@ -113,3 +115,10 @@ def test_bad_frames_are_named(tiny, cases):
         stream.show(torch.rand(3, 12, dtype=torch.float64))
     with pytest.raises(ValueError, match="keep: expected at least the last step, found 0"):
         Stream(tiny(), cases[1], keep=0)
+
+
+@pytest.mark.parametrize("ask", [lambda s: s.scores(), lambda s: s.learn(torch.tensor([1.0, -1.0]))])
+def test_nothing_can_be_asked_before_the_first_frame(ask):
+    network = Recurrent(RecurrentConfig(hidden=(5,)), 4, 3, torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="expected a frame first"):
+        ask(Stream(network, torch.tensor([[0, 1]])))

@@ -26,6 +26,10 @@ class Weighted(nn.Module):
         """Whether the weights have changed since they were cast. torch does not count all changes in place
         (not those of fused optimisers): whoever makes them says so."""
 
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.stale = True
+
     @property
     def dtype(self) -> torch.dtype:
         """What products take and make."""

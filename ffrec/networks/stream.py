@@ -55,14 +55,21 @@ class Stream:
         for frame in frames:
             yield self.show(frame)
 
+    def check_shown(self) -> None:
+        """Raise ValueError before the first frame."""
+        if not self.recent:
+            raise ValueError("stream: expected a frame first, found none: call show or steps")
+
     def scores(self) -> Tensor:
         """Goodness of each candidate, `(batch, candidates)`, summed over levels: mean of the recent steps."""
+        self.check_shown()
         found = [self.network.scores(step, self.candidates) for step in self.recent]
         return sum(found[1:], found[0]) / len(found)
 
     def learn(self, target: Tensor) -> Measured:
         """Set the gradients of all layers to those of the recent steps: `local_update`, which says what a
         target is. An optimiser's step, and `network.recast()` after it, change the weights."""
+        self.check_shown()
         network = self.network
         network.zero_grad()
         layers = {level: network.layer(level) for level in network.levels}

@@ -56,7 +56,9 @@ class Averaging(Sharing):
         return {"velocity": self.velocity}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go back to a `state_dict`, once the network has its weights."""
-        for name, velocity in state["velocity"].items():
-            self.velocity[name].copy_(velocity)
-            self.last[name].copy_(self.weights[name])
+        """Go back to a `state_dict`, once the network has its weights; that of a run without outer momentum
+        has no velocity."""
+        held = state.get("velocity", {})
+        for name, last in self.last.items():
+            last.copy_(self.weights[name])
+            self.velocity[name].copy_(held.get(name, torch.zeros_like(last)))

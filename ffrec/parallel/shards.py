@@ -43,7 +43,7 @@ class Shards(Sharing):
         return self.team.sum_(value * self.share)
 
     def sum(self, value: Tensor) -> Tensor:
-        return self.team.sum_(value.clone())
+        return self.team.sum_(value.clone() if self.share else torch.zeros_like(value))
 
     def bounds(self, parameter: Tensor) -> list[int]:
         """Where shards begin in the flat tensor, and where the last one ends."""

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -15,6 +16,7 @@ from torch.distributed.rendezvous import rendezvous
 from ffrec.config import ConfigError
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=3)  # for an evaluation elsewhere, or a download; a death is noticed at once
 AGREE_EVERY = 8  # updates between two times that processes ask each other whether to stop
 
 
@@ -51,7 +53,7 @@ class Team:
         if os.environ.get("LOCAL_WORLD_SIZE") == str(world):
             # on one machine torchrun keeps its store when it starts again, with addresses of the dead
             store = PrefixStore(f"attempt-{restarts()}", store)
-        dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+        dist.init_process_group(backend, timeout=PATIENCE, store=store, rank=rank, world_size=world)
         return cls(dist.get_rank(), dist.get_world_size(), device)
 
     def __enter__(self) -> Self:
@@ -64,6 +66,8 @@ class Team:
             dist.barrier()  # nobody leaves while another still sends
         if dist.is_initialized():
             dist.destroy_process_group()
+        if error is not None and not self.first and not isinstance(error, Elsewhere):
+            error.add_note(f"process {self.rank}")  # of what this process alone may have found
         if self.world > 1 and isinstance(error, RuntimeError) and "gloo" in str(error):
             raise Lost(
                 f"process {self.rank} of {self.world} hears nothing of another one any more: "

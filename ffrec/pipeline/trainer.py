@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ffrec.config import ConfigError
 from ffrec.data.draws import Draws
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding
@@ -137,6 +138,8 @@ class StageTrainer(ImageTrainer):
     def draw_for(self, before: Sequence[Tensor], truth: Tensor, drawn: int) -> None:
         """Draw, after so many draws for the whole batch, for the cases of one part of it."""
         self.draws.first, self.draws.cases, self.draws.count = sum(map(len, before)), len(truth), drawn
+        if self.parts > 1:
+            self.draws.gather = refuse_shuffle
 
     def shown(self, truth: Tensor, phase: Phase) -> Tensor | None:
         """The labels that cases are tried with, if this is where labels enter."""
@@ -182,3 +185,12 @@ class StageTrainer(ImageTrainer):
         own[layers] = self.stage.last
         own[layers + 1 :][self.stage.below : self.stage.top] = True
         return total(torch.where(own.to(self.device), self.history[: self.step], 0.0))
+
+
+def refuse_shuffle(values: Tensor) -> Tensor:
+    """Raise ConfigError: the values of a whole batch are not together where it is cut in parts."""
+    raise ConfigError(
+        "negatives: expected a source that draws for each case by itself, found one that shuffles a batch "
+        f"of which {len(values)} cases are here: leave --pipeline out, or set asks = False where no logits "
+        "are needed"
+    )

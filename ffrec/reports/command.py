@@ -43,5 +43,10 @@ def settings(run: Summary, default: Mapping[str, Any] | None) -> str:
 
 
 def arithmetic(run: Summary) -> str:
-    """The `--precision` words of a run: what `auto` is depends on the machine."""
-    return f" --precision {run.config['precision']}"
+    """The `--precision` words of a run, as what `auto` is depends on the machine; and those of local SGD."""
+    words, apart = f" --precision {run.config['precision']}", run.config.get("local_sgd", {})
+    if apart:
+        words += f" --sync-every {apart['sync_every']}"
+    if apart.get("outer_momentum"):
+        words += f" --outer-momentum {apart['outer_momentum']}"
+    return words + (f" ({apart['processes']} processes)" if apart else "")

@@ -53,10 +53,12 @@ class Task(ABC):
         """A result in a few lines for people."""
 
     def configuration(self) -> dict[str, Any]:
-        """What the run folder records: recipe, seed, precision, data, and plugins if there are any."""
+        """What the run folder records: recipe, seed, precision, data; plugins and local SGD if there are
+        any."""
         plugins = {"plugins": list(self.plugins)} if self.plugins else {}
         made = recorded.configuration(self.recipe, self.trainer.seed, self.trainer.arithmetic, **self.data)
-        return made | plugins
+        apart = {"local_sgd": self.trainer.local_sgd} if self.trainer.local_sgd else {}
+        return made | plugins | apart
 
     def start(self, path: Path, force: bool = False) -> RunFolder:
         """A new run folder; raises RunError if something is in the way (`force` replaces a run)."""

@@ -127,7 +127,8 @@ class TextTrainer(Trainer):
             target = following if self.kinds == 1 else self.signs([len(part) for part in passages], phase)
             loss, accuracy = network.learn(encoding or network.encode(torch.cat(passages)), None, target)
             measured[: self.learning_layers] = loss * len(passages)
-            measured[self.learning_layers + 1 :] = accuracy * (len(passages) / self.kinds)  # kinds count alike
+            share = len(passages) / self.kinds  # both kinds count alike
+            measured[self.learning_layers + 1 :] = accuracy * share
         self.step_optimiser(phase)
         return measured
 

@@ -92,6 +92,8 @@ class Trainer(ABC):
         """This epoch's goodness, so far."""
         self.captured: Captured | None = None
         """The device's work as CUDA graphs, if `capture` was called."""
+        self.local_sgd: dict[str, float] = {}
+        """How processes learn apart, where they do: that changes what is learnt."""
         self.save_due = -math.inf
         """When the next checkpoint may be written, by `time.perf_counter`."""
 
@@ -125,6 +127,11 @@ class Trainer(ABC):
         if team.world == 1:
             return
         if sync_every > 1:
+            self.local_sgd = {
+                "processes": team.world,
+                "sync_every": sync_every,
+                "outer_momentum": outer_momentum,
+            }
             weights = dict(self.network.state_dict())
             self.sharing = Averaging(team, weights, sync_every, outer_momentum)
         else:
