@@ -194,6 +194,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results/gpu.json"))
     parser.add_argument("--tiny", action="store_true", help="networks that take no time, for tests")
     asked = parser.parse_args()
+    asked.out.parent.mkdir(parents=True, exist_ok=True)  # a wrong path is found out now
     try:
         device = pick_device(asked.device).type
     except ConfigError as error:

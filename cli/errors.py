@@ -6,7 +6,9 @@
 
 import os
 import sys
+import time
 
+PAUSE = 2.0  # seconds that a silent process lives on: torchrun ends all others with the first that ends
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -58,4 +60,6 @@ def report(error: BaseException) -> int:
         print(getattr(error, "message", ""), file=sys.stderr)
     elif code != INTERRUPTED and speaks(error, code):
         print(one_line(error), file=sys.stderr)
+    elif code == BAD_INPUT:
+        time.sleep(PAUSE)
     return code

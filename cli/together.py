@@ -1,6 +1,7 @@
 """How the processes of one run begin it together: each with a part of every batch, or of the layers."""
 
 import contextlib
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,11 @@ import torch
 import typer
 
 from ffrec.config import ImageRecipe, Recipe
-from ffrec.parallel.team import Team, launched
+from ffrec.parallel.team import Team, launched, restarts
 from ffrec.pipeline.follower import Follower
 from ffrec.pipeline.leader import Leader
 from ffrec.pipeline.task import PipelineTask, check
+from ffrec.storage.environment import launch
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.task import Task
 from ffrec.training.arithmetic import pick_precision
@@ -42,13 +44,20 @@ def refuse_one(team: Team, sync_every: int) -> None:
         raise typer.BadParameter("--sync-every is for several processes, found one: use --nproc-per-node 2")
 
 
-def continues(path: Path, again: bool, force: bool) -> bool:
-    """Whether there is a run to go on with; raises RunError if something is in the way of a new one."""
-    if again and path.exists() and not RunFolder.unbegun(path):
+def continues(path: Path, resume: bool, force: bool) -> bool:
+    """Whether there is a run to go on with: any if asked to resume, and after a restart by torchrun what this
+    very launch began. Raises RunError if something is in the way of a new one."""
+    if path.exists() and not RunFolder.unbegun(path) and (resume or (restarts() and began(path))):
         RunFolder.open(path)
         return True
     RunFolder.check_free(path, force)
     return False
+
+
+def began(path: Path) -> bool:
+    """Whether this launch of torchrun, before it started again, began the run in a folder."""
+    found = path / "environment.json"
+    return found.exists() and json.loads(found.read_text()).get("launch") == launch()
 
 
 def arithmetic_of(path: Path | None, precision: str, device: torch.device) -> str:

@@ -28,7 +28,7 @@ from cli.together import (
 )
 from corpora import Alphabet
 from ffrec.config import Recipe
-from ffrec.parallel.team import Team, restarts
+from ffrec.parallel.team import Team
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
@@ -92,15 +92,16 @@ def train(
     refuse_dreams(chosen, dreams)
     refuse_alone(sync_every, outer_momentum)
     path = out or Path("runs") / f"{recipe}-{seed}"
-    again = resume or restarts() > 0
     with Team.start(where) as team:
         if capture:
             check_capture(where, chosen.training.optimiser, team.world)
         refuse_one(team, sync_every)
         if pipeline:
             refuse_pipeline(chosen, team, sync_every)
-        goes_on = team.lead(lambda: continues(path, again, force))
+        goes_on = team.lead(lambda: continues(path, resume, force))
         arithmetic = team.lead(lambda: arithmetic_of(path if goes_on else None, precision, where))
+        if team.first and precision == "auto":
+            note(f"precision: {arithmetic} (auto)")
         events = event_writer() if tensorboard else None
         chosen = corpus.with_own(chosen, images or text)
         found = read_in_turn(team, lambda: corpus.load(chosen, data, alphabet))
@@ -117,7 +118,7 @@ def train(
             write_dreams(task, dreams)
         folder = begin(task, path, goes_on, force)
         if team.first:
-            if again and not goes_on:
+            if resume and not goes_on:
                 print(f"no run at {path} yet: starting one", file=sys.stderr)
             for line in task.notes():
                 print(line, file=sys.stderr if json else sys.stdout)

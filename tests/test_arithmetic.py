@@ -8,9 +8,11 @@ import torch
 
 from ffrec.config import ConfigError
 from ffrec.learning.arithmetic import Weighted, wide
-from ffrec.learning.connection import BLOCK, Codes, Dense
+from ffrec.learning.connection import BLOCK, Codes, Connection, Dense
 from ffrec.learning.goodness import Blocks, Goodness, MeanSquare, Minus
+from ffrec.learning.layer import Layer
 from ffrec.recipes import recipe
+from ffrec.registry import PluginError
 from ffrec.training.arithmetic import computing, pick_precision
 from ffrec.training.images import ImageTrainer
 from ffrec.training.text import TextTrainer
@@ -232,3 +234,18 @@ def test_weights_that_are_loaded_are_cast_anew():
     network.load_state_dict(other.state_dict())
     for module in network.weighted:
         assert torch.equal(module.working, module.weight.to(torch.bfloat16))
+
+
+def test_a_connection_that_multiplies_by_its_own_weights_is_named(generator):
+    class Old(Connection):
+        def forward(self, x):
+            return x @ self.weight
+
+        def add_weight_grad(self, x, delta):
+            self.add_grad(x.T @ delta)
+
+    layer = Layer({"0": Old(5, 3, (5, 3), 5, generator)})
+    layer(torch.ones(2, 5))
+    layer.connection("0").arithmetic = torch.bfloat16
+    with pytest.raises(PluginError, match=r"connection Old: expected products with self\.working"):
+        layer(torch.ones(2, 5, dtype=torch.bfloat16))

@@ -15,12 +15,16 @@ from commands import ROOT, assert_refused, environment, ffrec
 from kill_ranks import TRAIN, ranks, start, weights, weights_of
 from team_worker import trained
 
+import corpora
+from cli.together import continues
 from ffrec.config import ConfigError
 from ffrec.parallel.agreement import Disagreement, check_agreement, fingerprint
 from ffrec.parallel.averaging import Averaging
 from ffrec.parallel.team import ALONE, Team
 from ffrec.recipes import recipe
 from ffrec.storage.checkpoint import read_checkpoint
+from ffrec.storage.files import RunError
+from ffrec.tasks.kinds import new_task
 from ffrec.training.trainer import check_splits
 
 TWO = (
@@ -247,3 +251,21 @@ def test_on_sigterm_a_checkpoint_is_written_that_one_process_goes_on_from(tmp_pa
     assert done.returncode == 0, done.stderr
     assert weights(run) != stopped
     assert len(Path(run / "metrics.jsonl").read_text().splitlines()) == 8
+
+
+def test_a_restart_goes_on_only_with_what_its_own_launch_began(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+    run = tmp_path / "run"
+    new_task(recipe("supervised-digits"), corpora.load("digits")).start(run)
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "TORCHELASTIC_RESTART_COUNT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert continues(run, resume=False, force=False)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "another")
+    assert continues(run, resume=True, force=False)
+    assert not continues(run, resume=False, force=True)
+    with pytest.raises(RunError, match="exists"):
+        continues(run, resume=False, force=False)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    with pytest.raises(RunError, match="exists"):
+        continues(run, resume=False, force=False)

@@ -122,3 +122,10 @@ def test_nothing_can_be_asked_before_the_first_frame(ask):
     network = Recurrent(RecurrentConfig(hidden=(5,)), 4, 3, torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="expected a frame first"):
         ask(Stream(network, torch.tensor([[0, 1]])))
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [[0, 3]], [[-1, 1]]])
+def test_candidates_are_rows_of_labels(labels):
+    network = Recurrent(RecurrentConfig(hidden=(5,)), 4, 3, torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="expected labels"):
+        Stream(network, torch.tensor(labels))

@@ -120,7 +120,8 @@ BENCHES = (
 def chosen_benches(only: str | None) -> list[Bench]:
     """Those whose name has the pattern in it, in which * stands for anything; raises ConfigError if there is
     none."""
-    found = [bench for bench in BENCHES if not only or fnmatch.fnmatch(bench.name, f"*{only}*")]
+    pattern = f"*{(only or '').replace(' x ', ' × ')}*"  # few keyboards have a ×
+    found = [bench for bench in BENCHES if fnmatch.fnmatch(bench.name, pattern)]
     if not found:
         names = "; ".join(bench.name for bench in BENCHES)
         raise ConfigError(f"--only: expected part of a name ({names}), found {only!r}: leave it out for all")

@@ -14,6 +14,7 @@ from ffrec.learning.goodness import Goodness, MeanSquare
 from ffrec.learning.midpoint import Midpoint
 from ffrec.learning.objective import Logistic, Objective
 from ffrec.learning.transform import Transform
+from ffrec.registry import PluginError
 
 Context = Literal["own", "below", "all"]
 
@@ -70,7 +71,16 @@ class Layer(nn.Module):
 
     def add_input(self, source: str, x: Tensor, onto: Tensor) -> Tensor:
         """onto + xₛ Wₛ: add what one source sends; leading axes broadcast."""
-        sent: Tensor = self.connection(source)(x)
+        connection = self.connection(source)
+        try:
+            sent: Tensor = connection(x)
+        except RuntimeError as error:
+            if connection.dtype == connection.weight.dtype or "dtype" not in str(error):
+                raise
+            raise PluginError(
+                f"connection {type(connection).__name__}: expected products with self.working, which are "
+                f"{connection.dtype}, found others ({error}): use that, or --precision fp32"
+            ) from None
         return sent.add_(onto) if sent.numel() >= onto.numel() else sent + onto
 
     def unit_bias(self) -> Tensor:

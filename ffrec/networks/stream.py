@@ -23,6 +23,12 @@ class Stream:
     def __init__(self, network: Recurrent, candidates: Tensor, keep: int = 1) -> None:
         if keep < 1:
             raise ValueError(f"keep: expected at least the last step, found {keep}")
+        classes = network.classes
+        if candidates.ndim != 2 or not ((candidates >= 0) & (candidates < classes)).all():
+            raise ValueError(
+                f"candidates: expected labels (batch, candidates) from 0 to {classes - 1}, found "
+                f"shape {tuple(candidates.shape)}, up to {int(candidates.max())}"
+            )
         self.network, self.candidates = network, candidates
         self.recent: deque[Step] = deque(maxlen=keep)
         self.number = 0

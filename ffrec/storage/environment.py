@@ -1,5 +1,6 @@
 """What a run is made by: versions, platform, commit and command."""
 
+import os
 import platform
 import re
 import subprocess
@@ -26,6 +27,11 @@ def hide_password(text: str) -> str:
     return re.sub(r"(://[^\s:/@]*):\S*@", r"\1:***@", text)
 
 
+def launch() -> str | None:
+    """What torchrun calls this start of its processes, and their restarts; None without torchrun."""
+    return os.environ.get("TORCHELASTIC_RUN_ID")
+
+
 def environment() -> dict[str, Any]:
     """Versions, platform, commit of the source if it is a checkout, and the command."""
     import ffrec  # not at the top: the package imports this file while it is itself being imported
@@ -36,5 +42,6 @@ def environment() -> dict[str, Any]:
         "torch": torch.__version__,
         "platform": platform.platform(),
         "commit": commit(Path(__file__).resolve()),
+        "launch": launch(),
         "command": [Path(sys.argv[0]).name, *map(hide_password, sys.argv[1:])],
     }
