@@ -1,7 +1,6 @@
 """How the processes of one run begin it together: each with a part of every batch, or of the layers."""
 
 import contextlib
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -56,8 +55,8 @@ def continues(path: Path, resume: bool, force: bool) -> bool:
 
 def began(path: Path) -> bool:
     """Whether this launch of torchrun, before it started again, began the run in a folder."""
-    found = path / "environment.json"
-    return found.exists() and json.loads(found.read_text()).get("launch") == launch()
+    made_by = RunFolder.open(path).read_json("environment.json") or {}
+    return made_by.get("launch") == launch()
 
 
 def arithmetic_of(path: Path | None, precision: str, device: torch.device) -> str:
