@@ -399,6 +399,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("isinstance(layer.connection(s), Dense | Codes)", "True", "feedforward"),
     ],
     "ffrec/negatives/labels.py": [
+        ("p / draws.exponential(p.shape)", "p - draws.exponential(p.shape)", "negatives"),
+        ("min(3, logits.shape[1] - 1)", "3", "negatives"),
         ('float("-inf")', "0.0", "negatives"),
         ("draws.integers(1, classes", "draws.integers(0, classes", "negatives"),
         ("torch.arange(1, classes", "torch.arange(0, classes - 1", "negatives"),
