@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches
-from ffrec.evaluation.images import label_goodness, scores_labels
+from ffrec.evaluation.images import choose, label_goodness, places, predictions, scores_labels
 from ffrec.networks.network import Classifier
+from ffrec.parallel.team import ALONE
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,20 @@ def first_labels(logits: Tensor, scores: Tensor, count: int) -> Tensor:
     """
     tried = logits.topk(count, dim=1).indices
     return tried.gather(1, scores.gather(1, tried).argmax(1, keepdim=True)).squeeze(1)
+
+
+@torch.no_grad()
+def best_of_first(network: Classifier, images: Images, count: int) -> Tensor:
+    """`first_labels` of images `(n,)`, of which no other label is tried.
+
+    Raises ValueError if goodness scores no labels, or not so many.
+    """
+    most = network.classes if scores_labels(network) else 0
+    if not (scores_labels(network) and 1 <= count <= most):
+        wanted = f"1 to {most}" if most else "none, as no goodness scores labels"
+        raise ValueError(f"candidates: expected {wanted}, found {count}")
+    tried = predictions(network, images, count, network.window[1], places(ALONE, len(images)))
+    return torch.cat([choose(history, labels, network.window) for _, labels, history, _ in tried])
 
 
 def leads(history: Tensor) -> tuple[Tensor, Tensor]:

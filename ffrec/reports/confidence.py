@@ -85,12 +85,14 @@ def exit_table(group: Measured) -> str:
     """Error against iterations spent."""
     first, last = group.first["window"]
     head = [f"to go on after iteration {first}", "margin", "error, %", f"iterations an image, of {last}"]
+    head.append("milliseconds an image")
     rows = [
         [
             f"{one['share']:g} %",
             group.spread("early_exit", row, "margin", digits=4),
             group.spread("early_exit", row, "error"),
             group.spread("early_exit", row, "iterations"),
+            group.spread("early_exit", row, "milliseconds", digits=3),
         ]
         for row, one in enumerate(group.first.get("early_exit", []))
     ]

@@ -2,10 +2,8 @@
 confidence`."""
 
 import math
-import time
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from ffrec.data.images import Images
@@ -16,27 +14,16 @@ from ffrec.evaluation.calibration import (
     probabilities,
     reliability,
 )
-from ffrec.evaluation.decisions import (
-    Responses,
-    early_exit,
-    first_labels,
-    leads,
-    refuse,
-    responses,
-    risk_coverage,
-    thresholds,
-)
-from ffrec.evaluation.images import BATCH, label_goodness, scores_labels
-from ffrec.networks.network import Network
+from ffrec.evaluation.decisions import Responses, refuse, responses, risk_coverage, thresholds
+from ffrec.evaluation.images import BATCH, scores_labels
+from ffrec.networks.recurrent import Recurrent
 from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.recorded import describe, stored_calibration
+from ffrec.tasks.savings import candidates, exits, percent_wrong
 
-LABELS = (1, 2, 3, 5, 10)  # that are tried
-WAITING = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares of images that go on after the window's first
 REFUSED = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)  # shares of images
 CURVE = 100  # steps of the risk–coverage curve that is kept
 WIDEST = 0.2  # share refused at its end
-TURNS = 3  # of the work that is timed: other work only ever adds to it
 
 Part = Literal["validation", "training"]
 
@@ -68,9 +55,10 @@ def measure(trained: TrainedImages) -> dict[str, Any]:
     }
     if scores_labels(network):
         images = Images(trained.test.images[:BATCH], device, trained.recipe.training.permute)
-        found["candidates"] = candidates(network, images.batch(slice(None)), test)
-    if test.window[0] < test.window[1]:
-        found["early_exit"] = exits(known, test)
+        rows = images.batch(slice(None))
+        found["candidates"] = candidates(network, rows, test)
+        if isinstance(network, Recurrent) and test.window[0] < test.window[1]:
+            found["early_exit"] = exits(network, rows, known, test)
     return found
 
 
@@ -92,11 +80,6 @@ def answers_to(trained: TrainedImages, images: Tensor, labels: Tensor) -> Respon
 def fitted(known: Responses, part: Part) -> Calibration:
     """The temperature of `predict_proba` for a folder that holds none."""
     return Calibration(fit_temperature(known.scores, known.labels), part, len(known.labels))
-
-
-def percent_wrong(answers: Tensor, labels: Tensor) -> float:
-    """The error of answers `(n,)`, in percent."""
-    return 100 / len(labels) * int((answers != labels).sum())
 
 
 def calibrated(scores: Tensor, labels: Tensor, how: Calibration) -> dict[str, Any]:
@@ -140,55 +123,3 @@ def rejection(known: Responses, test: Responses, temperature: float) -> dict[str
         )
     errors = [100 * float(curve[n - round(share * n) - 1]) for share in steps]
     return {"at": at, "curve": {"refused": [100 * share for share in steps], "error": errors}}
-
-
-def candidates(network: Network, rows: Tensor, test: Responses) -> list[dict[str, Any]]:
-    """The error where only the first labels of the softmax are tried, and its cost for an image: how many
-    labels times iterations, and milliseconds measured on one batch of rows `(batch, pixels)`."""
-    last, found = test.window[1], []
-    for count in [count for count in LABELS if count <= network.classes]:
-        answers = first_labels(test.logits, test.scores, count)
-        found.append(
-            {
-                "labels": count,
-                "error": percent_wrong(answers, test.labels),
-                "label_iterations": count * last if count > 1 else 0,
-                "milliseconds": 1000 * seconds(network, rows, count, last) / len(rows),
-            }
-        )
-    return found
-
-
-@torch.no_grad()
-def seconds(network: Network, rows: Tensor, count: int, iterations: int) -> float:
-    """What rows take with so many labels, at best; one label is the softmax's, and takes no iteration."""
-    taken = []
-    for _ in range(TURNS):
-        start = time.perf_counter()
-        encoding = network.encode(rows)
-        labels = network.logits(encoding).topk(count, dim=1).indices
-        if count > 1:
-            label_goodness(network, encoding, labels, iterations).cpu()
-        labels.cpu()  # waits for the device
-        taken.append(time.perf_counter() - start)
-    return min(taken)
-
-
-def exits(known: Responses, test: Responses) -> list[dict[str, Any]]:
-    """The error against the mean number of iterations where an image stops as soon as its best label leads
-    by a margin: one for every share of known images that goes on after the window's first iteration. The
-    last one, of no margin, never stops early."""
-    settling, history = (r.in_window(r.history) for r in (known, test) if r.history is not None)
-    margins: list[float] = thresholds(leads(settling)[1][0], WAITING)
-    found = []
-    for share, margin in [*zip(WAITING, margins, strict=True), (1.0, math.inf)]:
-        answers, spent = early_exit(history, margin if share else -math.inf)
-        found.append(
-            {
-                "share": 100 * share,
-                "margin": margin if share else 0.0,
-                "error": percent_wrong(answers, test.labels),
-                "iterations": test.window[0] - 1 + float(spent.double().mean()),
-            }
-        )
-    return found

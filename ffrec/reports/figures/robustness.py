@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ffrec.reports.figures.canvas import NothingToDraw
+from ffrec.reports.figures.canvas import NothingToDraw, plain_ticks
 from ffrec.reports.measured import Measured, stored
 from ffrec.reports.robustness import CLEAN, FILE, MEAN, SHAPE, check_alike, measure_of, names
 from ffrec.reports.summary import Summary
@@ -77,5 +77,6 @@ def draw_iterations(axes: Axes, groups: Sequence[Measured], colours: Colours) ->
     axes.set(
         xlabel="iteration", ylabel="test error, %", title="One iteration’s goodness (dotted), the mean so far"
     )
+    plain_ticks(axes)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3, which="both")
