@@ -35,7 +35,8 @@ def measure(trained: TrainedImages) -> dict[str, Any]:
     last tenth of its training images; so does a temperature that the folder does not hold.
     """
     network, device = trained.network, trained.device
-    part, known = chosen_on(trained)
+    part, images, labels = chosen_on(trained)
+    known = answers_to(trained, images, labels)
     test = answers_to(trained, trained.test.images, trained.test.labels)
     calibration = stored_calibration(trained.folder) or fitted(known, part)
     softmax = fit_temperature(known.logits, known.labels)
@@ -54,21 +55,20 @@ def measure(trained: TrainedImages) -> dict[str, Any]:
         "rejection": rejection(known, test, calibration.temperature),
     }
     if scores_labels(network):
-        images = Images(trained.test.images[:BATCH], device, trained.recipe.training.permute)
-        rows = images.batch(slice(None))
+        rows = Images(images[:BATCH], device, trained.recipe.training.permute).batch(slice(None))
         found["candidates"] = candidates(network, rows, test)
         if isinstance(network, Recurrent) and test.window[0] < test.window[1]:
             found["early_exit"] = exits(network, rows, known, test)
     return found
 
 
-def chosen_on(trained: TrainedImages) -> tuple[Part, Responses]:
-    """What margins, thresholds and missing temperatures are chosen on, and what the network says of it."""
+def chosen_on(trained: TrainedImages) -> tuple[Part, Tensor, Tensor]:
+    """Images and labels that margins, thresholds and missing temperatures are chosen on."""
     train, validation = trained.corpus.train, trained.corpus.validation
     if validation is not None:
-        return "validation", answers_to(trained, validation.images, validation.labels)
+        return "validation", validation.images, validation.labels
     last = slice(-math.ceil(len(train.labels) / 10), None)
-    return "training", answers_to(trained, train.images[last], train.labels[last])
+    return "training", train.images[last], train.labels[last]
 
 
 def answers_to(trained: TrainedImages, images: Tensor, labels: Tensor) -> Responses:

@@ -27,7 +27,7 @@ def percent_wrong(answers: Tensor, labels: Tensor) -> float:
 
 def candidates(network: Network, rows: Tensor, test: Responses) -> list[dict[str, Any]]:
     """The error where only the first labels of the softmax are tried, and its cost for an image: how many
-    labels times iterations, and milliseconds measured on one batch of rows `(batch, pixels)`."""
+    labels times iterations, and milliseconds measured on rows `(batch, pixels)` of other images."""
     last, found = test.window[1], []
     for count in [count for count in LABELS if count <= network.classes]:
         answers = first_labels(test.logits, test.scores, count)
@@ -64,8 +64,8 @@ def milliseconds(work: Callable[[], tuple[Tensor, ...]], images: int) -> float:
 def exits(network: Recurrent, rows: Tensor, known: Responses, test: Responses) -> list[dict[str, Any]]:
     """The error against the mean number of iterations where an image stops as soon as its best label leads
     by a margin: one for every share of known images that goes on after the window's first iteration. The
-    last one, of no margin, never stops early. Milliseconds are measured where the batch of rows really
-    stops."""
+    last one, of no margin, never stops early. Milliseconds are measured where rows of other images
+    really stop."""
     settling, history = (r.in_window(r.history) for r in (known, test) if r.history is not None)
     margins: list[float] = thresholds(leads(settling)[1][0], WAITING)
     found = []
