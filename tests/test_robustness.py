@@ -1,12 +1,13 @@
 """Corrupted images, each corruption by its property; and what the command makes of them."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
-from commands import assert_refused, ffrec
+from commands import ROOT, assert_refused, ffrec
 
 import corpora
 import ffrec as package
@@ -30,6 +31,15 @@ def pictures(shape, generator) -> torch.Tensor:
 
 def test_there_are_ten():
     assert len(CORRUPTIONS) == 10
+
+
+def test_the_page_states_the_strengths():
+    lines = (ROOT / "docs/robustness.md").read_text().splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    stated = {row[0].lower().replace(" ", "_"): row[2:] for row in cells if len(row) == 5}
+    for name, corruption in CORRUPTIONS.items():
+        numbers = [float(re.search(r"[\d.]+", cell)[0]) for cell in stated[name]]
+        assert numbers == list(corruption.strengths), name
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
