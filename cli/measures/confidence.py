@@ -8,7 +8,7 @@ import typer
 from cli import options
 from cli.answers import note, print_result
 from cli.measures.tables import fill, stored
-from cli.trained import open_run
+from cli.trained import note_unfinished, open_run
 from ffrec.reports.confidence import FILE, SHAPE, confidence_tables
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.confidence import confidence as draw
@@ -47,6 +47,7 @@ def confidence(
     found = []
     for run in runs:
         trained = open_run(run, TrainedImages, data, device, plugin)
+        note_unfinished(trained)
         note(f"measuring {run} …")
         found.append(measure(trained))
         trained.folder.write_json(FILE, found[-1])

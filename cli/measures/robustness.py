@@ -8,7 +8,7 @@ import typer
 from cli import options
 from cli.answers import note, print_result
 from cli.measures.tables import fill, stored
-from cli.trained import open_run
+from cli.trained import note_unfinished, open_run
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.robustness import compared
 from ffrec.reports.robustness import FILE, SHAPE, robustness_tables
@@ -50,6 +50,7 @@ def robustness(
     found = []
     for run in [] if into else runs:
         trained = open_run(run, TrainedImages, data, device, plugin)
+        note_unfinished(trained)
         found.append(measure(trained, severity, iterations, precision, note))
         trained.folder.write_json(FILE, found[-1])
         save(compared(stored([run], FILE, SHAPE, COMMAND)), run / "pictures" / "robustness.png")
