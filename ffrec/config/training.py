@@ -95,8 +95,8 @@ class TrainingConfig(PhasedConfig):
     """Standard deviation of Gaussian noise on every training image, in units of its root mean square, afresh
     in every batch."""
     hidden_noise: NonNegativeFloat = 0.0
-    """Standard deviation of Gaussian noise on what every hidden layer sends, which has unit mean square, where
-    layers learn from labels that are tried: afresh in every step and for every candidate."""
+    """Standard deviation of Gaussian noise on what every hidden layer sends, which has unit mean square,
+    where layers learn from labels that are tried: afresh in every step and for every candidate."""
     permute: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
 

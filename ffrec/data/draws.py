@@ -114,8 +114,8 @@ class Draws:
         return self.uniform(shape).log_().neg_()
 
     def normal(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Numbers from the standard normal distribution: its 65,536 quantiles (k + ½) / 65,536, each as likely
-        as any other, so that none is beyond ±4.2."""
+        """Numbers from the standard normal distribution: its 65,536 quantiles (k + ½) / 65,536, each as
+        likely as any other, so that none is beyond ±4.4."""
         if dtype not in self.quantiles:
             k = torch.arange(2**16, dtype=torch.float64, device=self.device)
             self.quantiles[dtype] = torch.special.ndtri((k + 0.5) / 2**16).to(dtype)

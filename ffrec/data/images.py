@@ -42,8 +42,8 @@ def silence(rows: Tensor, share: float, draws: Draws) -> Tensor:
 
 
 def add_noise(rows: Tensor, deviation: float, draws: Draws) -> Tensor:
-    """Rows `(..., features)` plus Gaussian noise, whose standard deviation is in units of each row's root mean
-    square: the same as adding it to normalised rows and then normalising them."""
+    """Rows `(..., features)` plus Gaussian noise, whose standard deviation is in units of each row's root
+    mean square: once normalised, the same as noise on normalised rows."""
     scale = rows.square().mean(-1, keepdim=True).sqrt()
     return rows + deviation * scale * draws.normal(rows.shape, rows.dtype)
 
