@@ -594,7 +594,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("labels.gather(1, average.argmax(1, keepdim=True)).squeeze(1)", "average.argmax(1)", "evaluate"),
         ("truth * classes + predicted", "predicted * classes + truth", "evaluate"),
         ("child = hybrid(one, other, mask)", "child = hybrid(other, one, mask)", "train_images"),
-        ("network.scored and isinstance(network, Network)", "isinstance(network, Network)", "evaluate"),
+        ("isinstance(network, Network) and bool(network.scored)", "isinstance(network, Network)", "evaluate"),
     ],
     "ffrec/data/images.py": [
         ("2 * pixels + 1", "2 * pixels", "images"),
@@ -844,7 +844,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/tasks/confidence.py": [
         ("thresholds(sure, REFUSED)", "thresholds(confidence, REFUSED)", "confidence"),
         ("threshold if share else 0.0", "threshold", "confidence"),
-        ("curve[n - round(share * n) - 1]), ", "curve[round(share * n) - 1]), ", "confidence"),
+        ("curve[n - round(share * n) - 1])", "curve[round(share * n) - 1])", "confidence"),
         ("len(train.labels) / 10", "len(train.labels) / 5", "confidence"),
         ("or fitted(known, part)", "or Calibration()", "confidence"),
     ],
