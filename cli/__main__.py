@@ -15,6 +15,8 @@ COMMANDS = {
     "demo": "Learn embedded digits, then fables, in about a minute each.",
     "train": "Train a recipe, also on images or a text of your own.",
     "evaluate": "Evaluate a trained run on validation and test images.",
+    "confidence": "How sure a trained run may be, and what it saves or refuses by that.",
+    "robustness": "Evaluate trained runs on corrupted test images.",
     "predict": "Classify image files with a trained run.",
     "perplexity": "Perplexity of a character run, symbol by symbol.",
     "sample": "Generate text with a character run.",
@@ -27,6 +29,8 @@ COMMANDS = {
     "sweep": "Sweeps: the grid of the sleep study, and its tables.",
 }
 """Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
+FOLDERS = {"confidence": "measures.", "robustness": "measures."}
+"""In which folder of `cli` a command's module is, for those that are in one."""
 
 
 class LazyGroup(TyperGroup):
@@ -38,7 +42,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, _context: Any, name: str) -> Any:
         if name not in COMMANDS:
             return None
-        module = import_module(f"cli.{name}")
+        module = import_module(f"cli.{FOLDERS.get(name, '')}{name}")
         if not hasattr(module, "app"):
             single = typer.Typer(add_completion=False, rich_markup_mode=None)
             single.command(name)(getattr(module, name))
