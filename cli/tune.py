@@ -33,7 +33,10 @@ app = typer.Typer(cls=SearchFirst, no_args_is_help=True, add_completion=False, r
 @app.command()
 def search(
     recipe: Annotated[str, typer.Argument(help="A recipe that `ffrec ls` lists.")],
-    space: Annotated[Path, typer.Option(help="A TOML file with the settings to choose: docs/tune.md.")],
+    space: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="A TOML file with what to choose: docs/tune.md."),
+    ],
     trials: Annotated[int, typer.Option(min=1, help="Combinations to try, by all processes together.")] = 20,
     sampler: Annotated[Literal["tpe", "random"], typer.Option(help="How combinations are drawn.")] = "tpe",
     pruner: Annotated[

@@ -1,6 +1,7 @@
 """What a process of `ffrec tune` does: one run after another, until the search has come to its end."""
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from cli.progress import TrainingBar
 from ffrec.config import ConfigError, Recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
+from ffrec.tasks.stored_text import StoredText
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Diverged, Epoch, Interrupted
 
@@ -97,9 +99,7 @@ def ended(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]
     try:
         return train(order, job, corpus, stop)
     except (ConfigError, Diverged, torch.OutOfMemoryError) as error:
-        folder = RunFolder(job.path)
-        epochs, seconds = spent(folder)
-        return Ended(None, epochs, seconds, "", " ".join(str(error).split()))
+        return Ended(None, *spent(RunFolder(job.path)), "", " ".join(str(error).split()))
 
 
 def train(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]) -> "Ended | None":
@@ -111,6 +111,7 @@ def train(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]
     where, plugins = pick_device(order.device), [file.name for file in order.plugins]
     task = new_task(job.recipe, corpus, job.seed, where, order.precision, plugins)
     folder = begun(task, job.path)
+    (job.path / StoredText.FILE).unlink(missing_ok=True)  # it lacks the test strings, which the text has
     bar, reason = TrainingBar(task.trainer) if order.jobs == 1 else None, ""
     with bar or contextlib.nullcontext():
         for event in task.trainer.run(folder, task.validation, stop):
@@ -123,6 +124,8 @@ def train(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]
                 reason = f"pruned after epoch {event.record['epoch']}"
                 break
     measure, value = measured(folder.metrics()[-1])
+    if not math.isfinite(value):
+        reason = f"its validation {measure} is not a finite number"
     return Ended(None if reason else value, *spent(folder), measure, reason)
 
 

@@ -233,6 +233,7 @@ class TrialJob(Job):
         with self.search.locked():
             if epoch not in self.reported:  # by a process that died before its checkpoint
                 self.trial.report(value, epoch)
+                self.reported |= {epoch}
             return epoch < self.recipe.training.epochs and self.trial.should_prune()
 
     def close(self) -> None:

@@ -41,12 +41,13 @@ def by_trial(axes: Axes, search: Mapping[str, Any]) -> None:
     pruned = [t for t in search["trials"] if t["state"] == "pruned" and t["validation"]]
     numbers, values = [t["number"] for t in complete], [t["value"] for t in complete]
     best = [min(values[: place + 1]) for place in range(len(values))]
-    last = [list(t["validation"].values())[-1] for t in pruned]
-    axes.plot([t["number"] for t in pruned], last, "x", color=QUIET, label="pruned, at its last validation")
+    ends = {t["number"]: list(t["validation"].values())[-1] for t in pruned}
+    last = {number: value for number, value in ends.items() if value is not None}  # null is not finite
+    axes.plot(list(last), list(last.values()), "x", color=QUIET, label="pruned, at its last validation")
     axes.plot(numbers, values, "o", color=GOOD, label="complete")
     axes.step(numbers, best, where="post", color=BAD, label="best so far")
     axes.set(xlabel="trial", ylabel=measure(search))
-    scale(axes, [*values, *last])
+    scale(axes, [*values, *last.values()])
     axes.legend()
 
 

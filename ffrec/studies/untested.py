@@ -19,10 +19,10 @@ class Untested:
     test: Tensor | None
     """None for images, and no strings for a text."""
     description: Described
-    sha256: str | None
-    """What a run on a text records; a run on images is compared with its data by name."""
     fingerprint: str
-    """SHA-256 of both parts."""
+    """SHA-256 of the two parts."""
+    sha256: str = ""
+    """Of all parts, which are not all here: a run is compared with its data by name."""
 
 
 def untested(recipe: Recipe, corpus: Any) -> Untested:
@@ -39,9 +39,8 @@ def untested(recipe: Recipe, corpus: Any) -> Untested:
     for tensor in (*parts(train), *parts(validation)):
         digest.update(repr(tuple(tensor.shape)).encode())
         digest.update(tensor.contiguous().numpy().tobytes())
-    found, text = digest.hexdigest(), isinstance(recipe, TextRecipe)
-    nothing, sha256 = (validation[:0], found) if text else (None, None)
-    return Untested(train, validation, nothing, corpus.description, sha256, found)
+    nothing = validation[:0] if isinstance(recipe, TextRecipe) else None
+    return Untested(train, validation, nothing, corpus.description, digest.hexdigest())
 
 
 def parts(part: Any) -> tuple[Tensor, ...]:
