@@ -56,6 +56,7 @@ KINDS = {
     "phases of hybrids": ("sleep-fashion-masks-cure", {"wake": 1, "sleep": 1}),
     "phases, scaling, two states": ("sleep-mnist", {"wake": 1, "scaling": 0.1, "states": "separate"}),
     "characters, random": ("aesop-random-small", {}),
+    "noise": ("recurrent-digits", {"noise": 0.5, "hidden_noise": 0.5}),
     "characters, together": ("aesop-together-small", {"dropout": 0.2}),
     "characters, sleep": ("aesop-sleep-small", {}),
     "characters, teacher": ("aesop-recall", {"memory": 0.0}),

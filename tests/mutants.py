@@ -56,6 +56,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("size = rows // cases", "size, cases = 1, rows", "draws"),
         ("len(whole), 0, 1)", "len(whole), self.first, 1)", "draws"),
         (".bitwise_and_(self.number(2**32 - 1))", "", "draws"),
+        ("(k + 0.5) / 2**16", "(k + 0.5) / 2**17", "draws"),
     ],
     "ffrec/tasks/task.py": [
         ("self.keep(folder)  # a process", "pass  # a process", "cli"),
@@ -311,6 +312,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/network.py": [
         ("parts != (self.classes,)", "False", "feedforward"),
         ("first - 1, None)", "first, None)", "recurrent"),
+        ("self.layer(level).perturb = None", "pass", "recurrent train_images"),
         ("last - first + 1, self.workspace", "last - first + 2, self.workspace", "recurrent"),
         ("for level in self.scored]).sum(0)", "for level in self.scored])[0]", "evaluate"),
         ("for level in self.scored]", "for level in self.levels]", "train_images feedforward"),
@@ -498,6 +500,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "train_images",
         ),
         ("if training.dropout else rows", "if False else rows", "train_images"),
+        ("if training.noise else rows", "if False else rows", "train_images"),
+        ("self.perturb if self", "None if self", "train_images"),
         (
             'if phase != "sleep":\n                softmax_loss',
             "if True:\n                softmax_loss",
@@ -595,6 +599,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/data/images.py": [
         ("2 * pixels + 1", "2 * pixels", "images"),
         ("draws.chance(share", "draws.chance(1 - share", "images"),
+        ("deviation * scale", "deviation", "train_images"),
         ("rows[:, self.order]", "rows", "images"),
     ],
     "ffrec/networks/memory.py": [

@@ -25,7 +25,7 @@ TEXT = SMALL | {"passes": 1, "memory": 0.0, "strings": 40, "batch": 11}
 PLAIN = {"label": "none", "activity": "max", "threshold": 1.0}
 LARGE = shards.LARGE
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "recurrent": ("recurrent-digits", SMALL | {"jitter": 1, "dropout": 0.1}),
+    "recurrent": ("recurrent-digits", SMALL | {"jitter": 1, "noise": 0.5, "hidden_noise": 0.5}),
     "supervised": ("supervised-digits", SMALL),
     "unsupervised": ("supervised-digits", SMALL | PLAIN | {"negatives": "hybrid"}),
     "bf16": ("recurrent-digits", SMALL),

@@ -24,6 +24,7 @@ KINDS = {
     "together": ("aesop-together-small", {"hidden": [12, 12]}),
     "sleep": ("aesop-sleep-small", {"hidden": [12, 12]}),
     "night": ("aesop-night-small", {"hidden": [12, 12], "night": 3}),
+    "noise": ("recurrent-digits", {"hidden": [12, 12], "noise": 0.5, "hidden_noise": 0.5}),
     "teacher": ("aesop-teacher-small", {"hidden": [12, 12], "dropout": 0.2}),
 }
 APART = {"phases", "two states", "sleep"}

@@ -12,6 +12,7 @@ KINDS = {
     "uniform": lambda draws, rows: draws.uniform((rows, 3, 5)),
     "exponential": lambda draws, rows: draws.exponential((rows, 2)),
     "integers": lambda draws, rows: draws.integers(-3, 40, (rows,)),
+    "normal": lambda draws, rows: draws.normal((rows, 2, 3)),
     "chance": lambda draws, rows: draws.chance(0.3, (rows, 7)),
 }
 
@@ -78,6 +79,10 @@ def test_numbers_have_the_distributions_that_they_should(draws):
     waiting = draws.exponential((50, 1000)).flatten().double()
     assert waiting.min() > 0
     assert kstest(waiting.numpy(), "expon").pvalue > 1e-3
+    normal = draws.normal((50, 1000)).flatten()
+    assert kstest(normal.numpy(), "norm").pvalue > 1e-3
+    assert normal.double().square().mean().item() == pytest.approx(1, abs=0.03)
+    assert draws.normal((50, 1000), torch.bfloat16).dtype == torch.bfloat16
     happened = draws.chance(0.1, (100, 2000)).float().mean(1)
     assert happened.mean().item() == pytest.approx(0.1, abs=0.003)
     assert not draws.chance(0.0, (10, 100)).any()

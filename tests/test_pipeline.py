@@ -127,6 +127,7 @@ def test_parts_of_a_batch_are_put_together_in_order():
         ("aesop-sleep", {}, 2, "found character"),
         ("backprop-mnist", {}, 2, "found backprop"),
         ("supervised-mnist", {"context": "below"}, 2, "know no goodness but their own, found context below"),
+        ("supervised-mnist", {"hidden_noise": 0.1}, 2, "send what they are, found hidden_noise"),
         ("supervised-mnist", {}, 5, "2 to 4 processes for 4 hidden layers, found 5"),
         ("supervised-mnist", {}, 1, "2 to 4 processes for 4 hidden layers, found 1"),
     ],

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import one_hot
 
 import corpora
-from ffrec.baselines.reference import autograd_recurrent
+from ffrec.baselines.reference import autograd_recurrent, autograd_update
 from ffrec.config import RecurrentConfig
 from ffrec.evaluation.images import label_goodness
 from ffrec.learning.goodness import normalise
@@ -45,6 +45,22 @@ def test_local_update_equals_autograd(tiny, cases, activity, damping, hidden, lo
     expected_loss = autograd_recurrent(network, network.encode(images), labels)
     torch.testing.assert_close(local_loss.sum(), expected_loss)
     torch.testing.assert_close(local, gradients(network))
+
+
+def test_local_update_of_perturbed_layers_equals_autograd(tiny, cases):
+    images, labels = cases
+    network = tiny(loss=(2, 4))
+    encoding = network.encode(images)
+    with network.perturbed(lambda x: x + 0.3 * torch.cos(7 * x)):
+        network.learn(encoding, labels, SIGNS)
+        steps = list(network.steps(encoding, labels, 4))[1:]
+    local = gradients(network)
+    network.zero_grad()
+    network.requires_grad_()
+    layers = {level: network.layer(level) for level in network.levels}
+    autograd_update(layers, steps, SIGNS)
+    torch.testing.assert_close(local, gradients(network))
+    assert all(layer.perturb is None for layer in network.layers)
 
 
 @pytest.mark.parametrize("hidden", [(9,), (9, 7)])

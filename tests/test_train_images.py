@@ -9,6 +9,8 @@ from ffrec.config import BackpropConfig, ConfigError, ImageRecipe, recipe_from
 from ffrec.data.draws import Draws
 from ffrec.data.images import Images
 from ffrec.evaluation.images import evaluate_images
+from ffrec.learning.goodness import normalise
+from ffrec.learning.update import local_update
 from ffrec.recipes import RECIPES, recipe
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
@@ -401,6 +403,41 @@ def test_jitter_and_dropout_reach_the_network(digits):
     assert torch.equal(silent[silent > 0], still[silent > 0])
 
 
+def test_noise_on_images_is_in_units_of_each_image(digits):
+    index = torch.arange(300)
+    still, noisy = (normalise(make("supervised", digits, noise=n).rows(index)) for n in (0.0, 0.5))
+    scale = (noisy * still).mean(1) / still.square().mean(1)  # noise of 0.5 shrinks an image by √1.25
+    assert scale.mean().item() == pytest.approx(1.25**-0.5, abs=0.02)
+    rest = noisy - scale.unsqueeze(1) * still
+    assert rest.square().mean(1).sqrt().mean().item() == pytest.approx(0.5 * 1.25**-0.5, abs=0.02)
+
+
+def test_hidden_noise_is_added_to_what_layers_send_while_they_learn_alone(digits, monkeypatch):
+    trainer, quiet = (make("recurrent candidates", digits, hidden_noise=n, loss=[4, 4]) for n in (0.5, 0.0))
+    seen = []
+
+    def spy(layers, steps, *given):
+        seen.append(list(steps))
+        return local_update(layers, seen[-1], *given)
+
+    monkeypatch.setattr("ffrec.networks.network.local_update", spy)
+    for each in (trainer, quiet):
+        each.draws.begin(0, 200)
+        each.update(torch.arange(200))
+    (noisy,), (clean,) = seen
+    for source in ("1", "2"):
+        found = noisy.inputs[source]
+        assert found.shape[:2] == (200, 10)  # a number of its own for each candidate
+        assert clean.inputs[source].square().mean().item() == pytest.approx(1, abs=1e-3)
+        assert found.square().mean().item() == pytest.approx(1.25, abs=0.02)
+    rows = digits.test.images.flatten(1).float()
+    every = torch.arange(10).expand(len(rows), -1)
+    network = trainer.network
+    with torch.no_grad():  # an evaluation is free of it
+        *_, step = network.steps(network.encode(rows), every, 4)
+    assert step.inputs["1"].square().mean().item() == pytest.approx(1, abs=1e-3)
+
+
 def test_a_permuted_run_is_tested_on_permuted_images(digits, tmp_path):
     trainer = make("supervised", digits, permute=3, epochs=8)
     folder = RunFolder.create(tmp_path / "run", configuration(trainer.recipe, 0, "fp32"))
@@ -543,6 +580,9 @@ def test_a_recipe_is_known_by_its_settings(name):
         ("backprop-mnist", {"hidden": [], "hidden_dropout": 0.5}, "no hidden layer"),
         ("sleep-mnist", {"threshold": 1.0, "objective": "pairwise"}, "compares candidates of one update"),
         ("recurrent-mnist", {"objective": "classes", "goodness": "scores"}, "without labels at its top"),
+        ("unsupervised-mnist", {"hidden_noise": 0.5}, "hidden_noise: expected a network that tries labels"),
+        ("backprop-mnist", {"hidden_noise": 0.5}, "hidden_noise: is for layers that learn locally"),
+        ("recurrent-mnist", {"noise": -0.5}, "noise: .*greater than or equal to 0"),
         ("local-mnist", {"connection": "dence"}, "did you mean dense"),
     ],
 )

@@ -87,6 +87,10 @@ class FeedForwardConfig(LayerConfig):
                 "hybrid_labels: expected negatives hybrid and a network with labels, found negatives "
                 f"{training.negatives}{', label none' if unlabelled else ''}: leave it out"
             )
+        if unlabelled and training.hidden_noise:
+            raise ValueError(
+                "hidden_noise: expected a network that tries labels, found label none: set it to 0"
+            )
         if self.label == "overwrite" and training.permute is not None:
             raise ValueError("permute: the label would cover other pixels than the border: use label append")
         super().suits(training)

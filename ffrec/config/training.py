@@ -91,6 +91,12 @@ class TrainingConfig(PhasedConfig):
     """Largest random shift in pixels, in both directions, of every training image."""
     dropout: Share = 0.0
     """Share of every training image's pixels that is set to zero, afresh in every batch."""
+    noise: NonNegativeFloat = 0.0
+    """Standard deviation of Gaussian noise on every training image, in units of its root mean square, afresh
+    in every batch."""
+    hidden_noise: NonNegativeFloat = 0.0
+    """Standard deviation of Gaussian noise on what every hidden layer sends, which has unit mean square,
+    where layers learn from labels that are tried: afresh in every step and for every candidate."""
     permute: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
 

@@ -51,6 +51,8 @@ class Draws:
         self.seed, self.device = seed, torch.device(device)
         self.key = torch.zeros((), dtype=torch.int64, device=self.device)
         self.numbers: dict[int | float, Tensor] = {}
+        self.quantiles: dict[torch.dtype, Tensor] = {}
+        """Of the normal distribution, `(65536,)`."""
         self.multiples: dict[tuple[int, int, int], Tensor] = {}
         self.gather: Callable[[Tensor], Tensor] = lambda values: values
         """From values `(cases,)` of this process's cases to those of the whole batch."""
@@ -110,6 +112,14 @@ class Draws:
     def exponential(self, shape: Sequence[int]) -> Tensor:
         """Numbers from the exponential distribution of mean 1, all of them above 0."""
         return self.uniform(shape).log_().neg_()
+
+    def normal(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Numbers from the standard normal distribution: its 65,536 quantiles (k + ½) / 65,536, each as
+        likely as any other, so that none is beyond ±4.4."""
+        if dtype not in self.quantiles:
+            k = torch.arange(2**16, dtype=torch.float64, device=self.device)
+            self.quantiles[dtype] = torch.special.ndtri((k + 0.5) / 2**16).to(dtype)
+        return self.quantiles[dtype].take(self.integers_of(torch.int16, shape).long())
 
     def integers(self, low: int, high: int, shape: Sequence[int]) -> Tensor:
         """Integers from `low` up to, but not with, `high`, each as likely as any other to a share of

@@ -35,6 +35,13 @@ def silence(rows: Tensor, share: float, draws: Draws) -> Tensor:
     return rows.masked_fill(draws.chance(share, rows.shape), 0.0)
 
 
+def add_noise(rows: Tensor, deviation: float, draws: Draws) -> Tensor:
+    """Rows `(..., features)` plus Gaussian noise, whose standard deviation is in units of each row's root
+    mean square: once normalised, the same as noise on normalised rows."""
+    scale = rows.square().mean(-1, keepdim=True).sqrt()
+    return rows + deviation * scale * draws.normal(rows.shape, rows.dtype)
+
+
 class LabelledImages(Protocol):
     """Images `(n, height, width)` or `(n, height, width, colours)` and their labels `(n,)`."""
 

@@ -30,6 +30,8 @@ class Layer(nn.Module):
 
     exchange: Exchange = ALONE
     """With the processes that learn from other parts of a batch."""
+    perturb: Transform | None = None
+    """What adds noise to all that the layer sends; None while nothing is learnt."""
 
     def __init__(
         self,
@@ -99,9 +101,10 @@ class Layer(nn.Module):
         return self.activation(total)[0]
 
     def send(self, h: Tensor) -> Tensor:
-        """What the layer sends on: its normalised activities, transformed."""
+        """What the layer sends on: its normalised activities, transformed, and perturbed while it learns."""
         x = self.goodness.normalise(h)
-        return x if self.transform is None else self.transform(x)
+        x = x if self.transform is None else self.transform(x)
+        return x if self.perturb is None else self.perturb(x)
 
     def seen(self, h: Tensor) -> Tensor:
         """Activities as the goodness takes them."""

@@ -3,6 +3,7 @@ them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Self
@@ -16,6 +17,7 @@ from ffrec.learning.connection import Connection
 from ffrec.learning.goodness import Blocks, Goodness, Minus
 from ffrec.learning.layer import Layer
 from ffrec.learning.objective import Objective
+from ffrec.learning.transform import Transform
 from ffrec.learning.update import Buffers, Measured, Step, local_update
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick
@@ -168,6 +170,17 @@ class Network(Classifier):
             return local_update(layers, [encoding.step], target, buffers=self.workspace)
         steps = islice(self.steps(encoding, candidates, last), first - 1, None)
         return local_update(layers, steps, target, last - first + 1, self.workspace)
+
+    @contextmanager
+    def perturbed(self, perturb: Transform | None) -> Iterator[None]:
+        """Within the block `perturb` changes what every hidden layer sends; None changes nothing."""
+        for level in self.levels:
+            self.layer(level).perturb = perturb
+        try:
+            yield
+        finally:
+            for level in self.levels:
+                self.layer(level).perturb = None
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of the hidden layers; those of the softmax are set anew anyway."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ffrec.config import BackpropConfig, ImageRecipe, LayerConfig
 from ffrec.data.draws import Draws
-from ffrec.data.images import Images, LabelledImages, silence
+from ffrec.data.images import Images, LabelledImages, add_noise, silence
 from ffrec.evaluation.images import evaluate_images
 from ffrec.negatives.hybrids import Hybrid
 from ffrec.negatives.labels import Negatives
@@ -71,7 +71,12 @@ class ImageTrainer(Trainer):
                 others = self.images.shifted(other, training.jitter, self.draws)
                 candidates.append(self.images.rows(self.negatives.images(images, others, self.draws)))
             rows = torch.stack(candidates, dim=1)
-        return silence(rows, training.dropout, self.draws) if training.dropout else rows
+        rows = silence(rows, training.dropout, self.draws) if training.dropout else rows
+        return add_noise(rows, training.noise, self.draws) if training.noise else rows
+
+    def perturb(self, x: Tensor) -> Tensor:
+        """What a hidden layer sends, with the noise of training."""
+        return x.add(self.draws.normal(x.shape, x.dtype), alpha=self.recipe.training.hidden_noise)
 
     def candidates(self, logits: Tensor, labels: Tensor, phase: Phase) -> Tensor:
         """Labels that an update tries, `(batch, candidates)`: the true ones first, except in sleep phases."""
@@ -115,7 +120,9 @@ class ImageTrainer(Trainer):
                 softmax_loss = network.readout.learn(features, logits, labels)
             network.zero_grad()
             count = rows.shape[1] if shown is None else shown.shape[1]
-            loss, accuracy = network.learn(encoding, shown, self.target(labels, count, phase))
+            target = self.target(labels, count, phase)
+            with network.perturbed(self.perturb if self.recipe.training.hidden_noise else None):
+                loss, accuracy = network.learn(encoding, shown, target)
             self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), accuracy])
 

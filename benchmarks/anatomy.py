@@ -1,0 +1,120 @@
+"""What layers, iterations and damping contribute to a trained recurrent network's answers.
+
+    python benchmarks/anatomy.py measure RUN [RUN …]
+    python benchmarks/anatomy.py show [--into docs/recurrent.md]
+
+`measure` reads run folders and adds a line for each to results/anatomy.jsonl: errors on validation images, or
+on test images where a run has learnt from those too. `show` prints their tables.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cli.report import put_between
+from cli.trained import open_run
+from ffrec.data.images import Images
+from ffrec.evaluation.calibration import batches
+from ffrec.networks.network import Network
+from ffrec.reports.tables import table
+from ffrec.tasks.images import TrainedImages
+from ffrec.training.arithmetic import computing
+
+ITERATIONS, DAMPING = 12, (0.0, 0.15, 0.3, 0.5, 0.7)
+
+
+def goodness(network: Network, rows: Tensor) -> Tensor:
+    """Of every label in every layer and iteration, `(iterations, layers, batch, classes)`."""
+    every = torch.arange(network.classes).expand(len(rows), -1)
+    steps = network.steps(network.encode(rows), every, ITERATIONS)
+    return torch.stack(
+        [torch.stack([network.label_score(level, step, every) for level in network.levels]) for step in steps]
+    )
+
+
+def errors(scores: Tensor, labels: Tensor) -> Any:
+    """Errors in percent of scores `(…, batch, classes)`, as nested lists."""
+    return (100 * (scores.argmax(-1) != labels).double().mean(-1)).tolist()
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """What one run's network makes of images that it has not learnt from."""
+    run = open_run(folder, TrainedImages, None, "cpu", None)
+    part = "test" if run.corpus.validation is None else "validation"
+    images = Images(getattr(run.corpus, part).images, permute=run.recipe.training.permute)
+    labels, network = getattr(run.corpus, part).labels, run.network
+    first, last = network.window
+    with torch.no_grad(), computing(network, run.folder.config["precision"], torch.device("cpu")):
+        found = torch.cat([goodness(network, rows) for rows in batches(images)], dim=2)
+        softmax = torch.cat([network.logits(network.encode(rows)) for rows in batches(images)])
+        config, by_damping = network.config, {}
+        for damping in DAMPING:
+            network.config = dataclasses.replace(config, damping=damping)
+            again = torch.cat([goodness(network, rows)[first - 1 : last] for rows in batches(images)], dim=2)
+            by_damping[str(damping)] = errors(again.sum(1).mean(0), labels)
+    return {
+        "run": folder.name,
+        "part": part,
+        "window": [first, last],
+        "softmax": errors(softmax, labels),
+        "by_layer": [*errors(found.transpose(0, 1), labels), errors(found.sum(1), labels)],
+        "in_window": [
+            *errors(found[first - 1 : last].mean(0), labels),
+            errors(found[first - 1 : last].mean(0).sum(0), labels),
+        ],
+        "trained_with": config.damping,
+        "by_damping": by_damping,
+    }
+
+
+def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Two tables for each run."""
+    for line in lines:
+        count = len(line["by_layer"]) - 1
+        names = [*(f"hidden layer {n}" for n in range(1, count + 1)), "all layers"]
+        numbers = [str(n) for n in range(1, len(line["by_layer"][0]) + 1)]
+        first, last = line["window"]
+        rows = [
+            [name, *(f"{error:.2f}" for error in by_iteration), f"{mean:.2f}"]
+            for name, by_iteration, mean in zip(names, line["by_layer"], line["in_window"], strict=True)
+        ]
+        yield (
+            f"`{line['run']}`, {line['part']} images, error in % by the goodness of one iteration and by its "
+            f"mean over iterations {first} to {last}; one pass and the softmax: {line['softmax']:.2f} %."
+        )
+        yield table(["goodness of", *numbers, f"{first}–{last}"], rows)
+        yield f"The same run with another damping than the {line['trained_with']} that it was trained with:"
+        yield table(
+            ["damping", *line["by_damping"]],
+            [["error, %", *(f"{e:.2f}" for e in line["by_damping"].values())]],
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What layers, iterations and damping contribute.")
+    parser.add_argument("--file", type=Path, default=Path("results/anatomy.jsonl"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("measure").add_argument("runs", type=Path, nargs="+")
+    commands.add_parser("show").add_argument("--into", type=Path)
+    options = parser.parse_args()
+    if options.command == "measure":
+        for run in options.runs:
+            line = json.dumps(measure(run)) + "\n"
+            with options.file.open("a") as file:
+                file.write(line)
+        return
+    found = "\n\n".join(tables([json.loads(line) for line in options.file.read_text().splitlines()]))
+    if options.into:
+        put_between(options.into, "anatomy", found)
+    else:
+        print(found)
+
+
+if __name__ == "__main__":
+    main()
