@@ -68,8 +68,8 @@ def search(
     table.
     """
     needs_optuna()
-    from ffrec.studies.space import Space
-    from ffrec.studies.tune import Plan
+    from ffrec.studies.tune.search import Plan
+    from ffrec.studies.tune.space import Space
 
     load_plugins(plugin)
     settings = options.parse_settings(set_ or [])
@@ -101,9 +101,9 @@ def show(folder: Annotated[Path, typer.Argument(help="Folder of a search.")]) ->
 
 def tell(folder: Path) -> int:
     """Print and draw what a search found; returns an exit code, of failure if that is nothing."""
-    from ffrec.studies.tune_figure import picture
-    from ffrec.studies.tune_record import read
-    from ffrec.studies.tune_table import importances, rows, summary
+    from ffrec.studies.tune.document import read
+    from ffrec.studies.tune.figure import picture
+    from ffrec.studies.tune.table import importances, rows, summary
 
     found = read(folder)
     shares = importances(found)

@@ -2,20 +2,24 @@
 
 import json
 import os
+import pickle
 import re
 import shlex
 import signal
 import statistics
 import subprocess
 import time
+import tomllib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
-from commands import assert_refused, command, environment, ffrec
+from commands import ROOT, assert_refused, command, environment, ffrec
 
 import cli.studies.searching
 from cli.progress import TrainingBar
+from cli.studies.searching import Order, work
 from corpora import load_images, load_text
 from ffrec.config import ConfigError
 from ffrec.recipes import recipe
@@ -23,9 +27,11 @@ from ffrec.storage.files import RunError
 from ffrec.training.trainer import Update
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
-from ffrec.studies.space import Space
-from ffrec.studies.tune import Ended, Plan, Search
-from ffrec.studies.untested import untested
+from ffrec.studies.tune.choosing import make_sampler
+from ffrec.studies.tune.job import Ended
+from ffrec.studies.tune.search import Plan, Search
+from ffrec.studies.tune.space import Space
+from ffrec.studies.tune.untested import untested
 
 DIGITS = recipe("supervised-digits").override({"epochs": 4, "validate_every": 1})
 RATE = {"rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -65,7 +71,8 @@ def test_settings_are_drawn_from_what_the_space_says(tmp_path):
     }
     found = search(tmp_path, values | {"label": ["none", "append"]}, trials=40)
     drawn = []
-    for _ in range(40):
+    for number in range(40):
+        found.study.sampler = make_sampler("random", 0, number)
         trial = found.study.ask()
         drawn.append(found.space.suggest(trial))
         assert found.space.suggest(trial) == drawn[-1]  # a trial that is taken up keeps what it has
@@ -74,13 +81,30 @@ def test_settings_are_drawn_from_what_the_space_says(tmp_path):
     assert seen["wake"] == {"null", "2", '"epoch"'}  # optional: none is no value
     assert seen["label"] == {'"none"', '"append"'}  # not optional: none is a word
     assert seen["epochs"] == {"1", "2", "3"}
-    assert seen["dropout"] == {f"{n / 10}" for n in range(10)}
+    assert "0.3" in seen["dropout"] <= {f"{n / 10}" for n in range(10)}
     assert seen["batch"] == {"50"}
     assert {type(settings["threshold"]) for settings in drawn} == {float}
     assert any(0 < abs(settings["threshold"]) < 1 for settings in drawn)
     rates = [settings["rate"] for settings in drawn]
     assert all(1e-4 <= rate <= 1e-2 and float(f"{rate:.4g}") == rate for rate in rates)
     assert 8 < sum(rate < 1e-3 for rate in rates) < 32  # half of a logarithmic range
+
+
+def test_the_space_of_the_documentation_suits_its_recipe():
+    page = (ROOT / "docs/tune.md").read_text()
+    name, text = re.search(r"<!-- space: (.*?) -->\n```toml\n(.*?)```", page, re.DOTALL).groups()
+    space = Space.of(tomllib.loads(text), recipe(name))
+    assert {"noise", "hidden_noise", "rate", "weight_decay", "sharpness", "damping"} == set(space.values)
+    for end in ("low", "high"):  # of ranges, both of which the recipe accepts
+        recipe(name).override({key: value[end] for key, value in space.values.items()})
+
+
+def test_work_can_be_sent_to_another_process(tmp_path):
+    order = Order(
+        tmp_path, DIGITS, Space.of(RATE, DIGITS), Plan(8), 0, None, "cpu", "fp32", 2, (Path("a.py"),)
+    )
+    sent = pickle.loads(pickle.dumps(partial(work, order)))
+    assert sent.args == (order,)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +353,7 @@ def test_a_search_on_the_command_line_never_reads_test_images(tmp_path, monkeypa
         rows.append((mean, f"{trial['number']} | {mean:.2f} ± {std:.2f} (2) | {trial['settings']['rate']}"))
     for rank, (_, row) in enumerate(sorted(rows), 1):
         assert f"| {rank} | {row} | 2 | 0.0 |" in done.stdout
-    assert "3 trials: 3 complete" in done.stdout
+    assert "trials: 3, of which 3 complete" in done.stdout
     assert "importance (fANOVA, 3 complete trials): rate 1.00" in done.stdout
     assert (tmp_path / "t/tune.png").read_bytes().startswith(b"\x89PNG")
     shown = ffrec("tune", "show", "t", cwd=tmp_path)
@@ -359,7 +383,8 @@ def test_what_cannot_be_is_a_pruned_trial_with_its_reason(tmp_path):
     refused = [trial for trial in found if trial["state"] == "pruned"]
     assert 0 < len(refused) < 8
     assert f"{len(refused)} × {refused[0]['reason']}" in done.stdout
-    assert f"8 trials: {8 - len(refused)} complete" in done.stdout or f"{len(refused)} pruned" in done.stdout
+    assert f"{len(refused)} pruned" in done.stdout
+    assert f"{8 - len(refused)} complete" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -373,7 +398,7 @@ def test_a_search_that_completes_no_trial_says_why(tmp_path, space, more, words)
     done = tune(tmp_path, space, "--trials", "3", *more)
     assert done.returncode == 1
     assert words in done.stdout
-    assert "3 trials: 3 pruned" in done.stdout
+    assert "trials: 3, of which 3 pruned" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("ffrec: no trial was completed")
 
 
@@ -441,12 +466,17 @@ def reached(folder: Path):
 
 @pytest.mark.slow
 def test_processes_do_exactly_the_trials_that_were_asked_for(tmp_path):
-    asked = ("--space", "space.toml", *SMALL, "--trials", "6", "--top", "2", "--seeds", "2")
-    (tmp_path / "space.toml").write_text("rate = {low = 1e-3, high = 1e-2, log = true}")
-    both = [begin(("tune", "supervised-digits", *asked, "--jobs", jobs), tmp_path) for jobs in ("1", "2")]
-    said = [run.communicate(timeout=300) for run in both]
-    assert [run.returncode for run in both] == [0, 0], said
-    lines = [line for out, _ in said for line in out.splitlines()]
+    space = "rate = {low = 1e-3, high = 1e-2, log = true}"
+    (tmp_path / "space.toml").write_text(space)
+    asked = ("--trials", "6", "--top", "2", "--seeds", "2", "--pruner", "none")
+    with begin(("tune", "supervised-digits", "--space", "space.toml", *SMALL, *asked), tmp_path) as run:
+        while not list(tmp_path.glob("t/trial-*")):
+            assert run.poll() is None
+            time.sleep(0.005)
+        here = tune(tmp_path, space, *asked)
+        out, err = run.communicate(timeout=60)
+    assert (run.returncode, here.returncode) == (0, 0), err + here.stderr
+    lines = (out + here.stdout).splitlines()
     began = [line.split(":")[0] for line in lines if re.match(r"trial \d+(, seed 1)?: rate = ", line)]
     found = json.loads((tmp_path / "t/tune.json").read_text())["trials"]
     assert [trial["state"] for trial in found] == ["complete"] * 6
@@ -473,9 +503,9 @@ def test_a_trial_whose_process_was_killed_goes_on_from_its_checkpoint(tmp_path):
     rest = tune(tmp_path, "rate = {low = 1e-3, high = 1e-2, log = true}", *asked)
     assert rest.returncode == 0
     lines = metrics.read_text().splitlines()
-    assert lines[0] == first
+    assert json.loads(lines[0])["seconds"] == json.loads(first)["seconds"]  # of training, not done again
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 31))
-    assert "1 trials: 1 complete" in rest.stdout
+    assert "trials: 1, of which 1 complete" in rest.stdout
 
 
 def begin(arguments, cwd):

@@ -23,9 +23,10 @@ from ffrec.training.device import pick_device
 from ffrec.training.trainer import Diverged, Epoch, Interrupted
 
 if TYPE_CHECKING:
-    from ffrec.studies.space import Space
-    from ffrec.studies.tune import Ended, Job, Plan, Search
-    from ffrec.studies.untested import Untested
+    from ffrec.studies.tune.job import Ended, Job
+    from ffrec.studies.tune.search import Plan, Search
+    from ffrec.studies.tune.space import Space
+    from ffrec.studies.tune.untested import Untested
 
 PAUSE = 1.0  # seconds between two looks for work while others are at work
 
@@ -48,7 +49,7 @@ class Order:
 
     def search(self) -> "Search":
         """The search in the folder."""
-        from ffrec.studies.tune import Search
+        from ffrec.studies.tune.search import Search
 
         names = [file.name for file in self.plugins]
         return Search(
@@ -57,7 +58,7 @@ class Order:
 
     def corpus(self) -> "Untested":
         """The data, without its test part."""
-        from ffrec.studies.untested import untested
+        from ffrec.studies.tune.untested import untested
 
         return untested(self.recipe, load(self.recipe, self.data))
 
@@ -65,7 +66,7 @@ class Order:
 def needs_optuna() -> None:
     """Raise typer.BadParameter if the extra is not installed."""
     try:
-        import ffrec.studies.tune  # noqa: F401
+        import ffrec.studies.tune.search  # noqa: F401
     except ImportError:
         raise typer.BadParameter(options.needs_extra("sweep")) from None
 
@@ -92,7 +93,7 @@ def work(order: Order, stop: Callable[[], bool]) -> None:
 
 def ended(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]) -> "Ended | None":
     """How a run ended, also where it cannot be; None if it was stopped."""
-    from ffrec.studies.tune import Ended
+    from ffrec.studies.tune.job import Ended
 
     chosen = ", ".join(f"{name} = {value}" for name, value in job.settings.items())
     print(f"{job.name}: {chosen}", flush=True)
@@ -106,7 +107,7 @@ def train(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]
     """Train from the last checkpoint, if there is one, to the last validation; or until the pruner says that
     it is not worth going on, or `stop` says so."""
     from ffrec.studies.shared import begun
-    from ffrec.studies.tune import Ended, measured
+    from ffrec.studies.tune.job import Ended, measured
 
     where, plugins = pick_device(order.device), [file.name for file in order.plugins]
     task = new_task(job.recipe, corpus, job.seed, where, order.precision, plugins)

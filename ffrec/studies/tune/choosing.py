@@ -8,7 +8,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from ffrec.config import Recipe
-from ffrec.studies.space import Space, decoded
+from ffrec.studies.tune.space import Space, decoded
 
 Sampler = Literal["tpe", "random"]
 Pruner = Literal["median", "hyperband", "none"]

@@ -6,7 +6,6 @@ its last checkpoint. Then the best trials are run again with other seeds; what t
 trials, so that samplers and pruners do not see it.
 """
 
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,13 +16,13 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ffrec.config import ConfigError, Recipe
-from ffrec.reports.summary import measure_of
 from ffrec.storage.files import to_json, write_atomic
-from ffrec.studies.choosing import make_pruner, make_sampler
 from ffrec.studies.record import SEARCH
 from ffrec.studies.shared import Held, Shared, free_lock
-from ffrec.studies.space import Space
-from ffrec.studies.tune_record import FILE, document
+from ffrec.studies.tune.choosing import make_pruner, make_sampler
+from ffrec.studies.tune.document import FILE, document
+from ffrec.studies.tune.job import Ended, Job, TrialJob, repeat_name
+from ffrec.studies.tune.space import Space
 from ffrec.tasks.recorded import completed, plain
 
 STARTS = 3  # times that a trial may lose its process before it counts as failed
@@ -40,16 +39,6 @@ class Plan(NamedTuple):
     """Seeds of each of them, its own among them."""
     sampler: str = "tpe"
     pruner: str = "median"
-
-
-class Ended(NamedTuple):
-    """How a run ended: what it reached, or why it was stopped."""
-
-    value: float | None = None
-    epochs: int = 0
-    seconds: float = 0.0
-    measure: str = ""
-    reason: str = ""
 
 
 class Search(Shared):
@@ -94,12 +83,12 @@ class Search(Shared):
         found = [t for t in self.trials(TrialState.COMPLETE) if "same_as" not in t.user_attrs]
         return sorted(found, key=lambda t: (t.values[0], t.number))[: self.plan.top]
 
-    def claim(self) -> AbstractContextManager["Job | None"]:
+    def claim(self) -> AbstractContextManager[Job | None]:
         """The next run that nobody works on: one that was left, a new trial, or a repeat of one of the best;
         None if there is none now. The block holds it until it ends, in whatever way."""
         return self.hold(self.take)
 
-    def take(self) -> "Held[Job] | None":
+    def take(self) -> Held[Job] | None:
         """The next run and its lock; the study's lock has to be held."""
         self.busy = False
         for left in self.trials(TrialState.RUNNING):
@@ -116,7 +105,7 @@ class Search(Shared):
                 return job, lock
         return None if self.busy else self.take_repeat()
 
-    def begin(self, trial: Trial, held: FrozenTrial, lock: FileLock) -> "Job | None":
+    def begin(self, trial: Trial, held: FrozenTrial, lock: FileLock) -> Job | None:
         """Work on a trial; None, and the trial has ended, if there is nothing to do or no sense in it."""
         starts = held.user_attrs.get("starts", 0)
         if starts >= STARTS:
@@ -156,7 +145,7 @@ class Search(Shared):
         self.study.tell(trial.number, ended.value, state)
         self.write()
 
-    def take_repeat(self) -> "Held[Job] | None":
+    def take_repeat(self) -> Held[Job] | None:
         """A run of one of the best trials with another seed, and its lock."""
         for trial in self.best():
             for seed in range(self.seed + 1, self.seed + self.plan.seeds):
@@ -176,78 +165,3 @@ class Search(Shared):
         for trial in self.trials(*ENDED, TrialState.FAIL):
             if trial.number not in best:
                 shutil.rmtree(self.path(trial.number, self.seed) / "checkpoints", ignore_errors=True)
-
-
-def repeat_name(number: int, seed: int) -> str:
-    """What the record calls the repeat of a trial with another seed."""
-    return f"repeat {number} {seed}"
-
-
-class Job:
-    """A run of a search that this process works on, and nobody else: here the repeat of a trial."""
-
-    def __init__(
-        self, search: Search, number: int, recipe: Recipe, seed: int, settings: Mapping[str, Any]
-    ) -> None:
-        self.search, self.number, self.recipe, self.seed = search, number, recipe, seed
-        self.settings, self.path = settings, search.path(number, seed)
-        self.ended: Ended | None = None
-        """How it ended; a run that is given back without one is taken up again."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return f"trial {self.number}" + (f", seed {self.seed}" if self.seed != self.search.seed else "")
-
-    def hopeless(self, _record: Mapping[str, Any]) -> bool:
-        """Whether the run should be stopped, after a validation; a repeat never is."""
-        return False
-
-    def close(self) -> None:
-        """Write down how it ended."""
-        if self.ended:
-            found = {key: value for key, value in self.ended._asdict().items() if key != "measure"}
-            self.search.study.set_user_attr(repeat_name(self.number, self.seed), found)
-            self.search.write()
-
-
-class TrialJob(Job):
-    """The run of a trial."""
-
-    def __init__(
-        self,
-        search: Search,
-        number: int,
-        recipe: Recipe,
-        seed: int,
-        settings: Mapping[str, Any],
-        trial: Trial,
-        reported: frozenset[int],
-    ) -> None:
-        super().__init__(search, number, recipe, seed, settings)
-        self.trial, self.reported = trial, reported
-
-    def hopeless(self, record: Mapping[str, Any]) -> bool:
-        """Report a validation, and ask the pruner; the last epoch's comes too late to save anything."""
-        epoch, value = record["epoch"], measured(record)[1]
-        with self.search.locked():
-            if epoch not in self.reported:  # by a process that died before its checkpoint
-                self.trial.report(value, epoch)
-                self.reported |= {epoch}
-            return epoch < self.recipe.training.epochs and self.trial.should_prune()
-
-    def close(self) -> None:
-        if self.ended is None:  # stopped, not killed: that is not held against it
-            starts = self.search.trials()[self.number].user_attrs["starts"]
-            self.trial.set_user_attr("starts", starts - 1)
-        else:
-            state = TrialState.PRUNED if self.ended.reason else TrialState.COMPLETE
-            self.search.end(self.trial, state, self.ended)
-
-
-def measured(record: Mapping[str, Any]) -> tuple[str, float]:
-    """What an epoch's validation is compared by, and its value: the error by goodness, by the softmax where
-    labels have no goodness, or the perplexity."""
-    name = measure_of(record["validation"])
-    value = float(record["validation"][name])
-    return name, value if math.isfinite(value) else math.inf

@@ -4,7 +4,7 @@ import json
 import shlex
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import optuna
@@ -16,6 +16,8 @@ from ffrec.reports.command import changes, toml
 from ffrec.reports.groups import spread
 from ffrec.reports.tables import table
 
+PARTS = ("network", "training")
+WORDS = {"fail": "failed"}
 SHOWN = 10  # rows of the table
 NAMES = {"error_goodness": "error by goodness, %", "error_softmax": "error by softmax, %"}
 
@@ -102,7 +104,8 @@ def results(search: Mapping[str, Any]) -> str:
 def counts(search: Mapping[str, Any]) -> list[str]:
     """How the trials ended, and why some were refused, in lines."""
     ends = Counter(trial["state"] for trial in search["trials"])
-    lines = [f"{len(search['trials'])} trials: " + ", ".join(f"{n} {state}" for state, n in ends.items())]
+    states = ", ".join(f"{count} {WORDS.get(state, state)}" for state, count in ends.items())
+    lines = [f"trials: {len(search['trials'])}, of which {states}"]
     if again := sum("same_as" in trial for trial in search["trials"]):
         lines.append(f"{again} of them had the settings of another one, and were not run again")
     reasons = Counter(
@@ -121,9 +124,6 @@ def command(search: Mapping[str, Any]) -> str:
     plugins = "".join(f" --plugin {shlex.quote(name)}" for name in search["plugins"])
     end = f" --precision {search['precision']} --seed {search['seed']}{plugins}"
     return f"ffrec train {recipe['name']}{words}{end}"
-
-
-PARTS: Sequence[str] = ("network", "training")
 
 
 def summary(search: Mapping[str, Any], found: Mapping[str, float]) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from ffrec.reports.figures.canvas import BAD, GOOD, QUIET, NothingToDraw, plain_ticks
-from ffrec.studies.tune_table import distributions, measure, tried
+from ffrec.studies.tune.table import distributions, measure, tried
 
 COLUMNS = 3  # of panels for settings
 

@@ -11,7 +11,7 @@ from ffrec.storage.files import RunError, read_json
 from ffrec.tasks.recorded import plain
 
 if TYPE_CHECKING:
-    from ffrec.studies.tune import Search
+    from ffrec.studies.tune.search import Search
 
 FILE = "tune.json"
 
