@@ -28,6 +28,8 @@ COMMANDS = {
     "sweep": "Sweeps: the grid of the sleep study, and its tables.",
 }
 """Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
+FOLDERS = {"tune": "studies."}
+"""In which folder of `cli` a command's module is, for those that are in one."""
 
 
 class LazyGroup(TyperGroup):
@@ -39,7 +41,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, _context: Any, name: str) -> Any:
         if name not in COMMANDS:
             return None
-        module = import_module(f"cli.{name}")
+        module = import_module(f"cli.{FOLDERS.get(name, '')}{name}")
         if not hasattr(module, "app"):
             single = typer.Typer(add_completion=False, rich_markup_mode=None)
             single.command(name)(getattr(module, name))

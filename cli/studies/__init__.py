@@ -1,1 +1,1 @@
-"""What the commands of studies share."""
+"""The search of settings, and the processes that it and sweeps start."""
