@@ -728,7 +728,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('if run["value"] is not None', "", "tune_table"),
         ('and "same_as" not in t]', "]", "tune_table"),
         ("> 1]", "> 0]", "tune_table"),
-        ("best.settings.get(n, v)", "v", "tune"),
+        ("best.settings.get(n, v)", "v", "tune_table"),
         ("if len(found) == 1", "if found", "tune_table"),
     ],
     "cli/studies/searching.py": [

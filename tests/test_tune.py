@@ -1,6 +1,8 @@
 """A search of settings: what is drawn, what is run, what is stopped early, and what is said in the end."""
 
+import dataclasses
 import json
+import math
 import os
 import pickle
 import re
@@ -364,7 +366,7 @@ def test_a_search_on_the_command_line_never_reads_test_images(tmp_path, monkeypa
 
 
 def test_the_command_of_the_best_reaches_what_the_search_says(tmp_path):
-    done = tune(tmp_path, 'rate = [1e-3, 1e-4]\noptimiser = ["AdamW"]', "--trials", "2", "--seeds", "1")
+    done = tune(tmp_path, 'rate = [2e-3, 1e-5]\noptimiser = ["AdamW"]', "--trials", "2", "--seeds", "1")
     words = shlex.split(re.search(r"^best: ffrec (.*)$", done.stdout, re.MULTILINE)[1])
     assert ffrec(*words, "--out", "again", cwd=tmp_path).returncode == 0
     found = json.loads((tmp_path / "t/tune.json").read_text())["trials"]
@@ -400,6 +402,42 @@ def test_a_search_that_completes_no_trial_says_why(tmp_path, space, more, words)
     assert words in done.stdout
     assert "trials: 3, of which 3 pruned" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("ffrec: no trial was completed")
+
+
+def test_a_number_that_is_not_finite_is_no_result(tmp_path, monkeypatch):
+    monkeypatch.setattr("ffrec.studies.tune.job.measured", lambda record: ("perplexity", math.inf))
+    done = tune(tmp_path, "rate = [1e-3, 2e-3]", "--trials", "1")
+    assert done.returncode == 1
+    assert "1 × its validation perplexity is not a finite number" in done.stdout
+
+
+def test_a_search_is_not_gone_on_with_on_other_data(tmp_path, monkeypatch):
+    asked = ("rate = [1e-3, 2e-3]", "--trials", "1", "--seeds", "1")
+    assert tune(tmp_path, *asked).returncode == 0
+    other = dataclasses.replace(DATA, train=DATA.train[:500])
+    monkeypatch.setattr(cli.studies.searching, "load", lambda *ignored: other)
+    assert_refused(tune(tmp_path, *asked), "t is a search with data = ", "choose another --out")
+
+
+def test_a_process_without_work_waits_for_what_the_others_leave(tmp_path, monkeypatch):
+    plan = Plan(1, 1, 2, "random")
+    order = Order(tmp_path, DIGITS, Space.of(RATE, DIGITS), plan, 0, None, "cpu", "fp32", 2, ())
+    other, reached, paused = order.search(), Ended(2.0, 4, 60.0, "error_goodness"), []
+    job, lock = other.take()
+
+    def pause(seconds):
+        paused.append(seconds)
+        job.ended = reached
+        with other.locked():
+            job.close()
+        lock.release()
+
+    monkeypatch.setattr(cli.studies.searching.time, "sleep", pause)
+    monkeypatch.setattr(cli.studies.searching, "ended", lambda *ignored: reached)
+    work(order, lambda: len(paused) > 1)
+    assert len(paused) == 1
+    (trial,) = json.loads((tmp_path / "tune.json").read_text())["trials"]
+    assert [(repeat["seed"], repeat["value"]) for repeat in trial["repeats"]] == [(1, 2.0)]
 
 
 def test_wrong_searches_are_one_line(tmp_path):
