@@ -1,19 +1,21 @@
 """What one change of a recipe does to the validation error; the test set is never read.
 
-    python benchmarks/ingredients.py run RECIPE --group GROUP --name NAME [--set KEY=VALUE …] [--seed 0]
+    python benchmarks/ingredients.py run [--group WORDS] [--only NAME …] [--seed 0 …] [--part 1/2]
     python benchmarks/ingredients.py show [--into docs/recurrent.md]
 
-`run` trains one network, in one thread and bfloat16, and adds a line to results/ingredients.jsonl. `show`
-prints one table for every group, with a row for each change: mean ± standard deviation over seeds.
+`run` trains what benchmarks/ingredients.toml lists and results/ingredients.jsonl does not hold yet, in one
+thread and bfloat16. Several of them share the work by `--part`. `show` prints a table for every group, with a
+row for each change: mean ± standard deviation over seeds.
 """
 
 import argparse
 import json
-import os
 import statistics
 import time
-from collections import defaultdict
+import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,6 @@ from torch.nn.functional import cross_entropy
 
 import ffrec
 from cli.corpus import load
-from cli.options import parse_settings
 from cli.plugins import load_plugins
 from cli.report import put_between
 from ffrec.data.images import Images
@@ -32,9 +33,12 @@ from ffrec.networks.network import Classifier
 from ffrec.reports.groups import spread
 from ffrec.reports.tables import table
 from ffrec.tasks.kinds import new_task
+from ffrec.tasks.recorded import plain
 from ffrec.training.arithmetic import computing
 from ffrec.training.trainer import Epoch
 
+HERE = Path(__file__).parent
+LIST: Mapping[str, Any] = tomllib.loads((HERE / "ingredients.toml").read_text())
 HEAD = (
     "change",
     "seeds",
@@ -55,94 +59,116 @@ def nats(network: Classifier, images: Images, labels: Tensor) -> float:
     return float(cross_entropy(scores / fit_temperature(scores, labels), labels))
 
 
-def run(options: argparse.Namespace) -> Line:
-    """Train one network; returns what it reaches on validation images."""
-    start, settings = time.perf_counter(), parse_settings(options.set or [])
-    recipe = ffrec.recipe(options.recipe).override(settings | {"validate_every": 10**6})
-    task = new_task(recipe, load(recipe, None), options.seed, torch.device("cpu"), "bf16")
-    *_, last = (e for e in task.trainer.run(None, task.validation) if isinstance(e, Epoch))
-    found = last.record["validation"]
-    return {
-        "group": options.group,
-        "name": options.name,
-        "recipe": options.recipe,
-        "settings": settings,
-        "seed": options.seed,
-        "epochs": recipe.training.epochs,
-        "nats": nats(task.trainer.network, *task.validation),
-        **{key: found.get(key) for key in ("error_goodness", "error_softmax", "error_by_iteration")},
-        "loss": last.record["loss"],
-        "minutes": (time.perf_counter() - start) / 60,
-    }
+@dataclass(frozen=True)
+class Work:
+    """One change of one group, with one seed."""
+
+    title: str
+    recipe: str
+    shared: Mapping[str, Any]
+    change: str
+    settings: Mapping[str, Any]
+    seed: int
+
+    @property
+    def name(self) -> tuple[str, str, int]:
+        return self.title, self.change, self.seed
+
+    def train(self) -> Line:
+        """What the network reaches on validation images."""
+        start, recipe = time.perf_counter(), ffrec.recipe(self.recipe)
+        recipe = recipe.override({**self.shared, **self.settings, "validate_every": 10**6})
+        task = new_task(recipe, load(recipe, None), self.seed, torch.device("cpu"), "bf16")
+        *_, last = (e for e in task.trainer.run(None, task.validation) if isinstance(e, Epoch))
+        found = last.record["validation"]
+        return {
+            "group": self.title,
+            "change": self.change,
+            "settings": self.settings,
+            "seed": self.seed,
+            "recipe": plain(recipe),
+            "nats": nats(task.trainer.network, *task.validation),
+            **{key: found[key] for key in ("error_goodness", "error_softmax", "error_by_iteration")},
+            "loss": last.record["loss"],
+            "minutes": (time.perf_counter() - start) / 60,
+        }
 
 
-def row(name: str, lines: Sequence[Line]) -> list[str]:
-    """One change: its runs, which differ in their seed alone."""
-
-    iterations = zip(*(line["error_by_iteration"] for line in lines), strict=True)
-    by_iteration = " ".join(f"{statistics.mean(errors):.2f}" for errors in iterations)
+def listed(seeds: Sequence[int]) -> list[Work]:
+    """All that the list asks for, seed by seed."""
     return [
-        name,
+        Work(group["title"], group["recipe"], group["settings"], change, settings, seed)
+        for seed in seeds
+        for group in LIST["group"]
+        for change, settings in group["changes"].items()
+    ]
+
+
+def measured(file: Path) -> list[Line]:
+    """What has been measured, in the order of the list."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    order = [work.name[:2] for work in listed([0])]
+    known = [line for line in lines if (line["group"], line["change"]) in order]
+    return sorted(known, key=lambda line: (order.index((line["group"], line["change"])), line["seed"]))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train what is missing of this part of the list; every result is a line of the file at once."""
+    place, parts = map(int, options.part.split("/"))
+    for number, work in enumerate(listed(options.seed)):
+        done = {(line["group"], line["change"], line["seed"]) for line in measured(options.file)}
+        wanted = options.group in work.title and (not options.only or work.change in options.only)
+        if not wanted or work.name in done or number % parts != place % parts:
+            continue
+        line = json.dumps(work.train())
+        with options.file.open("a") as file:
+            file.write(f"{line}\n")
+        print(*work.name, f"{json.loads(line)['error_goodness']:.2f} %", flush=True)
+
+
+def row(lines: Sequence[Line]) -> list[str]:
+    """One change: its runs, which differ in their seed alone."""
+    settings = ", ".join(f"`{key}={json.dumps(value)}`" for key, value in lines[0]["settings"].items())
+    iterations = zip(*(line["error_by_iteration"] for line in lines), strict=True)
+    return [
+        f"{lines[0]['change']} {settings}".strip(),
         str(len(lines)),
         spread([line["error_goodness"] for line in lines]),
         spread([line["error_softmax"] for line in lines]),
         f"{statistics.mean(line['nats'] for line in lines):.4f}",
-        by_iteration,
+        " ".join(f"{statistics.mean(errors):.2f}" for errors in iterations),
         f"{statistics.mean(line['minutes'] for line in lines):.0f}",
     ]
 
 
 def tables(lines: Sequence[Line]) -> str:
-    """A table for every group, in the order of the file, under the settings that all its runs share."""
-    groups: dict[str, dict[str, list[Line]]] = defaultdict(lambda: defaultdict(list))
-    for line in lines:
-        groups[line["group"]][line["name"]].append(line)
+    """A table for every group."""
     parts = []
-    for group, changes in groups.items():
-        of_all = [line for found in changes.values() for line in found]
-        shared = {
-            k: v for k, v in of_all[0]["settings"].items() if all(o["settings"].get(k) == v for o in of_all)
-        }
-        recipes = " and ".join(sorted({f"`{line['recipe']}`" for line in of_all}))
-        common = ", ".join(f"`{key}={json.dumps(value)}`" for key, value in shared.items())
-        rows = []
-        for name, found in changes.items():
-            own = {k: v for k, v in found[0]["settings"].items() if k not in shared}
-            rows.append(row(", ".join([name, *(f"`{k}={json.dumps(v)}`" for k, v in own.items())]), found))
-        title = f"**{group}**: {recipes}{' with ' if common else ''}{common}."
-        parts.append(f"{title}\n\n{table(HEAD, rows)}")
+    for title, of_group in groupby(lines, lambda line: line["group"]):
+        rows = [row(list(runs)) for _, runs in groupby(of_group, lambda line: line["change"])]
+        parts.append(f"**{title}**\n\n{table(HEAD, rows)}")
     return "\n\n".join(parts)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="Validation errors of changed recipes.")
     parser.add_argument("--file", type=Path, default=Path("results/ingredients.jsonl"))
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run")
-    one.add_argument("recipe")
-    for name in ("group", "name"):
-        one.add_argument(f"--{name}", required=True)
-    one.add_argument("--set", action="append", metavar="KEY=VALUE")
-    one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--plugin", type=Path, action="append")
-    show = commands.add_parser("show")
-    show.add_argument("--into", type=Path)
+    one.add_argument("--group", default="", help="groups whose titles hold these words")
+    one.add_argument("--only", nargs="+", help="changes, by name")
+    one.add_argument("--seed", nargs="+", type=int, default=[0])
+    one.add_argument("--part", default="1/1", help="which part of the work, of how many")
+    commands.add_parser("show").add_argument("--into", type=Path)
     options = parser.parse_args()
-    load_plugins(getattr(options, "plugin", None))
+    load_plugins([HERE / name for name in LIST["plugins"]])
     if options.command == "run":
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-        line = json.dumps(run(options)) + "\n"
-        with options.file.open("a") as file:
-            file.write(line)
-        print(line, end="")
-        return
-    found = tables([json.loads(line) for line in options.file.read_text().splitlines()])
-    if options.into:
-        put_between(options.into, "ingredients", found)
+        torch.set_num_threads(1)
+        run(options)
+    elif options.into:
+        put_between(options.into, "ingredients", tables(measured(options.file)))
     else:
-        print(found)
+        print(tables(measured(options.file)))
 
 
 if __name__ == "__main__":
