@@ -155,7 +155,7 @@ def test_a_search_draws_the_same_whether_or_not_it_was_stopped(tmp_path):
     with twice.claim() as job:
         assert job is None
     assert not twice.busy
-    other = search(tmp_path / "c", seed=1, trials=12)
+    other = search(tmp_path / "c", sampler="tpe", seed=1, trials=12)
     assert finish(other, 1.0).settings["rate"] not in drawn[0]
 
 
@@ -458,6 +458,8 @@ def test_wrong_searches_are_one_line(tmp_path):
 def test_data_without_a_validation_part_is_refused():
     with pytest.raises(ConfigError, match="digits: expected data with a validation part, found none"):
         untested(DIGITS, DATA.joined())
+    with pytest.raises(ConfigError, match="digits: expected data with a validation part, found none"):
+        untested(DIGITS, dataclasses.replace(DATA, validation=DATA.validation[:0]))
 
 
 def test_a_text_is_searched_by_perplexity(tmp_path):
