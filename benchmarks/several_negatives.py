@@ -10,18 +10,6 @@ from ffrec.data.draws import Draws
 from ffrec.negatives.labels import Negatives, hard_labels, uniform_labels
 
 
-@ffrec.register("negatives", "hard-3")
-class ThreeHard(Negatives):
-    """Three different wrong labels, drawn one after another in proportion to the softmax's probabilities: the
-    largest of log p plus Gumbel noise."""
-
-    several: ClassVar[bool] = True
-
-    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        wrong = logits.scatter(1, labels.unsqueeze(1), float("-inf"))
-        return (wrong - draws.exponential(wrong.shape).log()).topk(3, dim=1).indices
-
-
 @ffrec.register("negatives", "hard-and-uniform")
 class HardAndUniform(Negatives):
     """One wrong label in proportion to the softmax's probabilities, and one as likely as any other."""

@@ -15,6 +15,8 @@ COMMANDS = {
     "demo": "Learn embedded digits, then fables, in about a minute each.",
     "train": "Train a recipe, also on images or a text of your own.",
     "evaluate": "Evaluate a trained run on validation and test images.",
+    "confidence": "How sure a trained run may be, and what it saves or refuses by that.",
+    "robustness": "Evaluate trained runs on corrupted test images.",
     "predict": "Classify image files with a trained run.",
     "perplexity": "Perplexity of a character run, symbol by symbol.",
     "sample": "Generate text with a character run.",
@@ -28,7 +30,7 @@ COMMANDS = {
     "sweep": "Sweeps: the grid of the sleep study, and its tables.",
 }
 """Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
-FOLDERS = {"tune": "studies."}
+FOLDERS = {"confidence": "measures.", "robustness": "measures.", "tune": "studies."}
 """In which folder of `cli` a command's module is, for those that are in one."""
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from cli import options
-from cli.answers import note, print_result
-from cli.trained import open_run
+from cli.answers import print_result
+from cli.trained import note_unfinished, open_run
 from ffrec.tasks.images import ImageTask, TrainedImages
 
 
@@ -24,8 +24,7 @@ def evaluate(
     trained = open_run(run, TrainedImages, data, device, plugin)
     result = trained.evaluate(candidates)
     lines = [*ImageTask.summary(result), *details(result["test"], trained.classes)]
-    if result["epochs"] < trained.recipe.training.epochs:
-        note(f"{run} is unfinished: epoch {result['epochs']} of {trained.recipe.training.epochs}")
+    note_unfinished(trained)
     print_result(result, lines, json)
 
 

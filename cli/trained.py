@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import typer
 
+from cli.answers import note
 from cli.corpus import load, refuse_folder
 from cli.plugins import check_plugins, load_plugins
 from corpora import Alphabet
@@ -16,6 +17,13 @@ from ffrec.tasks.task import TrainedRun
 from ffrec.training.device import pick_device
 
 T = TypeVar("T", bound=TrainedRun)
+
+
+def note_unfinished(trained: TrainedRun) -> None:
+    """Say, to somebody at a terminal, that a run has not been trained to its end."""
+    epochs, wanted = len(trained.folder.metrics()), trained.recipe.training.epochs
+    if epochs < wanted:
+        note(f"{trained.folder.path} is unfinished: epoch {epochs} of {wanted}")
 
 
 def open_run(

@@ -1,12 +1,20 @@
 """Fixtures that several rooms' tests share."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from commands import ffrec
 
+import corpora
 from ffrec.config import RecurrentConfig
 from ffrec.data.draws import Draws
 from ffrec.learning.midpoint import Midpoint
 from ffrec.networks.recurrent import Recurrent
+from ffrec.recipes import recipe
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import configuration
 
 torch.set_num_threads(1)  # the networks of the tests are too small for more
 
@@ -55,3 +63,31 @@ def knowing():
                 module.updates.fill_(100)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_runs(tmp_path_factory) -> Path:
+    """A folder of small finished runs: recurrent of two seeds (r0, r1), one that learnt from validation
+    images too (all), feed-forward (ff), backprop on the same images as a file (bp); and one on a text, which
+    has only begun (text)."""
+    folder = tmp_path_factory.mktemp("small")
+    digits = corpora.load_images("digits", None)
+    np.savez(
+        folder / "digits.npz",
+        x_train=digits.train.images.numpy(),
+        y_train=digits.train.labels.numpy(),
+        x_test=digits.test.images.numpy(),
+        y_test=digits.test.labels.numpy(),
+    )
+    quick = ["--set", "hidden=[30,20]", "--set", "epochs=6", "--set", "batch=100", "--precision", "fp32"]
+    for out, name, *more in [
+        ("r0", "recurrent-digits", *quick),
+        ("r1", "recurrent-digits", *quick, "--seed", "1"),
+        ("all", "recurrent-digits", *quick, "--set", "train_on_validation=true"),
+        ("ff", "supervised-digits", *quick, "--set", "reads=[2]"),
+        ("bp", "backprop-mnist", *quick, "--set", "reads=[2]", "--images", "digits.npz"),
+    ]:
+        done = ffrec("train", name, *more, "--out", out, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    RunFolder.create(folder / "text", configuration(recipe("fables"), 0, "fp32"))
+    return folder

@@ -1,6 +1,6 @@
 """Negatives: wrong for certain, as likely as they should be, and hybrids of two images."""
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def test_a_negative_is_never_the_true_label(name, generator, draws):
     logits = 20 * torch.randn(DRAWS, 10, generator=generator)
     logits[torch.arange(DRAWS), labels] += 50  # the true class is all but certain
     found = NEGATIVES[name]().labels(logits, labels, draws)
-    assert found.shape == (DRAWS, {"all": 9, "none": 0}.get(name, 1))
+    assert found.shape == (DRAWS, {"all": 9, "none": 0, "hard-3": 3}.get(name, 1))
     assert not (found == labels.unsqueeze(1)).any()
 
 
@@ -31,6 +31,26 @@ def test_every_wrong_label_is_each_of_them_once(draws):
     found = NEGATIVES["all"]().labels(torch.zeros(3, 4), labels, draws)
     for own, row in zip(labels.tolist(), found.tolist(), strict=True):
         assert sorted([own, *row]) == [0, 1, 2, 3]
+
+
+def test_three_hard_negatives_are_drawn_without_replacement(draws):
+    """By their probabilities: P(i, j, k) = pᵢ · pⱼ / (1 − pᵢ) · pₖ / (1 − pᵢ − pⱼ)."""
+    logits = torch.tensor([0.3, -1.0, 2.0, 0.0, 1.1])
+    found = NEGATIVES["hard-3"]().labels(logits.expand(DRAWS, 5), torch.full((DRAWS,), 2), draws)
+    wrong = [0, 1, 3, 4]
+    p = dict(zip(wrong, logits[wrong].softmax(0).tolist(), strict=True))
+    counts, expected = [], []
+    for i, j, k in permutations(wrong, 3):
+        counts.append((found == torch.tensor([i, j, k])).all(1).sum().item())
+        expected.append(DRAWS * p[i] * p[j] / (1 - p[i]) * p[k] / (1 - p[i] - p[j]))
+    assert sum(counts) == DRAWS
+    assert chisquare(counts, expected).pvalue > 1e-3
+
+
+def test_where_there_are_few_classes_three_hard_negatives_are_all_wrong_labels(draws):
+    labels = torch.tensor([0, 1, 2])
+    found = NEGATIVES["hard-3"]().labels(torch.zeros(3, 3), labels, draws)
+    assert [sorted(row) for row in found.tolist()] == [[1, 2], [0, 2], [0, 1]]
 
 
 def test_only_hybrids_change_the_image(generator, draws):

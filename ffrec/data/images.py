@@ -16,9 +16,15 @@ def jitter(images: Tensor, pixels: int, draws: Draws) -> Tensor:
 
     What is shifted in is 0. Source: Hinton 2022 §3.3 (two pixels there: 25 shifts).
     """
+    return shift(images, pixels, draws.integers(0, 2 * pixels + 1, (len(images), 2)) - pixels)
+
+
+def shift(images: Tensor, most: int, by: Tensor) -> Tensor:
+    """Move every image up and to the left by its own two whole numbers of pixels `by`, `(batch, 2)`, from
+    −most to most; what is shifted in is 0."""
     batch, height, width, *colours = images.shape
-    padded = pad(images, (0, 0) * len(colours) + (pixels, pixels, pixels, pixels))
-    down, right = draws.integers(0, 2 * pixels + 1, (batch, 2)).T.unsqueeze(2)
+    padded = pad(images, (0, 0) * len(colours) + (most, most, most, most))
+    down, right = (by + most).T.unsqueeze(2)
     rows = down + torch.arange(height, device=images.device)  # (batch, height)
     columns = right + torch.arange(width, device=images.device)  # (batch, width)
     case = torch.arange(batch, device=images.device)[:, None, None]

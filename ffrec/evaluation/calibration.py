@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ffrec.data.images import Images
-from ffrec.evaluation.images import BATCH, label_goodness
-from ffrec.networks.network import Classifier, Network
+from ffrec.evaluation.images import BATCH, label_goodness, scores_labels
+from ffrec.networks.network import Classifier
 
 WIDEST = 1e6  # largest ratio of a temperature to the scores' spread, and of the spread to a temperature
 HALVINGS = 80  # of that interval's logarithm: more than a float64 resolves
@@ -38,7 +38,7 @@ def label_history(network: Classifier, rows: Tensor, iterations: int | None = No
 
     Raises ValueError for a network whose goodness scores no labels.
     """
-    if not (network.scored and isinstance(network, Network)):
+    if not scores_labels(network):
         raise ValueError(
             "goodness: expected a network that scores labels by their goodness, found one that classifies by "
             "its softmax alone: use predict or predict_proba"
@@ -50,7 +50,7 @@ def label_history(network: Classifier, rows: Tensor, iterations: int | None = No
 def class_scores(network: Classifier, rows: Tensor) -> Tensor:
     """A score of every class for rows of pixels, `(batch, classes)`: the goodness of its label, averaged over
     the iterations of the evaluation window, or the softmax's logit where goodness scores no labels."""
-    if not (network.scored and isinstance(network, Network)):
+    if not scores_labels(network):
         return network.logits(network.encode(rows))
     first, last = network.window
     return label_history(network, rows, last)[first - 1 :].mean(0)
@@ -105,23 +105,38 @@ def fit_temperature(scores: Tensor, labels: Tensor) -> float:
     return float(spread / high.exp())
 
 
-def expected_calibration_error(proba: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Σ over bins of (cases in it / n) · |share right − mean confidence|: 0 if the network is as right as
-    sure.
+class Bin(NamedTuple):
+    """Cases of about one confidence: how many, how sure on average, and the share of them that is right."""
+
+    cases: int
+    confidence: float
+    right: float
+
+
+def reliability(proba: Tensor, labels: Tensor, bins: int = 15) -> list[Bin]:
+    """The bins of confidence that hold a case, the least sure first.
 
     A case's confidence is its largest probability; its answer is right if that one is its label's. Bins have
     equal width in (0, 1] and hold their upper edge. Shapes: `(n, classes)` and `(n,)`. Source: Guo et al.
-    2017, equation 3. Raises ValueError for no cases or other shapes.
+    2017, figure 1. Raises ValueError for no cases or other shapes.
     """
     if proba.ndim != 2 or labels.shape != proba.shape[:1] or not len(labels) or bins < 1:
         raise ValueError(
-            "expected_calibration_error: expected probabilities (n, classes), n labels and at least 1 bin, "
+            "reliability: expected probabilities (n, classes), n labels and at least 1 bin, "
             f"found shapes {tuple(proba.shape)} and {tuple(labels.shape)}, {bins} bins"
         )
     confidence, answer = proba.double().max(1)
-    gap = (answer == labels).double() - confidence
+    values = torch.stack([torch.ones_like(confidence), confidence, (answer == labels).double()], dim=1)
     place = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    return float(gap.new_zeros(bins).index_add_(0, place, gap).abs().sum() / len(labels))
+    sums = values.new_zeros(bins, 3).index_add_(0, place, values).tolist()
+    return [Bin(int(count), sure / count, right / count) for count, sure, right in sums if count]
+
+
+def expected_calibration_error(proba: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Σ over the bins of `reliability` of (cases in it / n) · |share right − mean confidence|: 0 if the
+    network is as right as sure. Source: Guo et al. 2017, equation 3."""
+    found = reliability(proba, labels, bins)
+    return sum(b.cases * abs(b.right - b.confidence) for b in found) / len(labels)
 
 
 @torch.no_grad()

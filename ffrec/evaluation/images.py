@@ -3,7 +3,7 @@ softmax."""
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypedDict
+from typing import TypedDict, TypeGuard
 
 import torch
 from torch import Tensor
@@ -27,6 +27,11 @@ class ImageErrors(TypedDict, total=False):
     candidates: int
     images: int
     seconds: float
+
+
+def scores_labels(network: Classifier) -> TypeGuard[Network]:
+    """Whether a network's goodness scores labels; the others predict by their softmax alone."""
+    return isinstance(network, Network) and bool(network.scored)
 
 
 def label_goodness(network: Network, encoding: Encoding, labels: Tensor, iterations: int) -> Tensor:
@@ -75,7 +80,7 @@ def evaluate_images(
     team computes its part of the images.
     """
     truth, start = truth.to(images.images.device), time.perf_counter()
-    if not (network.scored and isinstance(network, Network)):
+    if not scores_labels(network):
         return evaluate_softmax(network, images, truth, team)
     if not 1 <= (candidates or 1) <= network.classes or not len(truth):
         raise ValueError(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ffrec.config import ImageRecipe
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import Calibration, batches, class_scores, label_history, probabilities
+from ffrec.evaluation.decisions import best_of_first
 from ffrec.models.arrays import Array, as_images, class_values
 from ffrec.models.figure import draw_goodness
 from ffrec.models.model import Model
@@ -72,10 +73,17 @@ class ImageModel(Model):
         found: Array = torch.cat(parts).cpu().numpy()
         return found
 
-    def predict(self, X: Any) -> Array:  # noqa: N803
-        """The class with the highest score, `(n,)`: names, or integers if all names are."""
-        found: Array = self.classes[self.scores(X).argmax(1)]
-        return found
+    def predict(self, X: Any, candidates: int | None = None) -> Array:  # noqa: N803
+        """The class with the highest score, `(n,)`: names, or integers if all names are.
+
+        With `candidates` only so many labels are tried, those that the one-pass softmax ranks first, and the
+        others cost nothing. Raises ValueError for other numbers of them than the network can try.
+        """
+        if candidates is None:
+            found: Array = self.classes[self.scores(X).argmax(1)]
+            return found
+        best: Array = self.classes[best_of_first(self.network, self.images(X), candidates).cpu().numpy()]
+        return best
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
         """softmax(scores / T), `(n, classes)` in the order of `classes`; T is `calibration.temperature`."""

@@ -16,18 +16,8 @@ from ffrec.config import recipe_from
 from ffrec.evaluation.calibration import Calibration
 from ffrec.storage.files import RunError, write_atomic
 from ffrec.storage.run_folder import RunFolder
-from ffrec.tasks.recorded import weights
+from ffrec.tasks.recorded import calibration_of, stored_calibration, weights
 from ffrec.tasks.stored_text import StoredText
-
-
-def calibration_of(held: Mapping[str, Any], file: Path) -> Calibration:
-    """A calibration from plain values; raises RunError, naming the file, if they are others."""
-    try:
-        return Calibration(**held)
-    except TypeError:
-        raise RunError(
-            f"{file} is damaged: expected temperature, fitted_on and n, found {', '.join(held)}: remove it"
-        ) from None
 
 
 @dataclass(frozen=True)
@@ -49,13 +39,12 @@ class Saved:
         """The newest checkpoint of a run folder; raises RunError if it has none."""
         folder = RunFolder.open(path)
         config, text = folder.config, StoredText.read(folder)
-        held = folder.read_json("calibration.json")
         return cls(
             path,
             config,
             weights(folder, recipe_from(config.get("recipe")).name, torch.device("cpu")),
             folder.read_json("data.json"),
-            calibration_of(held, path / "calibration.json") if held else Calibration(),
+            stored_calibration(folder) or Calibration(),
             text.train if text else None,
         )
 

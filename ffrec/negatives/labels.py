@@ -68,6 +68,20 @@ class Hard(Negatives):
 
 
 @final
+@register("negatives", "hard-3")
+class ThreeHard(Negatives):
+    """Three different wrong labels, or all if there are fewer, drawn one after another as the hard one is:
+    the first of them is distributed as that. They are for objectives in which candidates compete."""
+
+    several = True
+
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        p = logits.scatter(1, labels.unsqueeze(1), float("-inf")).softmax(1)
+        waiting = p / draws.exponential(p.shape)
+        return waiting.topk(min(3, logits.shape[1] - 1), dim=1).indices
+
+
+@final
 @register("negatives", "uniform")
 class Uniform(Negatives):
     """One wrong label, every one as likely as any other: `uniform_labels`."""

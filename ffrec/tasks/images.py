@@ -159,6 +159,13 @@ class TrainedImages(TrainedRun):
         like = self.corpus.train.images
         self.network = trained_network(saved, recipe, like, len(self.classes), device)
 
+    @property
+    def test(self) -> LabelledImages:
+        """The test images; raises RunError if there are none."""
+        if self.corpus.test is None:
+            raise RunError(f"{self.folder.path}: expected test images, found none: give data that has some")
+        return self.corpus.test
+
     def evaluate(self, candidates: int | None = None) -> dict[str, Any]:
         """The result on validation and test images, with `candidates` also on all labels.
 

@@ -3,12 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ffrec.config import ConfigError, Recipe, recipe_from
+from ffrec.evaluation.calibration import Calibration
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import UNLEARNT, RunFolder
 from ffrec.training.trainer import Trainer
@@ -114,6 +116,22 @@ def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Ten
     if saved is None:
         raise RunError(f"{folder.path} has no checkpoint yet: `ffrec train {name} --resume` makes one")
     return saved[1]
+
+
+def calibration_of(held: Mapping[str, Any], file: Path) -> Calibration:
+    """A calibration from plain values; raises RunError, naming the file, if they are others."""
+    try:
+        return Calibration(**held)
+    except TypeError:
+        raise RunError(
+            f"{file} is damaged: expected temperature, fitted_on and n, found {', '.join(held)}: remove it"
+        ) from None
+
+
+def stored_calibration(folder: RunFolder) -> Calibration | None:
+    """The calibration that a run folder holds, or None; raises RunError if it is damaged."""
+    held = folder.read_json("calibration.json")
+    return calibration_of(held, folder.path / "calibration.json") if held else None
 
 
 def check_fit(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:

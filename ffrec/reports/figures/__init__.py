@@ -8,12 +8,14 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from ffrec.reports.figures.canvas import NothingToDraw, save
+from ffrec.reports.figures.confidence import confidence
 from ffrec.reports.figures.heat_map import heat_map
 from ffrec.reports.figures.histograms import generated_strings, goodness_histograms
 from ffrec.reports.figures.hybrids import hybrids
 from ffrec.reports.figures.learning_curves import learning_curve, loss_curves
 from ffrec.reports.figures.perplexity import perplexity
 from ffrec.reports.figures.receptive_fields import receptive_fields
+from ffrec.reports.figures.robustness import robustness
 from ffrec.reports.figures.wake_sleep import wake_sleep
 from ffrec.reports.summary import Kind, Summary
 
@@ -69,6 +71,21 @@ FIGURES: dict[str, Entry] = {
         wake_sleep,
         "Mean goodness of the same positive and negative training data through the first wake and sleep "
         "phases. Sleep phases are shaded.",
+    ),
+    "confidence": Entry(
+        "images",
+        confidence,
+        "How sure the network may be (`ffrec confidence`). Reliability: the share of right answers against "
+        "the confidence, in bins; larger marks hold more test images. Then the test error where only the "
+        "softmax's first labels are tried, where an image stops as soon as its best label is ahead by a "
+        "margin, and on what is left where the least sure images are refused.",
+    ),
+    "robustness": Entry(
+        "images",
+        robustness,
+        "Test errors on corrupted test images (`ffrec robustness`), and by iteration on clean images and as "
+        "the mean over the corruptions. Dotted: by the goodness of one iteration alone. Lines: by the mean "
+        "goodness from the evaluation window's first iteration on.",
     ),
     "perplexity": Entry(
         "text",

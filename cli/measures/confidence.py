@@ -1,0 +1,56 @@
+"""`ffrec confidence`: how sure a trained run may be, and what it saves or refuses by that."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.answers import note, print_result
+from cli.measures.tables import fill, stored
+from cli.trained import note_unfinished, open_run
+from ffrec.reports.confidence import FILE, SHAPE, confidence_tables
+from ffrec.reports.figures.canvas import save
+from ffrec.reports.figures.confidence import confidence as draw
+from ffrec.reports.summary import read
+from ffrec.tasks.confidence import measure
+from ffrec.tasks.images import TrainedImages
+from ffrec.tasks.recorded import completed
+
+COMMAND = "ffrec confidence"
+
+
+def confidence(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; seeds of one recipe share a table.")],
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure nothing: put the tables of what the runs hold between <!-- confidence --> and "
+            "<!-- /confidence --> in this file."
+        ),
+    ] = None,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    plugin: options.Plugins = None,
+    json: options.Json = False,
+) -> None:
+    """Measure how sure trained image runs may be, and what they save or refuse by that.
+
+    Writes confidence.json and pictures/confidence.png into each run folder, and prints tables: calibration of
+    the probabilities; errors where only the softmax's first labels are tried, where an image stops once its
+    best label is ahead, and where the least sure images are refused.
+    """
+    if into:
+        given = {"data": data is not None, "device": device != "auto", "plugin": bool(plugin), "json": json}
+        fill(into, "confidence", confidence_tables(stored(runs, FILE, SHAPE, COMMAND)), **given)
+        return
+    found = []
+    for run in runs:
+        trained = open_run(run, TrainedImages, data, device, plugin)
+        note_unfinished(trained)
+        note(f"measuring {run} …")
+        found.append(measure(trained))
+        trained.folder.write_json(FILE, found[-1])
+        save(draw(read(trained.folder, completed)), run / "pictures" / "confidence.png")
+    tables = confidence_tables(stored(runs, FILE, SHAPE, COMMAND))
+    print_result({"runs": found}, [tables], json)

@@ -1,0 +1,33 @@
+"""From what runs hold to the tables of the docs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cli.report import put_between
+from ffrec.recipes import RECIPES
+from ffrec.reports.measured import Measured, measured
+from ffrec.reports.summary import read
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import completed, plain
+
+
+def stored(runs: Sequence[Path], file: str, shape: Mapping[str, Any], command: str) -> list[Measured]:
+    """What a file of every run holds, seeds of one recipe together; raises RunError if a run has none."""
+    defaults = {name: plain(make()) for name, make in RECIPES.items()}
+    found = [read(RunFolder.open(run), completed) for run in runs]
+    return measured(found, defaults, file, shape, command)
+
+
+def fill(into: Path, name: str, table: str, **given: bool) -> None:
+    """Put a table between a file's marker lines; raises typer.BadParameter for options that would be ignored,
+    ConfigError without those lines."""
+    for option, used in given.items():
+        if used:
+            raise typer.BadParameter(
+                f"--into puts what the runs hold into a file and measures nothing, found --{option}: leave "
+                "one of them out"
+            )
+    put_between(into, name, table)
