@@ -26,10 +26,11 @@ COMMANDS = {
     "report": "Write a page for every run, or the table of results.",
     "data": "Data sets: list, fetch, verify.",
     "bench": "How fast this machine trains, as ratios.",
+    "tune": "Search settings of a recipe on validation data.",
     "sweep": "Sweeps: the grid of the sleep study, and its tables.",
 }
 """Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
-FOLDERS = {"confidence": "measures.", "robustness": "measures."}
+FOLDERS = {"confidence": "measures.", "robustness": "measures.", "tune": "studies."}
 """In which folder of `cli` a command's module is, for those that are in one."""
 
 

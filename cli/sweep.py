@@ -2,15 +2,14 @@
 
 import contextlib
 import multiprocessing
-import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 
 from cli import errors, options
@@ -18,9 +17,8 @@ from cli.corpus import EMBEDDED, load, refuse_folder
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
 from cli.report import put_between
-from cli.signals import Signals
+from cli.studies.workers import share_out
 from ffrec.storage.files import RunError
-from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.sleep import Cell, Rule, cells, reached, recipe_of, tables
 from ffrec.tasks.kinds import new_task
 from ffrec.training.arithmetic import pick_precision
@@ -105,7 +103,8 @@ def sleep(
     sweep = order.sweep()
     sweep.check(wanted)
     before = set(sweep.done())
-    codes = share_out(order, len(wanted) if limit is None else limit)
+    left = multiprocessing.get_context("spawn").Value("i", len(wanted) if limit is None else limit)
+    codes = share_out(order, partial(work, order, left))
     done = {cell.name for cell in wanted} & sweep.done().keys()
     print(f"{len(done)} of {len(wanted)} cells done, {len(done - before)} now: `ffrec sweep show {path}`")
     left_alone = sweep.diverged()
@@ -113,48 +112,6 @@ def sleep(
         print(f"diverged: {', '.join(diverged)}; remove a cell's folder to try it again", file=sys.stderr)
     if code := max([*codes, errors.FAILED if diverged else errors.DONE]):
         raise typer.Exit(code)
-
-
-def share_out(order: Order, limit: int) -> list[int]:
-    """Work on the cells in as many processes as ordered, until `limit` of them are finished.
-
-    Returns the processes' exit codes; a signal ends the program once every checkpoint is written.
-    """
-    spawn = multiprocessing.get_context("spawn")
-    left = spawn.Value("i", limit)
-    with Signals() as signals:
-        if order.jobs == 1:
-            work(order, left, lambda: bool(signals.received))
-            codes = [errors.DONE]
-        else:
-            halt = spawn.Event()
-            workers = [spawn.Process(target=worker, args=(order, left, halt)) for _ in range(order.jobs)]
-            for process in workers:
-                process.start()
-            while any(process.is_alive() for process in workers):
-                for process in workers:
-                    process.join(0.2)
-                if signals.received:
-                    halt.set()
-            codes = [abs(process.exitcode or 0) for process in workers]
-        if signals.received:
-            print("stopped; the same command again goes on from the checkpoints", file=sys.stderr)
-            raise typer.Exit(signals.exit_code)
-    return codes
-
-
-def worker(order: Order, left: Any, halt: Any) -> None:
-    """One process of several: works until nothing is left, or `halt` is set, or the process that started it
-    has died; a mistake of the user is one line and its exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they reach all processes: the first one sets `halt`
-        signal.signal(number, signal.SIG_IGN)
-    torch.set_num_threads(max(1, torch.get_num_threads() // order.jobs))
-    parent = multiprocessing.parent_process()
-    try:
-        load_plugins(order.plugins)
-        work(order, left, lambda: halt.is_set() or not (parent and parent.is_alive()))
-    except Exception as error:
-        sys.exit(errors.report(error))
 
 
 def work(order: Order, left: Any, stop: Callable[[], bool]) -> None:
@@ -183,15 +140,13 @@ def work(order: Order, left: Any, stop: Callable[[], bool]) -> None:
 
 def run_cell(order: Order, claim: "Claim", stop: Callable[[], bool]) -> None:
     """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
+    from ffrec.studies.shared import begun  # needs the extra
+
     start = time.perf_counter()
     chosen = recipe_of(claim.cell, order.rule, order.settings)
     where, plugins = pick_device(order.device), [file.name for file in order.plugins]
     task = new_task(chosen, load(chosen, order.data), order.seed, where, order.precision, plugins)
-    if (claim.path / "config.json").exists():
-        folder = RunFolder.open(claim.path)
-        task.resume(folder)
-    else:
-        folder = task.start(claim.path)
+    folder = begun(task, claim.path)
     print(f"{claim.cell.name}: from update {task.trainer.updates} on", flush=True)
     bar = TrainingBar(task.trainer) if order.jobs == 1 else None
     with bar or contextlib.nullcontext():

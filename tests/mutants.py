@@ -672,9 +672,76 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "for name, trial in trials.items()",
             "sweep",
         ),
+    ],
+    "ffrec/studies/tune/space.py": [
+        ("if float in kinds:", "if isinstance(low, float):", "tune"),
+        ('part == "none" and optional', 'part == "none"', "tune"),
+        ("len(set(texts)) < len(texts)", "False", "tune"),
+        ('{value:.{DIGITS}g}"', '{value}"', "tune"),
+        ('{value:.10g}"', '{value}"', "tune"),
+        ("if name in NOT_SEARCHED:", "if False:", "tune"),
+        ("not 0 < step <= high - low", "not 0 < step", "tune"),
+    ],
+    "ffrec/studies/tune/choosing.py": [
+        ("SeedSequence([seed, number])", "SeedSequence([seed])", "tune"),
+        ("SeedSequence([seed, number])", "SeedSequence([number])", "tune"),
+        ("return NopPruner()", "return MedianPruner()", "tune"),
+    ],
+    "ffrec/studies/shared.py": [
         ("except Timeout:", "except ZeroDivisionError:", "sweep"),
-        ('f"{self.path(cell.name)}.lock"', 'f"{self.path(cell.name)}-{os.getpid()}.lock"', "sweep"),
+        ('f"{path}.lock"', 'f"{path}-{os.getpid()}.lock"', "sweep"),
         ("if held != value:", "if False:", "sweep"),
+        ("            lock.release()\n\n\ndef free_lock", "            pass\n\n\ndef free_lock", "tune"),
+        ("except Timeout:\n        return None", "except Timeout:\n        return lock", "tune"),
+        ("    task.resume(folder)\n", "", "sweep"),
+    ],
+    "ffrec/studies/tune/search.py": [
+        ("(t.values[0], t.number)", "(-t.values[0], t.number)", "tune"),
+        ("if starts >= STARTS:", "if False:", "tune"),
+        ("self.space.settings(twin.params) == settings", "False", "tune"),
+        ("trial.report(value, epoch)\n            ", "pass\n            ", "tune"),
+        ("if trial.number not in best:", "if False:", "tune"),
+        ("if trial.number not in best:", "if True:", "tune"),
+        ("return None if self.busy else self.take_repeat()", "return self.take_repeat()", "tune"),
+        ("range(self.seed + 1, self.seed + self.plan.seeds)", "range(1, self.plan.seeds)", "tune"),
+        (
+            "in self.study.user_attrs:\n                    continue",
+            "in ():\n                    continue",
+            "tune",
+        ),
+        ("                self.busy = True\n        return None", "        return None", "tune"),
+        ('self.study.set_user_attr("recipe", today)', "pass", "tune"),
+        ("while (count := len(self.trials())) < self.plan.trials:", "count = 0\n        while True:", "tune"),
+        ('"same_as" not in t.user_attrs', "True", "tune"),
+    ],
+    "ffrec/studies/tune/job.py": [
+        ('set_user_attr("starts", starts - 1)', 'set_user_attr("starts", starts)', "tune"),
+        ("epoch < self.recipe.training.epochs and ", "", "tune"),
+        ("value if math.isfinite(value) else math.inf", "value", "tune"),
+    ],
+    "ffrec/studies/tune/untested.py": [
+        ("not len(parts(validation)[0])", "False", "tune"),
+        ("if validation is None or", "if", "tune"),
+        ('if getattr(recipe.training, "train_on_validation", False):', "if False:", "tune"),
+    ],
+    "ffrec/studies/tune/table.py": [
+        ("(len(row.values) < 2, row.mean, row.number)", "(row.mean, row.number)", "tune_table"),
+        ('if run["value"] is not None', "", "tune_table"),
+        ('and "same_as" not in t]', "]", "tune_table"),
+        ("> 1]", "> 0]", "tune_table"),
+        ("best.settings.get(n, v)", "v", "tune_table"),
+        ("if len(found) == 1", "if found", "tune_table"),
+    ],
+    "cli/studies/searching.py": [
+        ('search.keep({"data": corpus.fingerprint})', "pass", "tune"),
+        ("if job is None and not search.busy:", "if job is None:", "tune"),
+        ("(job.path / StoredText.FILE).unlink(missing_ok=True)", "pass", "tune"),
+        ("if not math.isfinite(value):", "if False:", "tune"),
+        (
+            "return untested(self.recipe, load(self.recipe, self.data))",
+            "return load(self.recipe, self.data)",
+            "tune",
+        ),
     ],
     "ffrec/studies/work.py": [
         ("return 2 * self.rows", "return self.rows", "work"),
@@ -709,8 +776,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "cli/sweep.py": [
         ("left.value += 1", "pass", "sweep"),
         ("left.value -= 1", "pass", "sweep"),
+    ],
+    "cli/studies/workers.py": [
         ("signal.signal(number, signal.SIG_IGN)", "pass", "sweep"),
-        ("task.resume(folder)", "pass", "sweep"),
     ],
     "ffrec/config/feedforward.py": [
         (

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from commands import assert_refused, command, environment, ffrec
 
 import corpora.files
 from cli.progress import TrainingBar
-from cli.sweep import Order, worker
+from cli.studies.workers import worker
+from cli.sweep import Order, work
 from ffrec.config import ConfigError
 from ffrec.storage.files import RunError
 from ffrec.studies.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
@@ -374,7 +376,7 @@ def test_every_process_of_a_sweep_says_what_is_missing_in_one_line(tmp_path, mon
     order = Order(tmp_path / "sweep", "paper", 0, {}, wanted, tmp_path / "no", "cpu", "fp32", 2, ())
     spawn = multiprocessing.get_context("spawn")
     with pytest.raises(SystemExit) as ended:
-        worker(order, spawn.Value("i", 1), spawn.Event())
+        worker(order, partial(work, order, spawn.Value("i", 1)), spawn.Event())
     assert ended.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 

@@ -29,17 +29,22 @@ def settings(run: Summary, default: Mapping[str, Any] | None) -> str:
 
     A recipe that has no default any more is described by all of its settings.
     """
-    base = flat(default) if default else {}
-    changed = {
-        key: value
-        for key, value in flat(run.recipe).items()
-        if key not in FIXED and (key not in base or base[key] != value)
-    }
-    words = [f" --set {shlex.quote(f'{key}={toml(value)}')}" for key, value in changed.items()]
+    words = [changes(run.recipe, default)]
     if default and run.recipe["data"] != default["data"]:
         option = "--text" if run.kind == "text" else "--images"
         words.append(f" {option} {shlex.quote(Path(run.recipe['data']).name)}")
     return "".join(words)
+
+
+def changes(recipe: Mapping[str, Any], default: Mapping[str, Any] | None) -> str:
+    """The `--set` words that turn a default into a recipe, from plain values; "" if none do."""
+    base = flat(default) if default else {}
+    changed = {
+        key: value
+        for key, value in flat(recipe).items()
+        if key not in FIXED and (key not in base or base[key] != value)
+    }
+    return "".join(f" --set {shlex.quote(f'{key}={toml(value)}')}" for key, value in changed.items())
 
 
 def arithmetic(run: Summary) -> str:

@@ -15,6 +15,7 @@ Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
 OLD_NAMES = {"wake": "awake", "sleep": "asleep"}
 """What a setting was called in folders whose configuration nobody completed."""
 
+MEASURES = ("perplexity", "error_goodness", "error_softmax")
 NUMBER = (int, float)
 PERPLEXITIES = {part: {"perplexity": NUMBER} for part in ("validation", "test")}
 RECIPE = {"name": str, "paper": str, "data": str, "network": {"hidden": list}, "training": dict}
@@ -59,7 +60,7 @@ class Summary:
     def measure(self) -> str:
         """The number of the test set that the run is compared by; raises StopIteration without a result."""
         test = self.result["test"] if self.result else {}
-        return next(name for name in ("perplexity", "error_goodness", "error_softmax") if name in test)
+        return measure_of(test)
 
     def setting(self, name: str) -> Any:
         """A setting of the network or the training by today's name; None if the folder does not know it."""
@@ -72,6 +73,12 @@ class Summary:
         if isinstance(names, list) and len(names) == count:
             return [str(name) for name in names]
         return [str(label) for label in range(count)]
+
+
+def measure_of(found: Mapping[str, Any]) -> str:
+    """The number that a run is compared by, of those measured on one part of its data; raises StopIteration
+    without one."""
+    return next(name for name in MEASURES if name in found)
 
 
 def kind_of(config: Mapping[str, Any]) -> Kind:

@@ -1,8 +1,9 @@
-"""Where a sweep's trials are written down: a journal in its folder, or a database that Optuna knows."""
+"""Where the trials of a study are written down: a journal in its folder, or a database that Optuna knows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, NamedTuple
 from uuid import uuid4
 
 import optuna
@@ -19,42 +20,60 @@ WORKING = (SQLAlchemyError, OptunaError)  # what may be raised for a database th
 OPENING = (*WORKING, ImportError, ValueError)  # and for one that may not exist
 
 
-def open_study(folder: Path, url: str | None) -> optuna.Study:
-    """The study of the sweep in a folder, made if there is none; nobody else may be doing the same.
+class Kind(NamedTuple):
+    """What a study is to people and to Optuna."""
+
+    word: str
+    """What messages call it."""
+    name: str
+    """Of the study in a journal."""
+    direction: Literal["maximize", "minimize"]
+
+
+SWEEP = Kind("sweep", "sleep", "maximize")
+SEARCH = Kind("search", "tune", "minimize")
+
+
+def open_study(folder: Path, url: str | None, kind: Kind) -> optuna.Study:
+    """The study in a folder, made if there is none; nobody else may be doing the same.
 
     The journal is a file of the folder. A database may hold many studies: this one has a name that no other
-    has, which the folder keeps. Raises RunError if the sweep has its record elsewhere, or if Optuna cannot
+    has, which the folder keeps. Raises RunError if the study has its record elsewhere, or if Optuna cannot
     use the database.
     """
     journal, kept = folder / JOURNAL, folder / NAME
     if url is None:
         if kept.exists():
-            raise RunError(f"{folder} is a sweep with its record in a database: give its --storage")
-        return make("sleep", JournalStorage(JournalFileBackend(str(journal))))
+            raise RunError(f"{folder} is a {kind.word} with its record in a database: give its --storage")
+        return make(kind.name, JournalStorage(JournalFileBackend(str(journal))), kind)
     if journal.exists():
         raise RunError(
-            f"{folder} is a sweep with its record in {JOURNAL}: leave out --storage, or choose another --out"
+            f"{folder} is a {kind.word} with its record in {JOURNAL}: leave out --storage, "
+            "or choose another --out"
         )
     with database(url, OPENING):
         if kept.exists():
-            return load(str(read_json(kept)["name"]), url)
-        study = make(f"{folder.resolve().name}-{uuid4().hex[:8]}", url)
+            return load(str(read_json(kept)["name"]), url, kind)
+        study = make(f"{folder.resolve().name}-{uuid4().hex[:8]}", url, kind)
     write_atomic(kept, to_json({"name": study.study_name}))
     return study
 
 
-def make(name: str, storage: str | BaseStorage) -> optuna.Study:
+def make(name: str, storage: str | BaseStorage, kind: Kind) -> optuna.Study:
     """A study of that name, new or as it is."""
-    return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    return optuna.create_study(
+        storage=storage, study_name=name, direction=kind.direction, load_if_exists=True
+    )
 
 
-def load(name: str, url: str) -> optuna.Study:
+def load(name: str, url: str, kind: Kind) -> optuna.Study:
     """A study that a database holds; raises RunError if it does not."""
     try:
         return optuna.load_study(storage=url, study_name=name)
     except KeyError:
         raise RunError(
-            f"--storage {hide_password(url)} has no study {name}: give the database that the sweep began with"
+            f"--storage {hide_password(url)} has no study {name}: "
+            f"give the database that the {kind.word} began with"
         ) from None
 
 

@@ -1,32 +1,26 @@
-"""A sweep: a grid that any number of processes, on any machines that share a folder, work on together.
+"""A sweep: a grid whose cells are run by processes that share a folder (`shared`).
 
-The record is an Optuna study (`record`), one trial for every attempt at a cell. Who works on a cell holds the
-lock beside its run folder; the system takes a lock back from a process that dies, so a cell whose trial is
-RUNNING but whose lock is free has been left, and is taken up again from its last checkpoint. The folder's
-file system has to pass locks on between machines, as NFS 4 does. A machine may reach the folder by a path of
-its own: the record names cells, and locks are on files, not on paths.
+The record has one trial for every attempt at a cell. A cell whose trial is RUNNING but whose lock is free has
+been left: that attempt failed, and the next one goes on from the cell's last checkpoint.
 
 A trial is added with its cell, in one record, under the study's lock. Asking Optuna's grid sampler for one is
 two records, gives one cell to two processes that ask at once, and forgets a cell whose process died.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
-from ffrec.studies.record import database, open_study
+from ffrec.studies.record import SWEEP
+from ffrec.studies.shared import Held, Shared, free_lock
 from ffrec.studies.sleep import Cell, Rule, recipe_of
 from ffrec.tasks.recorded import check_same, configuration
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ADVICE = "remove that folder to run the cell again, leave the cell out with --only, or choose another --out"
 
@@ -50,7 +44,7 @@ class Claim:
         self.study.tell(self.trial, self.value, ended if self.value is None else TrialState.COMPLETE)
 
 
-class Sweep:
+class Sweep(Shared):
     """One sweep in a folder: its record, and a run folder for every cell."""
 
     def __init__(
@@ -62,34 +56,10 @@ class Sweep:
         precision: str = "fp32",
         storage: str | None = None,
     ) -> None:
-        """Start a sweep, or go on with the one in the folder; `storage` is the URL of a database for its
-        record, None for a journal in the folder.
-
-        Raises RunError if that has other settings or its record elsewhere, or if the folder's file system has
-        no locks.
-        """
-        self.folder, self.seed, self.storage = folder, seed, storage
-        folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(folder / "study.lock", fallback_to_soft=False)
-        try:
-            self.lock.acquire()
-        except (OSError, NotImplementedError) as error:
-            raise RunError(
-                f"{folder}: expected a file system with locks ({error}): choose another --out"
-            ) from None
-        try:
-            self.study = open_study(folder, storage)
-            wanted = {"rule": rule, "seed": seed, "settings": dict(settings or {}), "precision": precision}
-            for name, value in wanted.items():
-                held = self.study.user_attrs.get(name, value)
-                if held != value:
-                    raise RunError(
-                        f"{folder} is a sweep with {name} = {held}, found {value}: give the same again, "
-                        "or choose another --out"
-                    )
-                self.study.set_user_attr(name, value)
-        finally:
-            self.lock.release()
+        """Start a sweep, or go on with the one in the folder: see `Shared`."""
+        self.seed = seed
+        wanted = {"rule": rule, "seed": seed, "settings": dict(settings or {}), "precision": precision}
+        super().__init__(folder, SWEEP, storage, wanted)
 
     def path(self, name: str) -> Path:
         """The run folder of the cell of that name."""
@@ -122,35 +92,21 @@ class Sweep:
                 made = configuration(recipe, self.seed, attributes["precision"])
                 check_same(RunFolder.open(self.path(cell.name)), made, ADVICE)
 
-    @contextmanager
-    def claim(self, wanted: Sequence[Cell]) -> Iterator[Claim | None]:
+    def claim(self, wanted: Sequence[Cell]) -> AbstractContextManager[Claim | None]:
         """The first of the wanted cells that has not ended and is not being worked on; None if there is none.
 
         The block holds the cell until it ends, in whatever way.
         """
-        with self.lock, database(self.storage):
-            held = self.take(wanted)
-        if held is None:
-            yield None
-            return
-        claim, lock = held
-        try:
-            yield claim
-        finally:
-            with self.lock, database(self.storage):
-                claim.close()
-            lock.release()
+        return self.hold(lambda: self.take(wanted))
 
-    def take(self, wanted: Sequence[Cell]) -> tuple[Claim, FileLock] | None:
+    def take(self, wanted: Sequence[Cell]) -> Held[Claim] | None:
         """A new trial for a cell, and the cell's lock; the study's lock has to be held."""
         ended = self.ended()
         for cell in wanted:
             if cell.name in ended:
                 continue
-            lock = FileLock(f"{self.path(cell.name)}.lock", fallback_to_soft=False)
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
+            lock = free_lock(self.path(cell.name))
+            if lock is None:
                 continue
             left = self.trials(TrialState.RUNNING).get(cell.name)
             if left:

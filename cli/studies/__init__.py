@@ -1,0 +1,1 @@
+"""The search of settings, and the processes that it and sweeps start."""

@@ -1,0 +1,1 @@
+"""A search of settings: its space, its trials, what it found."""
