@@ -350,11 +350,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/recurrent.py": [
         ("if number > 1 and not still:", "if False:", "recurrent"),
         ("total + top_down[level] if level in top_down else total", "total", "recurrent"),
-        (
-            "torch.lerp(activities[level], states[level]",
-            "torch.lerp(states[level], activities[level]",
-            "recurrent",
-        ),
+        ("torch.lerp(activity, state,", "torch.lerp(state, activity,", "recurrent"),
         ("for parity in (0, 1)", "for parity in (1, 0)", "recurrent"),
         ("frames[:, number - 1 : number]", "frames[:, :1]", "recurrent"),
         ('self.fixed - {"0"}', "self.fixed", "recurrent update"),
@@ -875,7 +871,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(total / (t - first + 1)).topk", "total.topk", "confidence"),
         ("= t - first + 1", "= t - first", "confidence"),
         ("<= margin if t < last else ~kept", "<= margin", "confidence"),
-        ("network.config.damping", "0.0", "confidence"),
+        ("before[kept], activity[kept]", "activity[kept], activity[kept]", "confidence"),
         ("if t >= first:", "if True:", "confidence"),
         ("total[kept] for", "total for", "confidence"),
     ],
