@@ -397,6 +397,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/negatives/labels.py": [
         ("p / draws.exponential(p.shape)", "p - draws.exponential(p.shape)", "negatives"),
         ("min(3, logits.shape[1] - 1)", "3", "negatives"),
+        ("waiting.scatter_(1, labels.unsqueeze(1), -1.0)", "pass", "negatives"),
         ('float("-inf")', "0.0", "negatives"),
         ("draws.integers(1, classes", "draws.integers(0, classes", "negatives"),
         ("torch.arange(1, classes", "torch.arange(0, classes - 1", "negatives"),
@@ -677,6 +678,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('{value:.10g}"', '{value}"', "tune"),
         ("if name in NOT_SEARCHED:", "if False:", "tune"),
         ("not 0 < step <= high - low", "not 0 < step", "tune"),
+        ("if step is not None and (Decimal", "if False and (Decimal", "tune"),
     ],
     "ffrec/studies/tune/choosing.py": [
         ("SeedSequence([seed, number])", "SeedSequence([seed])", "tune"),
@@ -921,6 +923,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/reports/measured.py": [
         ('found["epochs"] != len(run.metrics)', "False", "confidence"),
+        ('each["seed"] == found["seed"]', "False", "confidence"),
         ("run.name + settings(run, defaults.get(run.name))", "run.name", "robustness"),
     ],
     "ffrec/pipeline/plan.py": [
