@@ -48,7 +48,9 @@ def measure(folder: Path) -> dict[str, Any]:
     """What one run's network makes of images that it has not learnt from."""
     run = open_run(folder, TrainedImages, None, "cpu", None)
     if not isinstance(run.network, Recurrent):
-        raise SystemExit(f"{folder}: expected the run of a recurrent network, found {run.recipe.network.kind}")
+        raise SystemExit(
+            f"{folder}: expected the run of a recurrent network, found {run.recipe.network.kind}"
+        )
     part = "test" if run.corpus.validation is None else "validation"
     images = Images(getattr(run.corpus, part).images, permute=run.recipe.training.permute)
     labels, network = getattr(run.corpus, part).labels, run.network

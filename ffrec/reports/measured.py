@@ -73,8 +73,8 @@ def measured(
 ) -> list[Measured]:
     """What a file of every run holds, in groups of one recipe and its settings, in the order of the runs.
 
-    Raises RunError, saying what to do, if a run has no such file, or has been trained on since, or if two runs
-    are of one recipe, settings and seed.
+    Raises RunError, saying what to do, if a run has no such file, or has been trained on since, or if two
+    runs are of one recipe, settings and seed.
     """
     together: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
