@@ -22,6 +22,7 @@ from cli.trained import open_run
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches
 from ffrec.networks.network import Network
+from ffrec.networks.recurrent import Recurrent
 from ffrec.reports.tables import table
 from ffrec.tasks.images import TrainedImages
 from ffrec.training.arithmetic import computing
@@ -46,6 +47,8 @@ def errors(scores: Tensor, labels: Tensor) -> Any:
 def measure(folder: Path) -> dict[str, Any]:
     """What one run's network makes of images that it has not learnt from."""
     run = open_run(folder, TrainedImages, None, "cpu", None)
+    if not isinstance(run.network, Recurrent):
+        raise SystemExit(f"{folder}: expected the run of a recurrent network, found {run.recipe.network.kind}")
     part = "test" if run.corpus.validation is None else "validation"
     images = Images(getattr(run.corpus, part).images, permute=run.recipe.training.permute)
     labels, network = getattr(run.corpus, part).labels, run.network

@@ -350,11 +350,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/recurrent.py": [
         ("if number > 1 and not still:", "if False:", "recurrent"),
         ("total + top_down[level] if level in top_down else total", "total", "recurrent"),
-        (
-            "torch.lerp(activities[level], states[level]",
-            "torch.lerp(states[level], activities[level]",
-            "recurrent",
-        ),
+        ("torch.lerp(activity, state,", "torch.lerp(state, activity,", "recurrent"),
         ("for parity in (0, 1)", "for parity in (1, 0)", "recurrent"),
         ("frames[:, number - 1 : number]", "frames[:, :1]", "recurrent"),
         ('self.fixed - {"0"}', "self.fixed", "recurrent update"),
@@ -401,6 +397,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/negatives/labels.py": [
         ("p / draws.exponential(p.shape)", "p - draws.exponential(p.shape)", "negatives"),
         ("min(3, logits.shape[1] - 1)", "3", "negatives"),
+        ("waiting.scatter_(1, labels.unsqueeze(1), -1.0)", "pass", "negatives"),
         ('float("-inf")', "0.0", "negatives"),
         ("draws.integers(1, classes", "draws.integers(0, classes", "negatives"),
         ("torch.arange(1, classes", "torch.arange(0, classes - 1", "negatives"),
@@ -682,6 +679,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('{value:.10g}"', '{value}"', "tune"),
         ("if name in NOT_SEARCHED:", "if False:", "tune"),
         ("not 0 < step <= high - low", "not 0 < step", "tune"),
+        ("if step is not None and (Decimal", "if False and (Decimal", "tune"),
     ],
     "ffrec/studies/tune/choosing.py": [
         ("SeedSequence([seed, number])", "SeedSequence([seed])", "tune"),
@@ -876,7 +874,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(total / (t - first + 1)).topk", "total.topk", "confidence"),
         ("= t - first + 1", "= t - first", "confidence"),
         ("<= margin if t < last else ~kept", "<= margin", "confidence"),
-        ("network.config.damping", "0.0", "confidence"),
+        ("before[kept], activity[kept]", "activity[kept], activity[kept]", "confidence"),
         ("if t >= first:", "if True:", "confidence"),
         ("total[kept] for", "total for", "confidence"),
     ],
@@ -926,6 +924,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/reports/measured.py": [
         ('found["epochs"] != len(run.metrics)', "False", "confidence"),
+        ('each["seed"] == found["seed"]', "False", "confidence"),
         ("run.name + settings(run, defaults.get(run.name))", "run.name", "robustness"),
     ],
     "ffrec/pipeline/plan.py": [

@@ -279,6 +279,7 @@ def test_a_mistake_is_one_line(measured, tmp_path):
     shutil.copytree(measured[0], folder)
     assert_refused(ffrec("confidence", "text", cwd=folder), "is a run on a text", "ffrec perplexity")
     assert_refused(ffrec("confidence", "nothing", cwd=folder), "not a run folder")
+    assert_refused(ffrec("confidence", "r0", "r0", "--into", "d.md", cwd=folder), "another one of seed 0")
     (folder / "ff" / "confidence.json").unlink(missing_ok=True)
     assert_refused(ffrec("confidence", "ff", "--into", "d.md", cwd=folder), "has no confidence.json")
     assert_refused(ffrec("confidence", "r0", "--into", "d.md", "--json", cwd=folder), "found --json")

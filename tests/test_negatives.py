@@ -47,6 +47,15 @@ def test_three_hard_negatives_are_drawn_without_replacement(draws):
     assert chisquare(counts, expected).pvalue > 1e-3
 
 
+def test_hard_negatives_are_wrong_where_the_softmax_is_certain_of_one_wrong_label(draws):
+    labels = torch.arange(100) % 9
+    logits = torch.zeros(100, 10)
+    logits[:, 9] = 1000  # so that all other probabilities are 0 in float32
+    found = NEGATIVES["hard-3"]().labels(logits, labels, draws)
+    assert (found[:, 0] == 9).all()
+    assert not (found == labels.unsqueeze(1)).any()
+
+
 def test_where_there_are_few_classes_three_hard_negatives_are_all_wrong_labels(draws):
     labels = torch.tensor([0, 1, 2])
     found = NEGATIVES["hard-3"]().labels(torch.zeros(3, 3), labels, draws)

@@ -120,6 +120,8 @@ def test_work_can_be_sent_to_another_process(tmp_path):
         ("rate = {low = 0, high = 1, log = true}", "rate.low: expected more than 0 where log"),
         ("rate = {low = 0.1, high = 1, step = 2}", "rate.step: expected more than 0, at most high - low"),
         ("rate = {low = 0.1, high = 1, step = 0.1, log = true}", "rate.step: expected"),
+        ("rate = {low = 0.0, high = 1.0, step = 0.3}", "rate.high: expected low plus a whole number of steps"),
+        ("epochs = {low = 1, high = 4, step = 2}", "epochs.high: expected low plus a whole number of steps"),
         ('rate = {low = "a", high = 1}', "rate.low: expected a number, found 'a'"),
         ("rate = {low = 0.1, high = inf}", "rate.high: expected a number, found inf"),
         ("rate = {low = 0.1, high = 1, log = 1}", "rate.log: expected true or false, found 1"),

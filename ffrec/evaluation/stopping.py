@@ -35,11 +35,10 @@ def stop_early(network: Recurrent, rows: Tensor, margin: float) -> tuple[Tensor,
 
 def after(network: Recurrent, encoding: Encoding, step: Step, kept: Tensor) -> Encoding:
     """What a further iteration starts from, for the images that are kept `(batch,)`: the states that `step`
-    left, h ← d · h + (1 − d) · ĥ, in place of those of the bottom-up pass."""
+    left, in place of those of the bottom-up pass."""
     states, sent = {}, {}
-    for level, reached in step.activities.items():
-        state = torch.lerp(reached, encoding.step.activities[level], network.config.damping)
-        states[level] = state[kept]
-        sent[str(level)] = network.layer(level).send(states[level])
+    for level, activity in step.activities.items():
+        before = encoding.step.activities[level]
+        states[level], sent[str(level)] = network.damped(level, before[kept], activity[kept])
     drive = {level: total[kept] for level, total in encoding.drive.items()}
     return Encoding(encoding.input[kept], drive, Step(sent, states))

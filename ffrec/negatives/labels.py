@@ -78,6 +78,7 @@ class ThreeHard(Negatives):
     def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         p = logits.scatter(1, labels.unsqueeze(1), float("-inf")).softmax(1)
         waiting = p / draws.exponential(p.shape)
+        waiting.scatter_(1, labels.unsqueeze(1), -1.0)  # below wrong ones whose p is too small for a float
         return waiting.topk(min(3, logits.shape[1] - 1), dim=1).indices
 
 

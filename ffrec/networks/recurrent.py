@@ -131,9 +131,13 @@ class Recurrent(Network):
                 total = total.clone() if total is constant[level] else total
                 activities[level], slopes[level] = layer.activation(total)
             for level in group:
-                states[level] = torch.lerp(activities[level], states[level], self.config.damping)
-                x[str(level)] = self.layer(level).send(states[level])
+                states[level], x[str(level)] = self.damped(level, states[level], activities[level])
         return used, activities, slopes
+
+    def damped(self, level: int, state: Tensor, activity: Tensor) -> tuple[Tensor, Tensor]:
+        """A level's state hₗ(t) from hₗ(t−1) and ĥₗ(t), and what the level sends then."""
+        state = torch.lerp(activity, state, self.config.damping)
+        return state, self.layer(level).send(state)
 
     def top_down(self, codes: Tensor) -> dict[int, Tensor]:
         """What labels `(batch, candidates, 1)` send to the levels that they reach."""

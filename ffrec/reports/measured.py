@@ -73,7 +73,8 @@ def measured(
 ) -> list[Measured]:
     """What a file of every run holds, in groups of one recipe and its settings, in the order of the runs.
 
-    Raises RunError, naming the command to give, if a run has no such file, or has been trained on since.
+    Raises RunError, saying what to do, if a run has no such file, or has been trained on since, or if two runs
+    are of one recipe, settings and seed.
     """
     together: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
@@ -85,5 +86,11 @@ def measured(
                 f"{run.path / file} is of epoch {found['epochs']}, the run of epoch {len(run.metrics)}: "
                 f"`{command} {run.path}` makes another"
             )
-        together[run.name + settings(run, defaults.get(run.name))].append(found)
+        members = together[run.name + settings(run, defaults.get(run.name))]
+        if any(each["seed"] == found["seed"] for each in members):
+            raise RunError(
+                f"{run.path}: expected runs that differ in settings or seed, found another one of seed "
+                f"{found['seed']}: leave one of them out"
+            )
+        members.append(found)
     return [Measured(name, tuple(members)) for name, members in together.items()]

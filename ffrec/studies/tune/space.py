@@ -6,6 +6,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import UnionType
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
@@ -118,6 +119,11 @@ def spread(name: str, value: Mapping[str, Any], kinds: tuple[Any, ...]) -> BaseD
         raise ConfigError(
             f"{name}.step: expected more than 0, at most high - low, and no log, found {step}: "
             "leave one out, or change it"
+        )
+    if step is not None and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+        raise ConfigError(
+            f"{name}.high: expected low plus a whole number of steps, found low = {low}, high = {high}, "
+            f"step = {step}: change one of them"
         )
     if log and low <= 0:
         raise ConfigError(f"{name}.low: expected more than 0 where log = true, found {low}")
