@@ -501,6 +501,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if training.dropout else rows", "if False else rows", "train_images"),
         ("if training.noise else rows", "if False else rows", "train_images"),
         ("self.perturb if self", "None if self", "train_images"),
+        ("self.draws) / (1 - share)", "self.draws)", "train_images"),
         (
             'if phase != "sleep":\n                softmax_loss',
             "if True:\n                softmax_loss",

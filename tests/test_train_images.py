@@ -414,6 +414,7 @@ def test_noise_on_images_is_in_units_of_each_image(digits):
 
 def test_hidden_noise_is_added_to_what_layers_send_while_they_learn_alone(digits, monkeypatch):
     trainer, quiet = (make("recurrent candidates", digits, hidden_noise=n, loss=[4, 4]) for n in (0.5, 0.0))
+    dropping = make("recurrent candidates", digits, unit_dropout=0.4, loss=[4, 4])
     seen = []
 
     def spy(layers, steps, *given):
@@ -421,15 +422,19 @@ def test_hidden_noise_is_added_to_what_layers_send_while_they_learn_alone(digits
         return local_update(layers, seen[-1], *given)
 
     monkeypatch.setattr("ffrec.networks.network.local_update", spy)
-    for each in (trainer, quiet):
+    for each in (trainer, quiet, dropping):
         each.draws.begin(0, 200)
         each.update(torch.arange(200))
-    (noisy,), (clean,) = seen
+    (noisy,), (clean,), (dropped,) = seen
     for source in ("1", "2"):
         found = noisy.inputs[source]
         assert found.shape[:2] == (200, 10)  # a number of its own for each candidate
         assert clean.inputs[source].square().mean().item() == pytest.approx(1, abs=1e-3)
         assert found.square().mean().item() == pytest.approx(1.25, abs=0.02)
+        assert not torch.equal(dropped.inputs[source][:, 0], clean.inputs[source][:, 0])
+    x = dropping.perturb(torch.full((200, 10, 60), 3.0))
+    assert (x == 0).float().mean().item() == pytest.approx(0.4, abs=0.01)
+    torch.testing.assert_close(x[x != 0], torch.full_like(x[x != 0], 5.0))  # as much on average as before
     rows = digits.test.images.flatten(1).float()
     every = torch.arange(10).expand(len(rows), -1)
     network = trainer.network
@@ -580,8 +585,12 @@ def test_a_recipe_is_known_by_its_settings(name):
         ("backprop-mnist", {"hidden": [], "hidden_dropout": 0.5}, "no hidden layer"),
         ("sleep-mnist", {"threshold": 1.0, "objective": "pairwise"}, "compares candidates of one update"),
         ("recurrent-mnist", {"objective": "classes", "goodness": "scores"}, "without labels at its top"),
-        ("unsupervised-mnist", {"hidden_noise": 0.5}, "hidden_noise: expected a network that tries labels"),
-        ("backprop-mnist", {"hidden_noise": 0.5}, "hidden_noise: is for layers that learn locally"),
+        (
+            "unsupervised-mnist",
+            {"hidden_noise": 0.5},
+            "hidden_noise and unit_dropout: expected a network that",
+        ),
+        ("backprop-mnist", {"unit_dropout": 0.5}, "for layers that learn locally: use hidden_dropout"),
         ("recurrent-mnist", {"noise": -0.5}, "noise: .*greater than or equal to 0"),
         ("local-mnist", {"connection": "dence"}, "did you mean dense"),
     ],

@@ -48,5 +48,7 @@ class BackpropConfig:
         for name in ("wake", "sleep", "states", "negatives", "hybrid_labels", "repeats"):
             if getattr(training, name) != getattr(TrainingConfig(), name):
                 raise ValueError(f"{name}: backpropagation has no negative data: leave it out")
-        if training.hidden_noise:
-            raise ValueError("hidden_noise: is for layers that learn locally: use hidden_dropout")
+        if training.perturbed:
+            raise ValueError(
+                "hidden_noise and unit_dropout are for layers that learn locally: use hidden_dropout"
+            )

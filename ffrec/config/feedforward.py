@@ -87,9 +87,10 @@ class FeedForwardConfig(LayerConfig):
                 "hybrid_labels: expected negatives hybrid and a network with labels, found negatives "
                 f"{training.negatives}{', label none' if unlabelled else ''}: leave it out"
             )
-        if unlabelled and training.hidden_noise:
+        if unlabelled and training.perturbed:
             raise ValueError(
-                "hidden_noise: expected a network that tries labels, found label none: set it to 0"
+                "hidden_noise and unit_dropout: expected a network that tries labels, found label none: set "
+                "them to 0"
             )
         if self.label == "overwrite" and training.permute is not None:
             raise ValueError("permute: the label would cover other pixels than the border: use label append")

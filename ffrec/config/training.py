@@ -97,8 +97,16 @@ class TrainingConfig(PhasedConfig):
     hidden_noise: NonNegativeFloat = 0.0
     """Standard deviation of Gaussian noise on what every hidden layer sends, which has unit mean square,
     where layers learn from labels that are tried: afresh in every step and for every candidate."""
+    unit_dropout: Share = 0.0
+    """Share of what every hidden layer sends that is set to zero, and the rest divided by what is left of 1,
+    where and when there is hidden noise."""
     permute: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
+
+    @property
+    def perturbed(self) -> bool:
+        """Whether anything changes what hidden layers send while they learn."""
+        return bool(self.hidden_noise or self.unit_dropout)
 
 
 @dataclass(frozen=True, config=STRICT)

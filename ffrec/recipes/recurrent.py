@@ -8,22 +8,22 @@ from ffrec.config import ImageRecipe, RecurrentConfig, TrainingConfig
 PAPER = "Hinton 2022 §3.4"
 
 
+def quick(*hidden: int, last: int = 3) -> RecurrentConfig:
+    """What was chosen on MNIST's validation images for two hidden layers: only as many iterations as a label
+    needs, and little activity on positive data rather than much (slightly better: Hinton 2022 §9)."""
+    return RecurrentConfig(
+        hidden=hidden, iterations=last, loss=(2, last), window=(2, last), activity="min", threshold=-1.0
+    )
+
+
 def recurrent_digits() -> ImageRecipe:
     """The demo: 8×8 digits that come with scikit-learn, a minute on two cores."""
     return ImageRecipe(
         name="recurrent-digits",
         paper="–",
         data="digits",
-        network=RecurrentConfig(hidden=(200, 200)),
+        network=quick(200, 200, last=4),
         training=TrainingConfig(epochs=40, batch=50),
-    )
-
-
-def quick(*hidden: int) -> RecurrentConfig:
-    """What was chosen on MNIST's validation images for two hidden layers: only as many iterations as a label
-    needs, and little activity on positive data rather than much (slightly better: Hinton 2022 §9)."""
-    return RecurrentConfig(
-        hidden=hidden, iterations=3, loss=(2, 3), window=(2, 3), activity="min", threshold=-1.0
     )
 
 
@@ -59,7 +59,7 @@ def recurrent_mnist_jitter() -> ImageRecipe:
         name="recurrent-mnist-jitter",
         paper="–",
         data="mnist",
-        network=quick(1000, 1000),
+        network=replace(quick(1000, 1000, last=5), window=(3, 5)),
         training=TrainingConfig(epochs=45, batch=100, jitter=1, dropout=0.1, validate_every=5),
     )
 

@@ -75,8 +75,10 @@ class ImageTrainer(Trainer):
         return add_noise(rows, training.noise, self.draws) if training.noise else rows
 
     def perturb(self, x: Tensor) -> Tensor:
-        """What a hidden layer sends, with the noise of training."""
-        return x.add(self.draws.normal(x.shape, x.dtype), alpha=self.recipe.training.hidden_noise)
+        """What a hidden layer sends, with the noise and the dropout of training."""
+        noise, share = self.recipe.training.hidden_noise, self.recipe.training.unit_dropout
+        x = x.add(self.draws.normal(x.shape, x.dtype), alpha=noise) if noise else x
+        return silence(x, share, self.draws) / (1 - share) if share else x
 
     def candidates(self, logits: Tensor, labels: Tensor, phase: Phase) -> Tensor:
         """Labels that an update tries, `(batch, candidates)`: the true ones first, except in sleep phases."""
@@ -121,7 +123,7 @@ class ImageTrainer(Trainer):
             network.zero_grad()
             count = rows.shape[1] if shown is None else shown.shape[1]
             target = self.target(labels, count, phase)
-            with network.perturbed(self.perturb if self.recipe.training.hidden_noise else None):
+            with network.perturbed(self.perturb if self.recipe.training.perturbed else None):
                 loss, accuracy = network.learn(encoding, shown, target)
             self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), accuracy])
