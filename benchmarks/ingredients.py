@@ -27,13 +27,14 @@ import ffrec
 from cli.corpus import load
 from cli.plugins import load_plugins
 from cli.report import put_between
+from ffrec.config import Recipe
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches, class_scores, fit_temperature
 from ffrec.networks.network import Classifier
 from ffrec.reports.groups import spread
 from ffrec.reports.tables import table
 from ffrec.tasks.kinds import new_task
-from ffrec.tasks.recorded import plain
+from ffrec.tasks.recorded import completed, plain
 from ffrec.training.arithmetic import computing
 from ffrec.training.trainer import Epoch
 
@@ -74,10 +75,13 @@ class Work:
     def name(self) -> tuple[str, str, int]:
         return self.title, self.change, self.seed
 
+    def made(self) -> Recipe:
+        """The changed recipe, validated after its last epoch."""
+        return ffrec.recipe(self.recipe).override({**self.shared, **self.settings, "validate_every": 10**6})
+
     def train(self) -> Line:
         """What the network reaches on validation images."""
-        start, recipe = time.perf_counter(), ffrec.recipe(self.recipe)
-        recipe = recipe.override({**self.shared, **self.settings, "validate_every": 10**6})
+        start, recipe = time.perf_counter(), self.made()
         task = new_task(recipe, load(recipe, None), self.seed, torch.device("cpu"), "bf16")
         *_, last = (e for e in task.trainer.run(None, task.validation) if isinstance(e, Epoch))
         found = last.record["validation"]
@@ -105,10 +109,17 @@ def listed(seeds: Sequence[int]) -> list[Work]:
 
 
 def measured(file: Path) -> list[Line]:
-    """What has been measured, in the order of the list."""
+    """What has been measured of today's recipes, in the order of the list."""
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    order = [work.name[:2] for work in listed([0])]
-    known = [line for line in lines if (line["group"], line["change"]) in order]
+    works = {work.name[:2]: work for work in listed([0])}
+    order = list(works)
+
+    def current(line: Line) -> bool:
+        """Whether the line's recipe is that of the list and of today."""
+        work = works.get((line["group"], line["change"]))
+        return work is not None and plain(work.made()) == completed({"recipe": line["recipe"]})["recipe"]
+
+    known = [line for line in lines if current(line)]
     return sorted(known, key=lambda line: (order.index((line["group"], line["change"])), line["seed"]))
 
 

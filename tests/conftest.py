@@ -80,10 +80,11 @@ def small_runs(tmp_path_factory) -> Path:
         y_test=digits.test.labels.numpy(),
     )
     quick = ["--set", "hidden=[30,20]", "--set", "epochs=6", "--set", "batch=100", "--precision", "fp32"]
+    five = [*quick, "--set", "iterations=5", "--set", "window=[3,5]"]
     for out, name, *more in [
-        ("r0", "recurrent-digits", *quick),
-        ("r1", "recurrent-digits", *quick, "--seed", "1"),
-        ("all", "recurrent-digits", *quick, "--set", "train_on_validation=true"),
+        ("r0", "recurrent-digits", *five),
+        ("r1", "recurrent-digits", *five, "--seed", "1"),
+        ("all", "recurrent-digits", *five, "--set", "train_on_validation=true"),
         ("ff", "supervised-digits", *quick, "--set", "reads=[2]"),
         ("bp", "backprop-mnist", *quick, "--set", "reads=[2]", "--images", "digits.npz"),
     ]:

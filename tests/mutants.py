@@ -358,8 +358,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if 1 < frames.shape[1] < count:", "if False:", "recurrent"),
         ("if source < level:", "if True:", "recurrent"),
         (
-            "x[str(level)] = self.layer(level).send(states[level])",
-            "x[str(level)] = self.layer(level).send(activities[level])",
+            "return state, self.layer(level).send(state)",
+            "return state, self.layer(level).send(activity)",
             "recurrent",
         ),
         (

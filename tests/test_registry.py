@@ -128,11 +128,10 @@ def test_a_goodness_of_ones_own_trains_in_every_network(kind, plugin):
         training = TextTraining(regime="teacher-forced", epochs=8, passes=2, batch=8, rate=3e-3)
         made = TextRecipe(name="toy", paper="–", data="–", network=settings, training=training)
         trainer = TextTrainer(made, strings, 6)
-    elif kind == "recurrent":
-        trainer = ImageTrainer(recipe("recurrent-digits").override(common), *blobs(150), 3)
     else:
+        name = "recurrent-digits" if kind == "recurrent" else "supervised-digits"
         fields = common | {"activity": "max", "threshold": 1.0}
-        trainer = ImageTrainer(recipe("supervised-digits").override(fields), *blobs(150), 3)
+        trainer = ImageTrainer(recipe(name).override(fields), *blobs(150), 3)
     assert type(trainer.network.layer(1).goodness).__name__ == "L4"
     records = [event.record for event in trainer.run() if isinstance(event, Epoch)]
     for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True):

@@ -191,7 +191,7 @@ def test_precisions_devices_and_unknown_recipes_are_not_averaged(tmp_path):
     [
         {},
         {"hidden": [9, 8], "skip": [[0, 2]]},
-        {"activity": "min", "threshold": -1.0},
+        {"activity": "max", "threshold": 1.0},
         {"optimiser_options": {"betas": [0.8, 0.9]}, "rate": 1e-5, "permute": 1},
     ],
 )
@@ -358,7 +358,7 @@ def test_the_heat_map_shows_centred_goodness_and_the_right_answer(finished):
         assert shown.shape == (CLASSES, ITERATIONS)
         goodness = kept["goodness"][:, case]
         np.testing.assert_allclose(shown, (goodness - goodness.mean(1, keepdims=True)).T)
-        predicted, truth = goodness[2:5].mean(0).argmax(), kept["truth"][case]
+        predicted, truth = goodness[1:4].mean(0).argmax(), kept["truth"][case]
         expected = f"{predicted}" if predicted == truth else f"{predicted}, true label {truth}"
         assert axes[2 * case + 1].get_title() == expected
         colour = GOOD if predicted == truth else BAD
@@ -370,7 +370,7 @@ def test_the_heat_map_shows_centred_goodness_and_the_right_answer(finished):
         }
         assert rows == {GOOD: [truth]} | ({} if predicted == truth else {BAD: [predicted]})
         borders = [line.get_xdata()[0] for line in window if line.get_marker() == "None"]
-        assert borders == pytest.approx([2.5, 5.5], abs=0.1)  # goodness is averaged over iterations 3 to 5
+        assert borders == pytest.approx([1.5, 4.5], abs=0.1)  # goodness is averaged over iterations 2 to 4
     assert titles == {GOOD, BAD}
 
 
@@ -431,7 +431,7 @@ def test_histograms_count_every_case(finished):
         heights = [bar.get_height() for bar in axes.patches]
         half = len(heights) // 2
         assert sum(heights[:half]) == sum(heights[half:]) == CASES
-        assert axes.lines[0].get_xdata()[0] == 1.0
+        assert axes.lines[0].get_xdata()[0] == -1.0
 
 
 def test_the_learning_curve_is_the_metrics(finished):

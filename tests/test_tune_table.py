@@ -14,18 +14,18 @@ DRAWN = {
     "rate": FloatDistribution(1e-4, 1e-2, log=True),
     "sharpness": FloatDistribution(0.0, 10.0),
     "hidden": CategoricalDistribution(["[5, 5]", "[7]"]),
-    "activity": CategoricalDistribution(['"max"']),
+    "activity": CategoricalDistribution(['"min"']),
 }
 
 
 def trial(number, value, rate, sharpness, state="complete", **more):
-    params = {"rate": rate, "sharpness": sharpness, "hidden": "[7]", "activity": '"max"'}
+    params = {"rate": rate, "sharpness": sharpness, "hidden": "[7]", "activity": '"min"'}
     return {
         "number": number,
         "state": state,
         "value": value,
         "params": params,
-        "settings": {"rate": rate, "sharpness": sharpness, "hidden": [7], "activity": "max"},
+        "settings": {"rate": rate, "sharpness": sharpness, "hidden": [7], "activity": "min"},
         "validation": {"1": 50.0, "2": value},
         "repeats": [],
         "epochs": 2,

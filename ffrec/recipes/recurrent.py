@@ -22,7 +22,7 @@ def recurrent_digits() -> ImageRecipe:
         name="recurrent-digits",
         paper="–",
         data="digits",
-        network=quick(200, 200, last=4),
+        network=quick(500, 500, last=4),
         training=TrainingConfig(epochs=40, batch=50),
     )
 
@@ -41,7 +41,7 @@ def recurrent_mnist_small() -> ImageRecipe:
 
 
 def recurrent_mnist_wide() -> ImageRecipe:
-    """Below the paper's error, with half of its units in two layers: noise in place of width."""
+    """Two layers of half the paper's width, and noise."""
     return ImageRecipe(
         name="recurrent-mnist-wide",
         paper=f"1.31 % ({PAPER}, 2000 units a layer)",
