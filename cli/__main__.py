@@ -15,7 +15,7 @@ COMMANDS = {
     "demo": "Learn embedded digits, then fables, in about a minute each.",
     "train": "Train a recipe, also on images or a text of your own.",
     "evaluate": "Evaluate a trained run on validation and test images.",
-    "confidence": "How sure a trained run may be, and what it saves or refuses by that.",
+    "confidence": "How sure a run may be, and what it saves or refuses by that.",
     "robustness": "Evaluate trained runs on corrupted test images.",
     "predict": "Classify image files with a trained run.",
     "perplexity": "Perplexity of a character run, symbol by symbol.",
