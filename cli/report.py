@@ -92,6 +92,10 @@ def put_between(file: Path, name: str, table: str) -> None:
     """
 
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if not file.is_file():
+        raise ConfigError(
+            f"{file}: expected a file with the lines {start} and {end}, found none: check the path"
+        )
     text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines
     marked = re.search(rf"^{re.escape(start)}\r?\n(.*?)^{re.escape(end)}\r?$", text, re.DOTALL | re.MULTILINE)
     if not marked:

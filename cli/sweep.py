@@ -17,7 +17,7 @@ from cli.corpus import EMBEDDED, load, refuse_folder
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
 from cli.report import put_between
-from cli.studies.workers import share_out
+from cli.studies.workers import Order, share_out
 from ffrec.storage.files import RunError
 from ffrec.studies.sleep import Cell, Rule, cells, reached, recipe_of, tables
 from ffrec.tasks.kinds import new_task
@@ -32,21 +32,13 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Cure = Annotated[bool, typer.Option("--cure", help="Wake and sleep phases that are not forgotten.")]
 
 
-@dataclass(frozen=True)
-class Order:
+@dataclass(frozen=True, kw_only=True)
+class SweepOrder(Order):
     """What every process of a sweep works on, and how."""
 
-    out: Path
     rule: Rule
-    seed: int
     settings: dict[str, Any]
     wanted: list[Cell]
-    data: Path | None
-    device: str
-    precision: str
-    jobs: int
-    plugins: tuple[Path, ...]
-    storage: str | None = None
 
     def sweep(self) -> "Sweep":
         """The sweep in the folder; raises typer.BadParameter if the extra is not installed."""
@@ -99,7 +91,19 @@ def sleep(
         refuse_folder(recipes[0].data)
     arithmetic = pick_precision(precision, pick_device(device))
     path, plugins = folder_of(out, cure), tuple(plugin or ())
-    order = Order(path, rule, seed, settings, wanted, data, device, arithmetic, jobs, plugins, storage)
+    order = SweepOrder(
+        out=path,
+        seed=seed,
+        data=data,
+        device=device,
+        precision=arithmetic,
+        jobs=jobs,
+        plugins=plugins,
+        storage=storage,
+        rule=rule,
+        settings=settings,
+        wanted=wanted,
+    )
     sweep = order.sweep()
     sweep.check(wanted)
     before = set(sweep.done())
@@ -114,7 +118,7 @@ def sleep(
         raise typer.Exit(code)
 
 
-def work(order: Order, left: Any, stop: Callable[[], bool]) -> None:
+def work(order: SweepOrder, left: Any, stop: Callable[[], bool]) -> None:
     """Take one cell after another until none is left, `left` is used up, or `stop` says so."""
     sweep = order.sweep()
     while not stop():
@@ -138,14 +142,14 @@ def work(order: Order, left: Any, stop: Callable[[], bool]) -> None:
                     left.value += 1
 
 
-def run_cell(order: Order, claim: "Claim", stop: Callable[[], bool]) -> None:
+def run_cell(order: SweepOrder, claim: "Claim", stop: Callable[[], bool]) -> None:
     """Train the claimed cell, from its checkpoint if it has one, and read the test set, once."""
     from ffrec.studies.shared import begun  # needs the extra
 
     start = time.perf_counter()
     chosen = recipe_of(claim.cell, order.rule, order.settings)
-    where, plugins = pick_device(order.device), [file.name for file in order.plugins]
-    task = new_task(chosen, load(chosen, order.data), order.seed, where, order.precision, plugins)
+    corpus, where = load(chosen, order.data), pick_device(order.device)
+    task = new_task(chosen, corpus, order.seed, where, order.precision, order.plugin_names)
     folder = begun(task, claim.path)
     print(f"{claim.cell.name}: from update {task.trainer.updates} on", flush=True)
     bar = TrainingBar(task.trainer) if order.jobs == 1 else None

@@ -319,6 +319,11 @@ def test_a_file_without_marker_lines_is_left_alone(runs, tmp_path, text):
     assert file.read_bytes() == text.encode()
 
 
+def test_a_file_that_is_not_there_is_one_line_with_advice(runs, tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.md: expected a file with the lines .*check the path"):
+        put_into(runs, tmp_path / "none.md")
+
+
 def test_what_to_expect_is_what_unchanged_recipes_reached(runs):
     found = expected(read_all(runs)[0], DEFAULTS)
     assert list(found) == ["recurrent-digits"]

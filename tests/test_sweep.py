@@ -17,7 +17,7 @@ from commands import assert_refused, command, environment, ffrec
 import corpora.files
 from cli.progress import TrainingBar
 from cli.studies.workers import worker
-from cli.sweep import Order, work
+from cli.sweep import SweepOrder, work
 from ffrec.config import ConfigError
 from ffrec.storage.files import RunError
 from ffrec.studies.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
@@ -373,7 +373,17 @@ def test_every_process_of_a_sweep_says_what_is_missing_in_one_line(tmp_path, mon
     monkeypatch.setattr(signal, "signal", lambda *ignored: None)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     wanted = cells(["mnist-uniform-1-1"], "paper")
-    order = Order(tmp_path / "sweep", "paper", 0, {}, wanted, tmp_path / "no", "cpu", "fp32", 2, ())
+    order = SweepOrder(
+        out=tmp_path / "sweep",
+        seed=0,
+        data=tmp_path / "no",
+        device="cpu",
+        precision="fp32",
+        jobs=2,
+        rule="paper",
+        settings={},
+        wanted=wanted,
+    )
     spawn = multiprocessing.get_context("spawn")
     with pytest.raises(SystemExit) as ended:
         worker(order, partial(work, order, spawn.Value("i", 1)), spawn.Event())

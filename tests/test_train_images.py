@@ -591,6 +591,11 @@ def test_a_recipe_is_known_by_its_settings(name):
             "hidden_noise and unit_dropout: expected a network that",
         ),
         ("backprop-mnist", {"unit_dropout": 0.5}, "for layers that learn locally: use hidden_dropout"),
+        (
+            "recurrent-digits",
+            {"hidden": [50], "hidden_noise": 0.5},
+            "a single hidden layer sends to no other",
+        ),
         ("recurrent-mnist", {"noise": -0.5}, "noise: .*greater than or equal to 0"),
         ("local-mnist", {"connection": "dence"}, "did you mean dense"),
     ],

@@ -21,7 +21,7 @@ from commands import ROOT, assert_refused, command, environment, ffrec
 
 import cli.studies.searching
 from cli.progress import TrainingBar
-from cli.studies.searching import Order, work
+from cli.studies.searching import SearchOrder, work
 from corpora import load_images, load_text
 from ffrec.config import ConfigError
 from ffrec.recipes import recipe
@@ -101,10 +101,24 @@ def test_the_space_of_the_documentation_suits_its_recipe():
         recipe(name).override({key: value[end] for key, value in space.values.items()})
 
 
-def test_work_can_be_sent_to_another_process(tmp_path):
-    order = Order(
-        tmp_path, DIGITS, Space.of(RATE, DIGITS), Plan(8), 0, None, "cpu", "fp32", 2, (Path("a.py"),)
+def order_of(out, plan, **more):
+    """What two processes of a search of rates are told."""
+    return SearchOrder(
+        out=out,
+        seed=0,
+        data=None,
+        device="cpu",
+        precision="fp32",
+        jobs=2,
+        recipe=DIGITS,
+        space=Space.of(RATE, DIGITS),
+        plan=plan,
+        **more,
     )
+
+
+def test_work_can_be_sent_to_another_process(tmp_path):
+    order = order_of(tmp_path, Plan(8), plugins=(Path("a.py"),))
     sent = pickle.loads(pickle.dumps(partial(work, order)))
     assert sent.args == (order,)
 
@@ -426,7 +440,7 @@ def test_a_search_is_not_gone_on_with_on_other_data(tmp_path, monkeypatch):
 
 def test_a_process_without_work_waits_for_what_the_others_leave(tmp_path, monkeypatch):
     plan = Plan(1, 1, 2, "random")
-    order = Order(tmp_path, DIGITS, Space.of(RATE, DIGITS), plan, 0, None, "cpu", "fp32", 2, ())
+    order = order_of(tmp_path, plan)
     other, reached, paused = order.search(), Ended(2.0, 4, 60.0, "error_goodness"), []
     job, lock = other.take()
 

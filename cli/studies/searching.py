@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +14,7 @@ import typer
 from cli import options
 from cli.corpus import load
 from cli.progress import TrainingBar
+from cli.studies.workers import Order
 from ffrec.config import ConfigError, Recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
@@ -31,29 +31,27 @@ if TYPE_CHECKING:
 PAUSE = 1.0  # seconds between two looks for work while others are at work
 
 
-@dataclass(frozen=True)
-class Order:
+@dataclass(frozen=True, kw_only=True)
+class SearchOrder(Order):
     """What every process of a search works on, and how."""
 
-    out: Path
     recipe: Recipe
     space: "Space"
     plan: "Plan"
-    seed: int
-    data: Path | None
-    device: str
-    precision: str
-    jobs: int
-    plugins: tuple[Path, ...]
-    storage: str | None = None
 
     def search(self) -> "Search":
         """The search in the folder."""
         from ffrec.studies.tune.search import Search
 
-        names = [file.name for file in self.plugins]
         return Search(
-            self.out, self.recipe, self.space, self.plan, self.seed, self.precision, self.storage, names
+            self.out,
+            self.recipe,
+            self.space,
+            self.plan,
+            self.seed,
+            self.precision,
+            self.storage,
+            self.plugin_names,
         )
 
     def corpus(self) -> "Untested":
@@ -71,7 +69,7 @@ def needs_optuna() -> None:
         raise typer.BadParameter(options.needs_extra("sweep")) from None
 
 
-def work(order: Order, stop: Callable[[], bool]) -> None:
+def work(order: SearchOrder, stop: Callable[[], bool]) -> None:
     """Take one run after another until there is none left, or `stop` says so.
 
     While other processes have the last ones, it waits: what they leave, or what comes next, is for all.
@@ -91,7 +89,7 @@ def work(order: Order, stop: Callable[[], bool]) -> None:
             time.sleep(PAUSE)
 
 
-def ended(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]) -> "Ended | None":
+def ended(order: SearchOrder, job: "Job", corpus: "Untested", stop: Callable[[], bool]) -> "Ended | None":
     """How a run ended, also where it cannot be; None if it was stopped."""
     from ffrec.studies.tune.job import Ended
 
@@ -103,14 +101,14 @@ def ended(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]
         return Ended(None, *spent(RunFolder(job.path)), "", " ".join(str(error).split()))
 
 
-def train(order: Order, job: "Job", corpus: "Untested", stop: Callable[[], bool]) -> "Ended | None":
+def train(order: SearchOrder, job: "Job", corpus: "Untested", stop: Callable[[], bool]) -> "Ended | None":
     """Train from the last checkpoint, if there is one, to the last validation; or until the pruner says that
     it is not worth going on, or `stop` says so."""
     from ffrec.studies.shared import begun
     from ffrec.studies.tune.job import Ended, measured
 
-    where, plugins = pick_device(order.device), [file.name for file in order.plugins]
-    task = new_task(job.recipe, corpus, job.seed, where, order.precision, plugins)
+    where = pick_device(order.device)
+    task = new_task(job.recipe, corpus, job.seed, where, order.precision, order.plugin_names)
     folder = begun(task, job.path)
     (job.path / StoredText.FILE).unlink(missing_ok=True)  # it lacks the test strings, which the text has
     bar, reason = TrainingBar(task.trainer) if order.jobs == 1 else None, ""

@@ -12,7 +12,7 @@ import ffrec
 from cli import errors, options
 from cli.corpus import EMBEDDED, refuse_folder
 from cli.plugins import load_plugins
-from cli.studies.searching import Order, needs_optuna, work
+from cli.studies.searching import SearchOrder, needs_optuna, work
 from cli.studies.workers import share_out
 from ffrec.reports.figures.canvas import save
 from ffrec.training.arithmetic import pick_precision
@@ -82,7 +82,19 @@ def search(
     arithmetic = pick_precision(precision, pick_device(device))
     path, plugins = out or Path("runs") / f"tune-{recipe}", tuple(plugin or ())
     plan = Plan(trials, top, seeds, sampler, pruner)
-    order = Order(path, chosen, wanted, plan, seed, data, device, arithmetic, jobs, plugins, storage)
+    order = SearchOrder(
+        out=path,
+        seed=seed,
+        data=data,
+        device=device,
+        precision=arithmetic,
+        jobs=jobs,
+        plugins=plugins,
+        storage=storage,
+        recipe=chosen,
+        space=wanted,
+        plan=plan,
+    )
     order.corpus()  # data that cannot be read or validated on is found out now
     order.search()
     codes = share_out(order, partial(work, order))

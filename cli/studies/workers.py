@@ -4,8 +4,9 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import typer
@@ -18,16 +19,25 @@ Work = Callable[[Callable[[], bool]], None]
 """All that a process does, until nothing is left or the function that it is given says stop."""
 
 
-class Order(Protocol):
-    """What processes of a study are told about themselves."""
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What every process of a study works on, and how; a study adds what it is about."""
+
+    out: Path
+    seed: int
+    data: Path | None
+    device: str
+    precision: str
+    jobs: int
+    """Processes that work side by side."""
+    plugins: tuple[Path, ...] = ()
+    """Files that each of them imports first."""
+    storage: str | None = None
 
     @property
-    def jobs(self) -> int:
-        """How many work side by side."""
-
-    @property
-    def plugins(self) -> tuple[Path, ...]:
-        """Files that each of them imports first."""
+    def plugin_names(self) -> list[str]:
+        """What run folders record of the plugins."""
+        return [file.name for file in self.plugins]
 
 
 def share_out(order: Order, work: Work) -> list[int]:

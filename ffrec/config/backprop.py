@@ -48,7 +48,7 @@ class BackpropConfig:
         for name in ("wake", "sleep", "states", "negatives", "hybrid_labels", "repeats"):
             if getattr(training, name) != getattr(TrainingConfig(), name):
                 raise ValueError(f"{name}: backpropagation has no negative data: leave it out")
-        if training.perturbed:
+        if training.perturbs:
             raise ValueError(
                 "hidden_noise and unit_dropout are for layers that learn locally: use hidden_dropout"
             )

@@ -87,7 +87,7 @@ class FeedForwardConfig(LayerConfig):
                 "hybrid_labels: expected negatives hybrid and a network with labels, found negatives "
                 f"{training.negatives}{', label none' if unlabelled else ''}: leave it out"
             )
-        if unlabelled and training.perturbed:
+        if unlabelled and training.perturbs:
             raise ValueError(
                 "hidden_noise and unit_dropout: expected a network that tries labels, found label none: set "
                 "them to 0"

@@ -139,6 +139,10 @@ class LayerConfig:
             raise ValueError(
                 "negatives: none belongs to an objective over classes, which has no negative data"
             )
+        if training.perturbs and len(self.hidden) == 1:
+            raise ValueError(
+                "hidden_noise and unit_dropout: a single hidden layer sends to no other: set them to 0"
+            )
         if training.wake and not objective.single:
             raise ValueError(
                 f"wake: objective {self.objective} compares candidates of one update: leave it out"

@@ -104,7 +104,7 @@ class TrainingConfig(PhasedConfig):
     """Seed of one fixed permutation of the pixels, the same for every image; none by default."""
 
     @property
-    def perturbed(self) -> bool:
+    def perturbs(self) -> bool:
         """Whether anything changes what hidden layers send while they learn."""
         return bool(self.hidden_noise or self.unit_dropout)
 

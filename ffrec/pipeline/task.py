@@ -18,7 +18,7 @@ def check(recipe: Recipe, stages: int) -> None:
         wrong = f"a feed-forward network, whose layers send nothing down, found {network.kind}"
     elif context != "own":
         wrong = f"layers that know no goodness but their own, found context {context}"
-    elif getattr(recipe.training, "perturbed", False):
+    elif getattr(recipe.training, "perturbs", False):
         wrong = "hidden layers that send what they are, found hidden_noise or unit_dropout"
     elif not 2 <= stages <= len(hidden):
         wrong = f"2 to {len(hidden)} processes for {len(hidden)} hidden layers, found {stages}"

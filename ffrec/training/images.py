@@ -123,7 +123,7 @@ class ImageTrainer(Trainer):
             network.zero_grad()
             count = rows.shape[1] if shown is None else shown.shape[1]
             target = self.target(labels, count, phase)
-            with network.perturbed(self.perturb if self.recipe.training.perturbed else None):
+            with network.perturbed(self.perturb if self.recipe.training.perturbs else None):
                 loss, accuracy = network.learn(encoding, shown, target)
             self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), accuracy])
