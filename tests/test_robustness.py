@@ -290,4 +290,5 @@ def test_a_mistake_is_one_line(measured):
     assert_refused(ffrec("robustness", "text", cwd=folder), "is a run on a text")
     assert_refused(ffrec("robustness", "all", "--into", "d.md", cwd=folder), "has no robustness.json")
     assert_refused(ffrec("robustness", "r0", "--into", "d.md", "--severity", "1", cwd=folder), "--severity")
+    assert_refused(ffrec("robustness", "r0", "--figure", "all.pdf", cwd=folder), "ends in .png", "found .pdf")
     assert_refused(ffrec("robustness", "r0", "--iterations", "4", cwd=folder), "at least 5", "found 4")

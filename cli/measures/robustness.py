@@ -9,7 +9,7 @@ from cli import options
 from cli.answers import note, print_result
 from cli.measures.tables import fill, stored
 from cli.trained import note_unfinished, open_run
-from ffrec.reports.figures.canvas import save
+from ffrec.reports.figures.canvas import check_name, save
 from ffrec.reports.figures.robustness import compared
 from ffrec.reports.robustness import FILE, SHAPE, robustness_tables
 from ffrec.tasks.images import TrainedImages
@@ -47,6 +47,8 @@ def robustness(
         given |= {"data": data is not None, "device": device != "auto", "precision": precision != "fp32"}
         given |= {"plugin": bool(plugin), "json": json}
         fill(into, "robustness", robustness_tables(stored(runs, FILE, SHAPE, COMMAND)), **given)
+    if figure:
+        check_name(figure)  # before minutes of measuring
     found = []
     for run in [] if into else runs:
         trained = open_run(run, TrainedImages, data, device, plugin)

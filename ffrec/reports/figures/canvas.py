@@ -29,8 +29,17 @@ def plain_ticks(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(ScalarFormatter() if high < 10 * low else NullFormatter())
 
 
+def check_name(path: Path) -> None:
+    """Raise RunError for a name that says it is something else than PNG."""
+    if path.suffix != ".png":
+        raise RunError(
+            f"{path}: expected a name that ends in .png, found {path.suffix or 'no ending'}: rename it"
+        )
+
+
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, whole or not at all; raises RunError for another name (`check_name`)."""
+    check_name(path)
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=110)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Runs on corrupted images, side by side."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,6 +14,7 @@ from ffrec.reports.measured import Measured, stored
 from ffrec.reports.robustness import CLEAN, FILE, MEAN, SHAPE, check_alike, measure_of, names
 from ffrec.reports.summary import Summary
 
+LETTERS = 110  # of a line of the legend
 Colours = Sequence[tuple[float, ...]]
 
 
@@ -55,7 +57,8 @@ def draw_errors(axes: Axes, groups: Sequence[Measured], colours: Colours) -> Non
     axes.set_xticks(range(len(shown)), [name.replace("_", "\n") for name in shown], fontsize=8)
     severity = groups[0].first["severity"]
     axes.set(ylabel="test error, %", title=f"Errors on corrupted test images, severity {severity}")
-    axes.legend(fontsize=8)
+    axes.set_ylim(top=axes.get_ylim()[1] * (1 + 0.09 * len(groups)))  # room for the legend above the bars
+    axes.legend([fill(group.title, LETTERS) for group in groups], fontsize=7, loc="upper left")
     axes.grid(alpha=0.3, axis="y")
 
 
