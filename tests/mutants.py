@@ -870,7 +870,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("tried.gather(1, scores.gather(1, tried)", "tried.gather(1, logits.gather(1, tried)", "confidence"),
         ("1 <= count <= most", "count <= most", "confidence"),
     ],
-    "ffrec/evaluation/stopping.py": [
+    "ffrec/networks/stopping.py": [
         ("(total / (t - first + 1)).topk", "total.topk", "confidence"),
         ("= t - first + 1", "= t - first", "confidence"),
         ("<= margin if t < last else ~kept", "<= margin", "confidence"),

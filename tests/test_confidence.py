@@ -24,8 +24,8 @@ from ffrec.evaluation.decisions import (
     thresholds,
 )
 from ffrec.evaluation.images import evaluate_images
-from ffrec.evaluation.stopping import stop_early
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.stopping import stop_early
 
 
 def test_bins_hold_their_cases_mean_confidence_and_share_right():

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ffrec.evaluation.decisions import Responses, early_exit, first_labels, leads, thresholds
 from ffrec.evaluation.images import label_goodness
-from ffrec.evaluation.stopping import stop_early
 from ffrec.networks.network import Network
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.stopping import stop_early
 
 LABELS = (1, 2, 3, 5, 10)  # that are tried
 WAITING = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares of images that go on after the window's first
