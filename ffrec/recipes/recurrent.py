@@ -59,8 +59,16 @@ def recurrent_mnist_jitter() -> ImageRecipe:
         name="recurrent-mnist-jitter",
         paper="–",
         data="mnist",
-        network=replace(quick(1000, 1000, last=5), window=(3, 5)),
-        training=TrainingConfig(epochs=45, batch=100, jitter=1, dropout=0.1, validate_every=5),
+        network=quick(1000, 1000),
+        training=TrainingConfig(
+            epochs=60,
+            batch=100,
+            jitter=1,
+            noise=0.3,
+            hidden_noise=0.3,
+            weight_decay=0.1,
+            validate_every=5,
+        ),
     )
 
 
@@ -97,7 +105,7 @@ def recurrent_fashion() -> ImageRecipe:
         data="fashion-mnist",
         network=replace(quick(1000, 1000), objective="candidates"),
         training=TrainingConfig(
-            epochs=20,
+            epochs=40,
             batch=100,
             negatives="hard-3",
             noise=0.3,
