@@ -716,7 +716,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/studies/tune/job.py": [
         ('set_user_attr("starts", starts - 1)', 'set_user_attr("starts", starts)', "tune"),
         ("epoch < self.recipe.training.epochs and ", "", "tune"),
-        ("value if math.isfinite(value) else math.inf", "value", "tune"),
     ],
     "ffrec/studies/tune/untested.py": [
         ("not len(parts(validation)[0])", "False", "tune"),

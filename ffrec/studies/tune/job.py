@@ -1,6 +1,5 @@
 """A run of a search: a trial, or its repeat with another seed, and how it ends."""
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -94,5 +93,4 @@ def measured(record: Mapping[str, Any]) -> tuple[str, float]:
     """What an epoch's validation is compared by, and its value: the error by goodness, by the softmax where
     labels have no goodness, or the perplexity."""
     name = measure_of(record["validation"])
-    value = float(record["validation"][name])
-    return name, value if math.isfinite(value) else math.inf
+    return name, float(record["validation"][name])
