@@ -52,7 +52,7 @@ class Draws:
         self.key = torch.zeros((), dtype=torch.int64, device=self.device)
         self.numbers: dict[int | float, Tensor] = {}
         self.quantiles: dict[torch.dtype, Tensor] = {}
-        """Of the normal distribution, `(65536,)`."""
+        """Of the normal distribution, `(65536,)`, its upper half first."""
         self.multiples: dict[tuple[int, int, int], Tensor] = {}
         self.gather: Callable[[Tensor], Tensor] = lambda values: values
         """From values `(cases,)` of this process's cases to those of the whole batch."""
@@ -117,9 +117,10 @@ class Draws:
         """Numbers from the standard normal distribution: its 65,536 quantiles (k + ½) / 65,536, each as
         likely as any other, so that none is beyond ±4.4."""
         if dtype not in self.quantiles:
-            k = torch.arange(2**16, dtype=torch.float64, device=self.device)
+            k = torch.arange(-(2**15), 2**15, dtype=torch.float64, device=self.device) % 2**16
             self.quantiles[dtype] = torch.special.ndtri((k + 0.5) / 2**16).to(dtype)
-        return self.quantiles[dtype].take(self.integers_of(torch.int16, shape).long())
+        places = self.integers_of(torch.int16, shape).int().add_(self.number(2**15))  # int64 takes longer
+        return self.quantiles[dtype].index_select(0, places.flatten()).view(places.shape)
 
     def integers(self, low: int, high: int, shape: Sequence[int]) -> Tensor:
         """Integers from `low` up to, but not with, `high`, each as likely as any other to a share of
