@@ -88,7 +88,7 @@ class Layer(nn.Module):
     def unit_bias(self) -> Tensor:
         """The bias of every unit, `(units,)`, in the type of the products."""
         shared, bias = self.units // len(self.bias), self.bias.to(self.connection(self.sources[0]).dtype)
-        return bias if shared == 1 else bias.repeat_interleave(shared)
+        return bias if shared == 1 else bias.repeat(shared)
 
     def forward(self, inputs: Mapping[str, Tensor] | Tensor) -> Tensor:
         """Activities `(..., units)` of what every source sends, `(..., source units)`; of one tensor, if
@@ -159,7 +159,7 @@ class Layer(nn.Module):
         if self.bias.grad is None:
             self.bias.grad = torch.zeros_like(self.bias)
         if not self.centring:
-            self.bias.grad += delta.sum(0).to(self.bias.dtype).view(len(self.bias), -1).sum(1)
+            self.bias.grad += delta.sum(0).to(self.bias.dtype).view(-1, len(self.bias)).sum(0)
 
     def follow_goodness(self, goodness: Tensor, sign: Tensor) -> None:
         """Let the midpoint that `rescale` needs follow an update's mean goodness `()`."""

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
+from ffrec.learning.fields import as_maps, as_rows
+
 Transform = Callable[[Tensor], Tensor]
 """Normalised activities `(..., units)` to what is sent, `(..., sent units)`; no gradient passes through
 it."""
@@ -16,7 +18,8 @@ POOLS: dict[str, Callable[..., Tensor]] = {"max": max_pool2d, "mean": avg_pool2d
 
 @final
 class Pool(nn.Module):
-    """Max- or average-pooling of maps `(channels, height, width)` over squares of `size` places."""
+    """Max- or average-pooling of maps of `(channels, height, width)`, ordered place by place, over squares of
+    `size` places."""
 
     def __init__(self, source: tuple[int, int, int], size: int, kind: str = "max") -> None:
         super().__init__()
@@ -30,7 +33,7 @@ class Pool(nn.Module):
         """Channels, height and width of what is sent."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pool(x.reshape(-1, *self.source), self.size).reshape(*x.shape[:-1], -1)
+        return as_rows(self.pool(as_maps(x, self.source), self.size)).view(*x.shape[:-1], -1)
 
 
 @final
