@@ -3,6 +3,7 @@
 from ffrec.config.backprop import BackpropConfig
 from ffrec.config.base import ConfigError
 from ffrec.config.character import CharacterConfig
+from ffrec.config.convolutional import ConvolutionalConfig
 from ffrec.config.feedforward import FeedForwardConfig
 from ffrec.config.layers import LayerConfig
 from ffrec.config.recipe import ImageRecipe, Recipe, TextRecipe, recipe_from
@@ -13,6 +14,7 @@ __all__ = [
     "BackpropConfig",
     "CharacterConfig",
     "ConfigError",
+    "ConvolutionalConfig",
     "FeedForwardConfig",
     "ImageRecipe",
     "LayerConfig",
