@@ -5,8 +5,9 @@ import torch
 from einops import rearrange
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, cross_entropy, max_pool2d
 
+from ffrec.baselines.convolutions import Convolutions
 from ffrec.baselines.reference import check_goodness
-from ffrec.config import ConfigError, ConvolutionalConfig
+from ffrec.config import ConfigError, ConvolutionalBackpropConfig, ConvolutionalConfig
 from ffrec.data.images import cut_out, mirror
 from ffrec.learning.fields import Convolution
 from ffrec.learning.goodness import MeanSquare
@@ -213,3 +214,40 @@ def test_a_square_is_cut_out_of_every_image(colours, draws):
     down, right = holes.any(2).sum(1), holes.any(1).sum(1)
     assert torch.equal(sizes, down * right)
     assert holes.double().mean(0).min() > 0.04  # every pixel is hidden at times
+
+
+@pytest.mark.parametrize("fields", [{}, {"every_layer": True, "label_smoothing": 0.1}, {"reads": (2, 1)}])
+def test_backpropagation_has_the_same_layers(fields, images, generator):
+    config = ConvolutionalBackpropConfig(hidden=(4, 6), **fields)
+    network = Convolutions(config, COLOURS * SIDE**2, CLASSES, generator).double()
+    for moments in network.moments:
+        moments.running_mean.normal_(0, 1, generator=generator)
+    x, pooled = images, []
+    for layer, moments in zip(network.layers, network.moments, strict=True):
+        z = (x - moments.running_mean.view(-1, 1, 1)) / (1 + 1e-5) ** 0.5
+        x = max_pool2d(conv2d(z, layer.weight, layer.bias, padding=1).relu(), 2)
+        mean = avg_pool2d(x, x.shape[2] // 2).flatten(1)
+        pooled.append(mean / mean.square().mean(1, keepdim=True).sqrt())
+    encoding = network.encode(images.flatten(1))
+    logits = network.readout(torch.cat([pooled[level - 1] for level in config.read], dim=1))
+    torch.testing.assert_close(network.logits(encoding), logits)
+    logits = [logits, *(head(rows) for head, rows in zip(network.heads, pooled, strict=False))]
+    assert len(logits) == (3 if config.every_layer else 1)
+    losses = [cross_entropy(each, LABELS, label_smoothing=config.label_smoothing) for each in logits]
+    torch.testing.assert_close(network.loss(encoding, LABELS), sum(losses))
+
+
+def test_backpropagation_reaches_what_it_is_told_to(images, draws, generator):
+    """The moments of a batch while it learns, gradients in every layer, or in the softmax alone."""
+    for learns in ("all", "softmax"):
+        config = ConvolutionalBackpropConfig(hidden=(4, 6), learns=learns)
+        network = Convolutions(config, COLOURS * SIDE**2, CLASSES, generator).double()
+        network.readout.weight.data.normal_(generator=generator)
+        network.loss(network.encode(images.flatten(1), draws), LABELS).backward()
+        reached = [
+            layer.weight.grad is not None and bool(layer.weight.grad.any()) for layer in network.layers
+        ]
+        assert reached == [learns == "all"] * 2
+        assert network.readout.weight.grad.any()
+        mean = images.mean((0, 2, 3))
+        torch.testing.assert_close(network.moments[0].running_mean, 0.1 * mean)

@@ -1,6 +1,6 @@
 """Configuration: frozen dataclasses that refuse wrong values, of networks, training and whole recipes."""
 
-from ffrec.config.backprop import BackpropConfig
+from ffrec.config.backprop import BackpropConfig, BaselineConfig, ConvolutionalBackpropConfig
 from ffrec.config.base import ConfigError
 from ffrec.config.character import CharacterConfig
 from ffrec.config.convolutional import ConvolutionalConfig
@@ -12,8 +12,10 @@ from ffrec.config.training import OptimiserConfig, PhasedConfig, TextTraining, T
 
 __all__ = [
     "BackpropConfig",
+    "BaselineConfig",
     "CharacterConfig",
     "ConfigError",
+    "ConvolutionalBackpropConfig",
     "ConvolutionalConfig",
     "FeedForwardConfig",
     "ImageRecipe",

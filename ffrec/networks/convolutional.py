@@ -11,7 +11,6 @@ from einops import rearrange
 from torch import Tensor
 
 from ffrec.config import ConfigError, ConvolutionalConfig
-from ffrec.config.convolutional import each
 from ffrec.learning.fields import Convolution
 from ffrec.learning.goodness import Goodness, normalise
 from ffrec.learning.scores import OnGrid
@@ -38,12 +37,12 @@ class Convolutional(Network):
         self, config: ConvolutionalConfig, inputs: int, classes: int, generator: torch.Generator
     ) -> None:
         super().__init__(config, classes)
-        self.scored, layers = config.read, len(config.hidden)
+        self.scored = config.read
         self.colours, side = colours(inputs)
         self.standardise = Standardise(self.colours)
         self.maps = [(self.colours, side, side)]
         """Channels, height and width of every level."""
-        kernels, pools = each(config.kernel, layers), each(config.pool, layers)
+        kernels, pools = config.each("kernel"), config.each("pool")
         for level, channels in enumerate(config.hidden, 1):
             kernel = kernels[level - 1]
             try:
@@ -55,18 +54,13 @@ class Convolutional(Network):
             except ValueError as error:
                 raise ConfigError(f"hidden layer {level}: {error}") from None
             self.layer(level).standardise = Standardise(channels)
-        features = [
-            each(config.grid, layers)[level - 1] ** 2 * config.hidden[level - 1] for level in config.read
-        ]
-        self.readout = Readout(sum(features), classes)
+        pooled = [config.pooled[level - 1] for level in config.read]
+        self.readout = Readout(sum(pooled), classes)
 
     def make_goodness(self, level: int, units: int, generator: torch.Generator) -> Goodness:
         del units
-        channels, grid = (
-            self.config.hidden[level - 1],
-            each(self.config.grid, len(self.config.hidden))[level - 1],
-        )
-        scores = pick("goodness", self.config.goodness).for_layer(grid**2 * channels, self.classes, generator)
+        pooled, grid = self.config.pooled[level - 1], self.config.each("grid")[level - 1]
+        scores = pick("goodness", self.config.goodness).for_layer(pooled, self.classes, generator)
         return OnGrid(scores, self.maps[level], grid)
 
     def encode(self, x: Tensor) -> Encoding:

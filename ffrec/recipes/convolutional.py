@@ -1,8 +1,11 @@
 """Convolutional networks of local class scores, on images."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from ffrec.config import ConvolutionalConfig, ImageRecipe, TrainingConfig
+from ffrec.config import ConvolutionalBackpropConfig, ConvolutionalConfig, ImageRecipe, TrainingConfig
 
 
 def conv_digits() -> ImageRecipe:
@@ -35,4 +38,23 @@ def conv_cifar10() -> ImageRecipe:
     )
 
 
-MAKERS: tuple[Callable[[], ImageRecipe], ...] = (conv_digits, conv_cifar10)
+def baseline(kind: str, own: ImageRecipe, **fields: Any) -> ImageRecipe:
+    """The network of a convolutional recipe, trained otherwise on the same images."""
+    assert isinstance(own.network, ConvolutionalConfig)  # for the type checker
+    shape = {key: getattr(own.network, key) for key in ("hidden", "kernel", "pool", "grid")}
+    training = replace(own.training, negatives=TrainingConfig().negatives, rate=1e-3)
+    network = ConvolutionalBackpropConfig(**shape, **fields)
+    return replace(own, name=f"{kind}-{own.name}", paper="–", network=network, training=training)
+
+
+BASELINES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("backprop", {}),
+    ("deep", {"every_layer": True}),
+    ("random", {"learns": "softmax"}),
+)
+
+MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
+    conv_digits,
+    conv_cifar10,
+    *(partial(baseline, kind, conv_cifar10(), **fields) for kind, fields in BASELINES),
+)
