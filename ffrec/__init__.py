@@ -8,6 +8,7 @@ from ffrec.config import (
     BackpropConfig,
     CharacterConfig,
     ConfigError,
+    ConvolutionalConfig,
     FeedForwardConfig,
     ImageRecipe,
     LayerConfig,
@@ -32,6 +33,7 @@ from ffrec.learning.transform import BlackBox, Pool
 from ffrec.learning.update import Measured, Step, local_update
 from ffrec.negatives.labels import Negatives
 from ffrec.networks.character import Character
+from ffrec.networks.convolutional import Convolutional
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.one_shot import one_shot
@@ -64,6 +66,8 @@ __all__ = [
     "ConfigError",
     "Connection",
     "Convolution",
+    "Convolutional",
+    "ConvolutionalConfig",
     "Dense",
     "Draws",
     "Encoding",

@@ -26,7 +26,7 @@ HOME = {  # where ffrec's own entries of each menu are
     "goodness": ("ffrec.learning.goodness", "ffrec.learning.scores"),
     "objective": ("ffrec.learning.objective",),
     "negatives": ("ffrec.negatives.labels", "ffrec.negatives.hybrids"),
-    "network": ("ffrec.networks", "ffrec.baselines.perceptron"),
+    "network": ("ffrec.networks", "ffrec.baselines.perceptron", "ffrec.baselines.convolutions"),
     "config": ("ffrec.config",),
     "rate schedule": ("ffrec.training.optimiser",),
     "regime": ("ffrec.training.phases",),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from einops import rearrange, reduce
 from torch.nn.functional import one_hot
 
 from ffrec import registry
@@ -155,17 +156,36 @@ def test_a_convolution_is_a_loop_over_places(stride, padding, generator):
         for right, left in enumerate(lefts):
             patch = padded[:, :, top : top + 3, left : left + 3]
             expected[:, :, down, right] = torch.einsum("ncij,ocij->no", patch, convolution.weight)
-    torch.testing.assert_close(convolution(x.flatten(1)), expected.flatten(1))
-    per_candidate = convolution(x.flatten(1).view(3, 2, -1))
-    torch.testing.assert_close(per_candidate, expected.view(3, 2, -1))
+    rows, expected = by_place(x), by_place(expected)
+    torch.testing.assert_close(convolution(rows), expected)
+    torch.testing.assert_close(convolution(rows.view(3, 2, -1)), expected.view(3, 2, -1))
+
+
+def by_place(maps):
+    """Rows of units, ordered place by place, of maps `(n, channels, height, width)`."""
+    return rearrange(maps, "n c y x -> n (y x c)")
+
+
+@pytest.mark.parametrize("side", [4, 5])
+def test_a_pooled_convolution_sends_the_largest_of_every_square(side, generator):
+    pooled = Convolution((2, side, 6), 3, 3, generator, padding=1, pool=2).double()
+    plain = Convolution((2, side, 6), 3, 3, generator, padding=1).double()
+    plain.load_state_dict(pooled.state_dict())
+    assert pooled.map == (3, 2, 3)  # what is left over at the end is left out
+    x = torch.randn(5, 2 * side * 6, generator=generator, dtype=torch.float64)
+    maps = rearrange(plain(x), "n (y x c) -> n y x c", y=side, x=6)[:, :4]
+    expected = reduce(maps, "n (y down) (x right) c -> n (y x c)", "max", down=2, right=2)
+    torch.testing.assert_close(pooled(x), expected)
+    with pytest.raises(ValueError, match="pool: expected at most 2, found 3"):
+        Convolution((1, 4, 4), 2, 3, generator, pool=3)
 
 
 def test_a_channel_has_one_bias_for_all_places(generator):
     layer = Layer({"0": Convolution((2, 5, 4), 3, 3, generator)})
     layer.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
-    assert layer(torch.zeros(1, 40)).view(3, 6).tolist() == [[1.0] * 6, [2.0] * 6, [3.0] * 6]
+    assert layer(torch.zeros(1, 40)).view(6, 3).tolist() == [[1.0, 2.0, 3.0]] * 6
     layer.add_bias_grad(torch.arange(18.0).repeat(2, 1))
-    assert layer.bias.grad.tolist() == [2 * 15, 2 * 51, 2 * 87]
+    assert layer.bias.grad.tolist() == [2 * 45, 2 * 51, 2 * 57]
 
 
 def test_a_kernel_that_is_larger_than_its_map_is_refused(generator):

@@ -22,6 +22,7 @@ def make_goodness(name, generator, inside="whole"):
         "whole": lambda whole: whole,
         "minus": Minus,
         "blocks": lambda whole: Blocks(whole, 3),
+        "blocks of maps": lambda whole: Blocks(whole, 2, places=3),
         "places": lambda whole: Places(whole, 3),
         "minus of blocks": lambda whole: Minus(Blocks(whole, 3)),
         "blocks of minus": lambda whole: Blocks(Minus(whole), 3),
@@ -30,7 +31,7 @@ def make_goodness(name, generator, inside="whole"):
     return made.double() if isinstance(made, torch.nn.Module) else made
 
 
-INSIDE = ["whole", "minus", "blocks", "places", "minus of blocks", "blocks of minus"]
+INSIDE = ["whole", "minus", "blocks", "blocks of maps", "places", "minus of blocks", "blocks of minus"]
 CHOICES = [
     (name, inside)
     for name in GOODNESS
@@ -45,7 +46,8 @@ def test_goodness_by_hand():
     assert MeanActivity().value(h).item() == pytest.approx(6 / 4)
     assert Minus(MeanSquare()).value(h).item() == pytest.approx(-14 / 4)
     assert Blocks(Minus(MeanSquare()), 2).value(h).tolist() == [[-2.5, -4.5]]
-    assert Places(MeanSquare(), 2).value(h).tolist() == [[0.5, 6.5]]  # two channels of two places
+    assert Places(MeanSquare(), 2).value(h).tolist() == [[2.5, 4.5]]  # two places of two channels
+    assert Blocks(MeanSquare(), 2, places=2).value(h).tolist() == [[0.5, 6.5]]  # a channel a block
 
 
 def test_scores_by_hand(generator):
@@ -122,9 +124,9 @@ def test_what_is_sent_on_says_nothing_of_goodness(name, inside, generator):
 def test_blocks_are_normalised_as_a_whole_and_places_one_by_one(generator):
     h = torch.rand(5, UNITS, generator=generator)
     torch.testing.assert_close(Blocks(MeanSquare(), 3).normalise(h), normalise(h))
-    maps = Places(MeanSquare(), 3).normalise(h).view(5, 4, 3)  # four channels of three places
-    torch.testing.assert_close(maps.square().mean(1), torch.ones(5, 3))
-    torch.testing.assert_close(Places(MeanSquare(), 3).norm(h), h.view(5, 4, 3).square().mean(1).sqrt())
+    maps = Places(MeanSquare(), 3).normalise(h).view(5, 3, 4)  # three places of four channels
+    torch.testing.assert_close(maps.square().mean(2), torch.ones(5, 3))
+    torch.testing.assert_close(Places(MeanSquare(), 3).norm(h), h.view(5, 3, 4).square().mean(2).sqrt())
     torch.testing.assert_close(Blocks(MeanSquare(), 3).norm(h), h.square().mean(1).sqrt())
 
 

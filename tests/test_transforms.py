@@ -2,9 +2,15 @@
 
 import pytest
 import torch
+from einops import rearrange
 
 from ffrec.learning.goodness import normalise
 from ffrec.learning.transform import BlackBox, Pool
+
+
+def by_place(maps):
+    """Rows of units, ordered place by place, of maps `(…, channels, height, width)`."""
+    return rearrange(maps, "... c y x -> ... (y x c)")
 
 
 @pytest.mark.parametrize(("kind", "reduce"), [("max", torch.amax), ("mean", torch.mean)])
@@ -13,7 +19,7 @@ def test_pooling_is_a_loop_over_squares(kind, reduce, side, generator):
     pool = Pool((3, side, 4), 2, kind)
     assert pool.map == (3, 2, 2)  # what is left over at the end is left out
     x = torch.randn(6, 2, 3, side, 4, generator=generator)
-    sent = pool(x.flatten(2)).view(6, 2, *pool.map)
+    sent = rearrange(pool(by_place(x)), "b k (y x c) -> b k c y x", y=2, x=2)
     for down in range(2):
         for right in range(2):
             square = x[..., 2 * down : 2 * down + 2, 2 * right : 2 * right + 2]

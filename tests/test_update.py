@@ -224,6 +224,19 @@ def test_every_connection_and_every_way_to_share_its_source(name, candidates, fi
                 check(layers, steps, signs)
 
 
+@pytest.mark.parametrize("side", [6, 7])
+def test_a_pooled_convolution_learns_from_the_places_that_were_largest(side, generator):
+    pooled = Convolution((2, side, 6), 4, 3, generator, padding=1, pool=2)
+    layers = {1: Layer({"0": pooled}, Places(MeanSquare(), 9), Logistic(0.7, 3.0))}
+    randomise(layers, generator)
+    x = torch.randn(CASES, 2, 2 * side * 6, generator=generator, dtype=torch.float64)
+    signs = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    check(layers, [make_step(layers, {"0": x})], signs)
+    pooled(x[:1])
+    with pytest.raises(ValueError, match="pool: expected the rows of the last forward, 2, found 10"):
+        pooled.add_weight_grad(x.flatten(0, 1), torch.zeros(2 * CASES, pooled.units, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("objective", [Logistic(0.7, 3.0), Pairwise(3.0), CandidateSoftmax(3.0)])
 @pytest.mark.parametrize("kind", ["max", "mean"])
 def test_layers_of_maps_with_pools_and_black_boxes_between_them(objective, kind, generator):

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from ffrec.config import BackpropConfig
 from ffrec.data.draws import Draws
@@ -46,6 +47,10 @@ class Perceptron(Classifier):
                 h = silence(h, share, draws) / (1 - share)
             activities[level] = normalise(h) if self.config.learns == "softmax" else h
         return Encoding(activities[0], {}, Step({}, activities))
+
+    def loss(self, encoding: Encoding, labels: Tensor) -> Tensor:
+        """The cross-entropy of the softmax, `()`."""
+        return cross_entropy(self.logits(encoding), labels, label_smoothing=self.config.label_smoothing)
 
     def features(self, encoding: Encoding) -> Tensor:
         """Activities of the levels that the softmax reads, `(batch, Σ units)`."""

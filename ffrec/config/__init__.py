@@ -1,8 +1,9 @@
 """Configuration: frozen dataclasses that refuse wrong values, of networks, training and whole recipes."""
 
-from ffrec.config.backprop import BackpropConfig
+from ffrec.config.backprop import BackpropConfig, BaselineConfig, ConvolutionalBackpropConfig
 from ffrec.config.base import ConfigError
 from ffrec.config.character import CharacterConfig
+from ffrec.config.convolutional import ConvolutionalConfig
 from ffrec.config.feedforward import FeedForwardConfig
 from ffrec.config.layers import LayerConfig
 from ffrec.config.recipe import ImageRecipe, Recipe, TextRecipe, recipe_from
@@ -11,8 +12,11 @@ from ffrec.config.training import OptimiserConfig, PhasedConfig, TextTraining, T
 
 __all__ = [
     "BackpropConfig",
+    "BaselineConfig",
     "CharacterConfig",
     "ConfigError",
+    "ConvolutionalBackpropConfig",
+    "ConvolutionalConfig",
     "FeedForwardConfig",
     "ImageRecipe",
     "LayerConfig",

@@ -6,16 +6,17 @@ from pydantic import PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, Share
+from ffrec.config.shapes import Shapes
 from ffrec.config.training import TrainingConfig
 from ffrec.registry import register
 
 
-@register("config", "backprop")
 @dataclass(frozen=True, config=STRICT)
-class BackpropConfig:
+class BaselineConfig:
     """Baselines of the same shape, trained by backpropagation or with random hidden layers."""
 
-    kind: Literal["backprop"] = "backprop"
+    kind: str = ""
+    """Of network: a leaf names its own."""
     on: ClassVar[Literal["images", "text"]] = "images"
     hidden: tuple[PositiveInt, ...] = (2000, 2000, 2000, 2000)
     """Units of each hidden layer, from the image up; none makes a linear softmax."""
@@ -52,3 +53,31 @@ class BackpropConfig:
             raise ValueError(
                 "hidden_noise and unit_dropout are for layers that learn locally: use hidden_dropout"
             )
+
+
+@register("config", "backprop")
+@dataclass(frozen=True, config=STRICT)
+class BackpropConfig(BaselineConfig):
+    """Rectified layers with full connectivity."""
+
+    kind: Literal["backprop"] = "backprop"
+
+
+@register("config", "backprop-convolutional")
+@dataclass(frozen=True, config=STRICT)
+class ConvolutionalBackpropConfig(Shapes, BaselineConfig):
+    """The convolutions of `ConvolutionalConfig`, trained by backpropagation."""
+
+    kind: Literal["backprop-convolutional"] = "backprop-convolutional"
+    hidden: tuple[PositiveInt, ...] = (32, 64, 128, 256)
+    """Channels of each hidden layer, from the image up."""
+    every_layer: bool = False
+    """Whether every hidden layer has a softmax and a loss of its own, which travel back as well."""
+
+    @model_validator(mode="after")
+    def convolutional(self) -> Self:
+        if not self.hidden or 0 in self.read:
+            raise ValueError("hidden: expected at least one layer, which the softmax reads")
+        if self.every_layer and self.learns == "softmax":
+            raise ValueError("every_layer: hidden layers that stay random have no loss: leave it out")
+        return self

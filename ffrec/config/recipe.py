@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from ffrec import registry
 from ffrec.config.aliases import modern
-from ffrec.config.backprop import BackpropConfig
+from ffrec.config.backprop import BaselineConfig
 from ffrec.config.base import STRICT, ConfigError
 from ffrec.config.character import CharacterConfig
 from ffrec.config.layers import LayerConfig
@@ -59,7 +59,7 @@ class ImageRecipe(Settings):
     paper: str
     """The result it reproduces, and where the paper states it."""
     data: str
-    network: Annotated[LayerConfig | BackpropConfig, BeforeValidator(by_kind)]
+    network: Annotated[LayerConfig | BaselineConfig, BeforeValidator(by_kind)]
     training: TrainingConfig
 
     @model_validator(mode="after")

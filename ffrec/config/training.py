@@ -89,6 +89,11 @@ class TrainingConfig(PhasedConfig):
     validation. Whoever loads the images joins them (`Corpus.joined`)."""
     jitter: Annotated[int, Field(ge=0, le=28)] = 0
     """Largest random shift in pixels, in both directions, of every training image."""
+    mirror: bool = False
+    """Whether every training image is shown as its mirror image half of the times."""
+    cutout: Annotated[int, Field(ge=0)] = 0
+    """Side in pixels of a square that is set to zero in every training image, around a place that is drawn
+    afresh in every batch (DeVries and Taylor 2017)."""
     dropout: Share = 0.0
     """Share of every training image's pixels that is set to zero, afresh in every batch."""
     noise: NonNegativeFloat = 0.0

@@ -31,6 +31,27 @@ def shift(images: Tensor, most: int, by: Tensor) -> Tensor:
     return padded[case, rows[:, :, None], columns[:, None, :]]
 
 
+def mirror(images: Tensor, draws: Draws) -> Tensor:
+    """Images `(batch, height, width)`, or with colours last, each turned left to right with probability ½."""
+    turned = draws.chance(0.5, (len(images),))
+    return torch.where(turned.view(-1, *(1,) * (images.ndim - 1)), images.flip(2), images)
+
+
+def cut_out(images: Tensor, side: int, draws: Draws) -> Tensor:
+    """Images `(batch, height, width)`, or with colours last, each with a square of `side` pixels set to 0.
+
+    Its centre is any pixel, each as likely as any other: what lies beyond the border is lost. Source: DeVries
+    and Taylor 2017.
+    """
+    hidden = torch.ones(images.shape[:3], dtype=torch.bool, device=images.device)
+    for axis in (1, 2):
+        places = torch.arange(images.shape[axis], device=images.device)
+        first = draws.integers(0, images.shape[axis], (len(images),)) - side // 2
+        within = (places >= first[:, None]) & (places < first[:, None] + side)
+        hidden = hidden & within.unsqueeze(3 - axis)
+    return images.masked_fill(hidden.view(*hidden.shape, *(1,) * (images.ndim - 3)), 0)
+
+
 def pixel_permutation(pixels: int, seed: int) -> Tensor:
     """One fixed order of the pixels, `(pixels,)`, drawn from a seed."""
     return torch.randperm(pixels, generator=torch.Generator().manual_seed(seed))
@@ -70,11 +91,6 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.images)
-
-    def shifted(self, index: Tensor, pixels: int, draws: Draws) -> Tensor:
-        """The images at `index`, `(batch, height, width)`, every one shifted by up to so many pixels."""
-        images = self.images[index]
-        return jitter(images, pixels, draws) if pixels else images
 
     def batch(self, index: Tensor | slice) -> Tensor:
         """The images at `index` as the networks take them."""

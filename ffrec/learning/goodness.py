@@ -165,27 +165,38 @@ class Blocks(Wrapped):
     """A goodness for each of `count` equal blocks of a layer, `(..., count)`; every block has a loss of its
     own.
 
-    Blocks are runs of units: in a map `(channels, height, width)`, groups of channels. What is sent on is
-    still normalised as a whole. Source: Hinton 2022 §5.3.
+    Blocks are runs of units; in a map of so many `places`, runs of channels, at all places. What is sent on
+    is still normalised as a whole. Source: Hinton 2022 §5.3.
     """
 
-    def __init__(self, whole: Goodness, count: int) -> None:
+    def __init__(self, whole: Goodness, count: int, places: int = 1) -> None:
         super().__init__(whole)
-        self.count = count
+        self.count, self.places = count, places
+
+    def by_block(self, h: Tensor) -> Tensor:
+        """Of one place it is a view."""
+        return rearrange(
+            h,
+            "... (place block channel) -> ... block (place channel)",
+            place=self.places,
+            block=self.count,
+        )
 
     def value(self, h: Tensor) -> Tensor:
-        return self.whole.value(h.unflatten(-1, (self.count, -1)))
+        return self.whole.value(self.by_block(h))
 
     def grad(self, h: Tensor, weight: Tensor) -> Tensor:
-        return self.whole.grad(h.unflatten(-1, (self.count, -1)), weight).flatten(-2)
+        grad = self.whole.grad(self.by_block(h), weight)
+        return rearrange(grad, "... block (place channel) -> ... (place block channel)", place=self.places)
 
     def write_grad(self, h: Tensor, weight: Tensor, out: Tensor) -> Tensor:
-        split = out.unflatten(-1, (self.count, -1))
-        self.whole.write_grad(h.unflatten(-1, (self.count, -1)), weight, split)
+        if self.places > 1:
+            return super().write_grad(h, weight, out)
+        self.whole.write_grad(self.by_block(h), weight, self.by_block(out))
         return out
 
     def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
-        self.whole.add_weight_grad(h.unflatten(-1, (self.count, -1)), weight)
+        self.whole.add_weight_grad(self.by_block(h), weight)
 
     def norm(self, h: Tensor) -> Tensor:
         return self.whole.norm(h)
@@ -193,22 +204,22 @@ class Blocks(Wrapped):
 
 @final
 class Places(Wrapped):
-    """A goodness for each of `count` places of a map `(channels, height, width)`, over its channels:
-    `(..., count)`. What is sent on is normalised place by place too."""
+    """A goodness for each of `count` places of a map, over its channels: `(..., count)`. What is sent on is
+    normalised place by place too."""
 
     def __init__(self, whole: Goodness, count: int) -> None:
         super().__init__(whole)
         self.count = count
 
     def by_place(self, h: Tensor) -> Tensor:
-        return rearrange(h, "... (channel place) -> ... place channel", place=self.count)
+        return rearrange(h, "... (place channel) -> ... place channel", place=self.count)
 
     def value(self, h: Tensor) -> Tensor:
         return self.whole.value(self.by_place(h))
 
     def grad(self, h: Tensor, weight: Tensor) -> Tensor:
         return rearrange(
-            self.whole.grad(self.by_place(h), weight), "... place channel -> ... (channel place)"
+            self.whole.grad(self.by_place(h), weight), "... place channel -> ... (place channel)"
         )
 
     def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
@@ -218,7 +229,7 @@ class Places(Wrapped):
         return self.whole.norm(self.by_place(h))
 
     def normalise(self, h: Tensor) -> Tensor:
-        return rearrange(self.whole.normalise(self.by_place(h)), "... place channel -> ... (channel place)")
+        return rearrange(self.whole.normalise(self.by_place(h)), "... place channel -> ... (place channel)")
 
 
 normalise = MeanSquare().normalise

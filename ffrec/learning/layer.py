@@ -13,7 +13,7 @@ from ffrec.learning.exchange import ALONE, Exchange
 from ffrec.learning.goodness import Goodness, MeanSquare
 from ffrec.learning.midpoint import Midpoint
 from ffrec.learning.objective import Logistic, Objective
-from ffrec.learning.transform import Transform
+from ffrec.learning.transform import Standardise, Transform
 from ffrec.registry import PluginError
 
 Context = Literal["own", "below", "all"]
@@ -21,7 +21,7 @@ Context = Literal["own", "below", "all"]
 
 class Layer(nn.Module):
     """h = act(Σₛ xₛ Wₛ + b), over the sources s; it sends transform(n(h)), n being the goodness's
-    normalisation.
+    normalisation; standardised, if `standardise` says so.
 
     `connections` has a connection for every source, by name. `context` says whose goodness the loss sees: the
     layer's own, that of the layers below it too, or that of all layers; that of others is held fixed.
@@ -44,6 +44,7 @@ class Layer(nn.Module):
         peer: float = 0.0,
         centring: bool = False,
         scaling: float = 0.0,
+        standardise: Standardise | None = None,
     ) -> None:
         super().__init__()
         if len({connection.units for connection in connections.values()}) != 1:
@@ -54,6 +55,7 @@ class Layer(nn.Module):
         self.units, self.sources = first.units, tuple(connections)
         self.goodness, self.objective = goodness or MeanSquare(), objective or Logistic(1.0, 30.0)
         self.activation, self.transform, self.context = activation, transform, context
+        self.standardise = standardise
         self.peer, self.centring, self.scaling = peer, centring, scaling
         self.bias = nn.Parameter(torch.zeros(first.bias_units), requires_grad=False)
         self.register_buffer("running_mean", torch.full((self.units,), 0.5))
@@ -88,7 +90,7 @@ class Layer(nn.Module):
     def unit_bias(self) -> Tensor:
         """The bias of every unit, `(units,)`, in the type of the products."""
         shared, bias = self.units // len(self.bias), self.bias.to(self.connection(self.sources[0]).dtype)
-        return bias if shared == 1 else bias.repeat_interleave(shared)
+        return bias if shared == 1 else bias.repeat(shared)
 
     def forward(self, inputs: Mapping[str, Tensor] | Tensor) -> Tensor:
         """Activities `(..., units)` of what every source sends, `(..., source units)`; of one tensor, if
@@ -101,9 +103,11 @@ class Layer(nn.Module):
         return self.activation(total)[0]
 
     def send(self, h: Tensor) -> Tensor:
-        """What the layer sends on: its normalised activities, transformed, and perturbed while it learns."""
+        """What the layer sends on: its normalised activities, transformed and standardised, and perturbed
+        while it learns."""
         x = self.goodness.normalise(h)
         x = x if self.transform is None else self.transform(x)
+        x = x if self.standardise is None else self.standardise(x, self.exchange)
         return x if self.perturb is None else self.perturb(x)
 
     def seen(self, h: Tensor) -> Tensor:
@@ -159,7 +163,7 @@ class Layer(nn.Module):
         if self.bias.grad is None:
             self.bias.grad = torch.zeros_like(self.bias)
         if not self.centring:
-            self.bias.grad += delta.sum(0).to(self.bias.dtype).view(len(self.bias), -1).sum(1)
+            self.bias.grad += delta.sum(0).to(self.bias.dtype).view(-1, len(self.bias)).sum(0)
 
     def follow_goodness(self, goodness: Tensor, sign: Tensor) -> None:
         """Let the midpoint that `rescale` needs follow an update's mean goodness `()`."""

@@ -6,9 +6,13 @@ With A the indicator of groups of units this is `Blocks`; here A is fixed at ran
 from typing import ClassVar, Self, final
 
 import torch
+from einops import repeat
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
-from ffrec.learning.goodness import Goodness, root_mean_square
+from ffrec.learning.arithmetic import wide
+from ffrec.learning.fields import as_maps, as_rows
+from ffrec.learning.goodness import Goodness, Wrapped, root_mean_square
 from ffrec.registry import register
 
 
@@ -67,3 +71,40 @@ class RandomScores(Scores):
     """Scores whose A stays as it was drawn."""
 
     learns = False
+
+
+@final
+class OnGrid(Wrapped):
+    """g of a map's activities averaged over the squares of a `grid` × `grid` grid, of every channel.
+
+    Rows `(..., units)` are maps of `(channels, height, width)`, ordered place by place. `whole` sees
+    `(..., grid² · channels)`. Raises ValueError if the grid does not divide the map's sides.
+    """
+
+    def __init__(self, whole: Goodness, shape: tuple[int, int, int], grid: int) -> None:
+        super().__init__(whole)
+        if any(side % grid for side in shape[1:]):
+            raise ValueError(f"grid: expected one that divides {shape[1]} × {shape[2]} places, found {grid}")
+        self.takes_bfloat16 = True
+        self.shape, self.square = shape, (shape[1] // grid, shape[2] // grid)
+
+    def pooled(self, h: Tensor) -> Tensor:
+        """The mean of every square, `(..., grid² · channels)`."""
+        found = as_rows(avg_pool2d(as_maps(h, self.shape), self.square))
+        return found.view(*h.shape[:-1], -1).to(wide(h.dtype))
+
+    def value(self, h: Tensor) -> Tensor:
+        return self.whole.value(self.pooled(h))
+
+    def grad(self, h: Tensor, weight: Tensor) -> Tensor:
+        down, right = self.square
+        of_squares = (self.whole.grad(self.pooled(h), weight) / (down * right)).to(h.dtype)
+        pattern, channels = "... (i j c) -> ... (i y j x c)", self.shape[0]
+        whole = repeat(of_squares, pattern, i=self.shape[1] // down, y=down, x=right, c=channels)
+        return whole.mul_(h != 0)
+
+    def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
+        self.whole.add_weight_grad(self.pooled(h), weight)
+
+    def norm(self, h: Tensor) -> Tensor:
+        return root_mean_square(h)

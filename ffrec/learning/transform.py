@@ -7,16 +7,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
+from ffrec.learning.arithmetic import wide
+from ffrec.learning.exchange import ALONE, Exchange
+from ffrec.learning.fields import as_maps, as_rows
+
 Transform = Callable[[Tensor], Tensor]
 """Normalised activities `(..., units)` to what is sent, `(..., sent units)`; no gradient passes through
 it."""
+
+RATE = 0.1  # how fast running moments follow those of a batch
+SMALLEST = 1e-5  # variance
 
 POOLS: dict[str, Callable[..., Tensor]] = {"max": max_pool2d, "mean": avg_pool2d}
 
 
 @final
 class Pool(nn.Module):
-    """Max- or average-pooling of maps `(channels, height, width)` over squares of `size` places."""
+    """Max- or average-pooling of maps of `(channels, height, width)`, ordered place by place, over squares of
+    `size` places."""
 
     def __init__(self, source: tuple[int, int, int], size: int, kind: str = "max") -> None:
         super().__init__()
@@ -30,7 +38,7 @@ class Pool(nn.Module):
         """Channels, height and width of what is sent."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pool(x.reshape(-1, *self.source), self.size).reshape(*x.shape[:-1], -1)
+        return as_rows(self.pool(as_maps(x, self.source), self.size)).view(*x.shape[:-1], -1)
 
 
 @final
@@ -57,3 +65,43 @@ class BlackBox(nn.Module):
                 f"found {found}: mend what it returns"
             )
         return self.normalise(sent)
+
+
+@final
+class Standardise(nn.Module):
+    """(x − m) / √(v + 10⁻⁵), with m and v the running mean and variance of every channel: batch normalisation
+    (Ioffe and Szegedy 2015) of what is sent rather than of what is received.
+
+    Nothing learns through it, so learning and evaluation use the same running moments. Rows are units
+    `(..., places · channels)`, ordered place by place. While `following` is set, the moments first follow
+    those of the rows: a tenth of the way, and at first as far as it takes to be those of all batches so far.
+    """
+
+    following: bool = False
+    """Whether these are images that the network learns from."""
+    mean: Tensor
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, x: Tensor, exchange: Exchange = ALONE) -> Tensor:
+        if self.following:
+            self.follow(x, exchange)
+        scale = (self.variance + SMALLEST).rsqrt()
+        shift = -self.mean * scale
+        by_channel = x.unflatten(-1, (-1, len(scale)))
+        return torch.addcmul(shift.to(x.dtype), by_channel, scale.to(x.dtype)).flatten(-2)
+
+    def follow(self, x: Tensor, exchange: Exchange) -> None:
+        """Let the moments follow those of a batch of rows."""
+        by_channel = x.reshape(-1, len(self.mean))
+        mean = exchange.mean(by_channel.mean(0, dtype=wide(x.dtype)))
+        square = exchange.mean(by_channel.square().mean(0, dtype=wide(x.dtype)))
+        rate = (self.batches.add_(1).reciprocal()).clamp_min(RATE)
+        self.mean.lerp_(mean.to(self.mean.dtype), rate)
+        self.variance.lerp_((square - mean.square()).clamp_min(0).to(self.mean.dtype), rate)

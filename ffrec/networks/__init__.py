@@ -1,8 +1,9 @@
 """Networks: one file each. The order of the imports is that of the menu."""
 
 from ffrec.networks.character import Character
+from ffrec.networks.convolutional import Convolutional
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Classifier, Encoding, Network
 from ffrec.networks.recurrent import Recurrent
 
-__all__ = ["Character", "Classifier", "Encoding", "FeedForward", "Network", "Recurrent"]
+__all__ = ["Character", "Classifier", "Convolutional", "Encoding", "FeedForward", "Network", "Recurrent"]

@@ -17,7 +17,7 @@ from ffrec.learning.connection import Connection
 from ffrec.learning.goodness import Blocks, Goodness, Minus
 from ffrec.learning.layer import Layer
 from ffrec.learning.objective import Objective
-from ffrec.learning.transform import Transform
+from ffrec.learning.transform import Standardise, Transform
 from ffrec.learning.update import Buffers, Measured, Step, local_update
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick
@@ -109,12 +109,8 @@ class Network(Classifier):
 
         Raises ConfigError if an objective over classes finds no goodness for every class.
         """
-        config, units = self.config, self.config.hidden[level - 1]
-        goodness: Goodness = pick("goodness", config.goodness).for_layer(units, self.classes, generator)
-        if config.activity == "min":
-            goodness = Minus(goodness)
-        if config.blocks > 1:
-            goodness = Blocks(goodness, config.blocks)
+        config, units = self.config, next(iter(connections.values())).units
+        goodness = self.make_goodness(level, units, generator)
         chosen = pick("objective", config.objective)
         objective: Objective = chosen.for_layer(config.thresholds[level - 1], config.sharpnesses[level - 1])
         parts = tuple(goodness.value(torch.zeros(1, units)).shape[1:])
@@ -133,6 +129,14 @@ class Network(Classifier):
             centring=config.centring,
             scaling=config.scaling,
         )
+
+    def make_goodness(self, level: int, units: int, generator: torch.Generator) -> Goodness:
+        """The goodness of a level of so many units that the configuration names."""
+        del level
+        goodness: Goodness = pick("goodness", self.config.goodness).for_layer(units, self.classes, generator)
+        if self.config.activity == "min":
+            goodness = Minus(goodness)
+        return goodness if self.config.blocks == 1 else Blocks(goodness, self.config.blocks)
 
     def layer(self, level: int) -> Layer:
         """The hidden layer at a level."""
@@ -170,6 +174,18 @@ class Network(Classifier):
             return local_update(layers, [encoding.step], target, buffers=self.workspace)
         steps = islice(self.steps(encoding, candidates, last), first - 1, None)
         return local_update(layers, steps, target, last - first + 1, self.workspace)
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Within the block images are learnt from: moments that something is standardised by follow them."""
+        found = [module for module in self.modules() if isinstance(module, Standardise)]
+        for module in found:
+            module.following = True
+        try:
+            yield
+        finally:
+            for module in found:
+                module.following = False
 
     @contextmanager
     def perturbed(self, perturb: Transform | None) -> Iterator[None]:

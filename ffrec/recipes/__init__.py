@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from ffrec import registry
 from ffrec.config import ConfigError, Recipe
-from ffrec.recipes import feedforward, recurrent, sleep, text
+from ffrec.recipes import convolutional, feedforward, recurrent, sleep, text
 
 MAKERS: tuple[Callable[[], Recipe], ...] = (
     *recurrent.MAKERS,
     *feedforward.MAKERS,
+    *convolutional.MAKERS,
     *sleep.MAKERS,
     *text.MAKERS,
 )

@@ -23,7 +23,10 @@ from ffrec.training.backprop import BackpropTrainer
 from ffrec.training.images import ImageTrainer, make_network
 
 ARRAYS = "arrays"  # what a recipe calls data that came as arrays, which a run does not keep
-TRAINERS: dict[str, type[ImageTrainer]] = {"backprop": BackpropTrainer}
+TRAINERS: dict[str, type[ImageTrainer]] = {
+    "backprop": BackpropTrainer,
+    "backprop-convolutional": BackpropTrainer,
+}
 """Of kinds of networks that do not learn locally."""
 
 

@@ -28,12 +28,10 @@ class BackpropTrainer(ImageTrainer):
 
     def learn(self, index: Tensor, phase: Phase) -> Tensor:
         """Forward, backward, and a step of the optimiser."""
-        network, smoothing = self.network, self.recipe.network.label_smoothing
-        rows, labels = self.rows(index), self.labels[index]
+        network, rows, labels = self.network, self.rows(index), self.labels[index]
         self.sharing.settle()
         with torch.enable_grad():
-            logits = network.logits(network.encode(rows, self.draws))
-            loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+            loss: Tensor = network.loss(network.encode(rows, self.draws), labels)
             shared = loss * self.sharing.share
         network.zero_grad()
         torch.autograd.backward(shared)

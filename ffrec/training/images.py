@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.config import BackpropConfig, ImageRecipe, LayerConfig
+from ffrec.config import BaselineConfig, ImageRecipe, LayerConfig
 from ffrec.data.draws import Draws
-from ffrec.data.images import Images, LabelledImages, add_noise, silence
+from ffrec.data.images import Images, LabelledImages, add_noise, cut_out, jitter, mirror, silence
 from ffrec.evaluation.images import evaluate_images
 from ffrec.negatives.hybrids import Hybrid
 from ffrec.negatives.labels import Negatives
@@ -20,7 +20,7 @@ TRACED = 200  # training images whose goodness is recorded through wake and slee
 
 
 def make_network(
-    config: LayerConfig | BackpropConfig, inputs: int, classes: int, generator: torch.Generator
+    config: LayerConfig | BaselineConfig, inputs: int, classes: int, generator: torch.Generator
 ) -> Classifier:
     """The network that a configuration names, with new weights; raises ConfigError if the images do not suit
     it."""
@@ -61,18 +61,25 @@ class ImageTrainer(Trainer):
         """The images at `index` as the recipe shows them, `(batch, pixels)`; where negative images differ
         from positive ones, `(batch, candidates, pixels)`: images in wake phases, negative images in sleep
         phases."""
-        training = self.recipe.training
-        images = self.images.shifted(index, training.jitter, self.draws)
+        training, images = self.recipe.training, self.varied(index)
         rows = self.images.rows(images)
         if self.negatives.hybrid:
             candidates = [rows] if phase != "sleep" else []
             if phase != "wake":
                 other = self.draws.integers(0, self.cases, index.shape)
-                others = self.images.shifted(other, training.jitter, self.draws)
-                candidates.append(self.images.rows(self.negatives.images(images, others, self.draws)))
+                made = self.negatives.images(images, self.varied(other), self.draws)
+                candidates.append(self.images.rows(made))
             rows = torch.stack(candidates, dim=1)
         rows = silence(rows, training.dropout, self.draws) if training.dropout else rows
         return add_noise(rows, training.noise, self.draws) if training.noise else rows
+
+    def varied(self, index: Tensor) -> Tensor:
+        """The images at `index`, `(batch, height, width)` or with colours last, shifted, mirrored and cut out
+        as the recipe says."""
+        training, images = self.recipe.training, self.images.images[index]
+        images = jitter(images, training.jitter, self.draws) if training.jitter else images
+        images = mirror(images, self.draws) if training.mirror else images
+        return cut_out(images, training.cutout, self.draws) if training.cutout else images
 
     def perturb(self, x: Tensor) -> Tensor:
         """What a hidden layer sends, with the noise and the dropout of training."""
@@ -111,7 +118,8 @@ class ImageTrainer(Trainer):
         rows = self.rows(index, phase)
         for _ in range(self.recipe.training.repeats):
             self.sharing.settle()
-            encoding = network.encode(rows)
+            with network.following():
+                encoding = network.encode(rows)
             features = network.features(encoding)
             logits = network.readout(features)
             if network.scored and shown is None:

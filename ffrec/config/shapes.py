@@ -1,0 +1,47 @@
+"""The shape of convolutional layers."""
+
+from typing import Self
+
+from pydantic import PositiveInt, model_validator
+from pydantic.dataclasses import dataclass
+
+from ffrec.config.base import STRICT
+
+Counts = PositiveInt | tuple[PositiveInt, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Shapes:
+    """Kernels, pools and grids, for all layers or for each."""
+
+    hidden: tuple[PositiveInt, ...] = (32, 64, 128, 256)
+    """Channels of each hidden layer, from the image up."""
+    kernel: Counts = 3
+    """Side of the kernel, an odd number, for all layers or for each; maps keep their sides."""
+    pool: Counts = 2
+    """Side of the squares of which a layer keeps the largest activity, for all layers or for each."""
+    grid: Counts = 2
+    """What reads a layer sees the mean of every channel in each square of a grid × grid grid, for all layers
+    or for each."""
+
+    def each(self, name: str) -> tuple[int, ...]:
+        """The `kernel`, `pool` or `grid` of every layer."""
+        value: int | tuple[int, ...] = getattr(self, name)
+        return value if isinstance(value, tuple) else (value,) * len(self.hidden)
+
+    @property
+    def pooled(self) -> tuple[int, ...]:
+        """How many means of channels what reads a layer sees, of every layer."""
+        return tuple(side**2 * units for side, units in zip(self.each("grid"), self.hidden, strict=True))
+
+    @model_validator(mode="after")
+    def shaped(self) -> Self:
+        for name in ("kernel", "pool", "grid"):
+            if len(self.each(name)) != len(self.hidden):
+                raise ValueError(
+                    f"{name} has {len(self.each(name))} values for {len(self.hidden)} hidden layers: give "
+                    "one or all"
+                )
+        if any(side % 2 == 0 for side in self.each("kernel")):
+            raise ValueError(f"kernel: expected odd numbers, found {self.kernel}")
+        return self
