@@ -8,8 +8,10 @@ from ffrec.config.layers import LayerConfig
 from ffrec.config.recipe import ImageRecipe, Recipe, TextRecipe, recipe_from
 from ffrec.config.recurrent import RecurrentConfig
 from ffrec.config.training import OptimiserConfig, PhasedConfig, TextTraining, TrainingConfig
+from ffrec.config.twin import AgreementConfig, StagedConfig, TwinConfig
 
 __all__ = [
+    "AgreementConfig",
     "BackpropConfig",
     "CharacterConfig",
     "ConfigError",
@@ -20,8 +22,10 @@ __all__ = [
     "PhasedConfig",
     "Recipe",
     "RecurrentConfig",
+    "StagedConfig",
     "TextRecipe",
     "TextTraining",
     "TrainingConfig",
+    "TwinConfig",
     "recipe_from",
 ]

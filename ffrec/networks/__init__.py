@@ -2,7 +2,8 @@
 
 from ffrec.networks.character import Character
 from ffrec.networks.feedforward import FeedForward
-from ffrec.networks.network import Classifier, Encoding, Network
+from ffrec.networks.network import Classifier, Encoding, Local, Network
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.twin import Twin
 
-__all__ = ["Character", "Classifier", "Encoding", "FeedForward", "Network", "Recurrent"]
+__all__ = ["Character", "Classifier", "Encoding", "FeedForward", "Local", "Network", "Recurrent", "Twin"]

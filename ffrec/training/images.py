@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.config import BackpropConfig, ImageRecipe, LayerConfig
+from ffrec.config import AgreementConfig, BackpropConfig, ImageRecipe, LayerConfig
 from ffrec.data.draws import Draws
 from ffrec.data.images import Images, LabelledImages, add_noise, silence
 from ffrec.evaluation.images import evaluate_images
@@ -20,7 +20,10 @@ TRACED = 200  # training images whose goodness is recorded through wake and slee
 
 
 def make_network(
-    config: LayerConfig | BackpropConfig, inputs: int, classes: int, generator: torch.Generator
+    config: LayerConfig | BackpropConfig | AgreementConfig,
+    inputs: int,
+    classes: int,
+    generator: torch.Generator,
 ) -> Classifier:
     """The network that a configuration names, with new weights; raises ConfigError if the images do not suit
     it."""
