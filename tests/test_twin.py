@@ -130,6 +130,34 @@ def test_each_network_and_both_are_evaluated(digits):
     assert sum(map(sum, found["confusion"])) == len(images)
 
 
+def test_a_pair_of_views_of_one_class_is_learnt_from(digits, monkeypatch):
+    trainer = trainer_of(digits, views="class", agreement="cosine", epochs=1)
+    shown = []
+    encode = trainer.network.encode
+    monkeypatch.setattr(trainer.network, "encode", lambda x: shown.append(x) or encode(x))
+    list(trainer.run())
+    first, second = shown[0].unbind(1)
+    images = trainer.images.rows(trainer.images.images)
+    places = [[int((images == row).all(1).nonzero()[0]) for row in rows] for rows in (first, second)]
+    assert torch.equal(*(trainer.labels[torch.tensor(place)] for place in places))
+    assert sum(a == b for a, b in zip(*places, strict=True)) < len(first) / 2
+
+
+def test_a_network_that_is_compared_with_itself_learns_from_both_sides(digits):
+    """∂L/∂h has a part for a case that asks, and one for a case that is asked for."""
+    trainer = staged(digits, [["local", 1]], sharpness=5.0)
+    network, rows = trainer.network, trainer.images.batch(slice(0, 40))
+    target = torch.eye(10)[digits.train.labels[:40]]
+    network.learn(network.encode(rows), target)
+    weight = network.layer(1).connection("below").weight
+    found = weight.grad.clone()
+    weight.grad = None
+    weight.requires_grad_()
+    h = (normalise(rows) @ weight).relu()
+    network.agreement.grade(h, h, target @ target.T).loss.backward()
+    torch.testing.assert_close(found, weight.grad, atol=1e-6, rtol=1e-4)
+
+
 def test_a_single_network_is_not_evaluated_apart(digits):
     trainer = staged(digits, [["local", 1]])
     assert "error_by_network" not in evaluate_images(
