@@ -2,10 +2,12 @@
 
     python benchmarks/twins.py run [--group WORDS] [--only NAME …] [--seed 0 …]
     python benchmarks/twins.py show [--into docs/twins.md]
+    python benchmarks/twins.py runs [--into docs/twins.md]
 
 `run` trains what benchmarks/twins.toml lists and results/twins.jsonl does not hold yet, in one thread and
 float32. `show` prints a table for every group: accuracies on validation images, and how far the last hidden
-layer has collapsed (`ffrec.evaluation.collapse`).
+layer has collapsed (`ffrec.evaluation.collapse`). `runs` prints the test accuracies of the run folders in
+results/.
 """
 
 import argparse
@@ -27,7 +29,8 @@ import ffrec
 from cli.corpus import load
 from cli.report import put_between
 from ffrec.networks.readout import Readout
-from ffrec.reports.groups import spread
+from ffrec.reports.groups import groups, spread
+from ffrec.reports.summary import read_all
 from ffrec.reports.tables import table
 from ffrec.tasks.recorded import plain
 from ffrec.training.phases import Phase
@@ -38,6 +41,7 @@ HERE = Path(__file__).parent
 LIST: Mapping[str, Any] = tomllib.loads((HERE / "twins.toml").read_text())
 HEAD = ("change", "seeds", "after 1 epoch, %", "at the end, %", "together, %", "rank", "within", "between")
 Line = Mapping[str, Any]
+OF_RUNS = ("recipe", "paper", "seeds", "epochs", "together, %", "each, %", "minutes")
 MEAN, DEVIATION = 0.1307, 0.3081  # of MNIST's pixels as shares of the brightest
 
 INITIAL: Mapping[str, Callable[[Tensor], object]] = {  # of weights (inputs, units)
@@ -189,13 +193,17 @@ def measured(file: Path) -> list[Line]:
 
     def current(line: Line) -> bool:
         work = works.get((line["group"], line["change"]))
-        return work is not None and (plain(work.made()), work.tweaks) == (
-            line["recipe"],
-            line["settings"].get("tweaks", {}),
+        return work is not None and decisive(plain(work.made()), work.settings) == decisive(
+            line["recipe"], line["settings"]
         )
 
     known = [line for line in lines if current(line)]
     return sorted(known, key=lambda line: (order.index((line["group"], line["change"])), line["seed"]))
+
+
+def decisive(recipe: Line, settings: Line) -> tuple[Any, ...]:
+    """What decides a line's numbers."""
+    return recipe["network"], recipe["training"], settings.get("tweaks", {})
 
 
 def run(options: argparse.Namespace) -> None:
@@ -243,6 +251,29 @@ def tables(lines: Sequence[Line]) -> str:
     return "\n\n".join(parts)
 
 
+def of_runs(folder: Path) -> str:
+    """A table of the finished runs of these networks: test accuracies, mean ± standard deviation."""
+    defaults = {name: plain(make()) for name, make in ffrec.RECIPES.items()}
+    kinds = ("twin", "staged")
+    runs = [run for run in read_all(folder)[0] if run.recipe["network"].get("kind") in kinds]
+    rows = []
+    for group in groups(runs, defaults):
+        tests = [result["test"] for result in group.results]
+        apart = zip(*(test.get("error_by_network", [test["error_softmax"]]) for test in tests), strict=True)
+        rows.append(
+            [
+                f"`{group.name}{group.settings}`",
+                group.first.recipe["paper"],
+                str(len(tests)),
+                str(group.results[0]["epochs"]),
+                spread([100 - test["error_softmax"] for test in tests]),
+                ", ".join(spread([100 - error for error in errors]) for errors in apart),
+                group.minutes,
+            ]
+        )
+    return table(OF_RUNS, rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Twin networks: readings of the text, and remedies.")
     parser.add_argument("--file", type=Path, default=Path("results/twins.jsonl"))
@@ -252,14 +283,18 @@ def main() -> None:
     one.add_argument("--only", nargs="+", help="changes, by name")
     one.add_argument("--seed", nargs="+", type=int, default=[0])
     commands.add_parser("show").add_argument("--into", type=Path)
+    commands.add_parser("runs").add_argument("--into", type=Path)
     options = parser.parse_args()
     if options.command == "run":
         torch.set_num_threads(1)
         run(options)
-    elif options.into:
-        put_between(options.into, "twins", tables(measured(options.file)))
+        return
+    of_lines = options.command == "show"
+    found = tables(measured(options.file)) if of_lines else of_runs(options.file.parent)
+    if options.into:
+        put_between(options.into, "twins" if of_lines else "twins-runs", found)
     else:
-        print(tables(measured(options.file)))
+        print(found)
 
 
 if __name__ == "__main__":

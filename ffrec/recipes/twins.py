@@ -32,13 +32,13 @@ WIDE = TwinConfig(hidden=(500, 500), agreement="cosine", scores=10.0, reads=(1, 
 
 def ffcl_mnist() -> ImageRecipe:
     """FFCL's three stages: local pairs, the last layer's pairs through the whole network, the classes. The
-    last two are backpropagated; `stages=[["local",10],["softmax",20]]` leaves them out."""
+    last two are backpropagated; `stages=[["local",8],["softmax",4]]` leaves them out."""
     return ImageRecipe(
         name="ffcl-mnist",
         paper="+3.69 points on chest X-rays (Ahmed et al. 2023)",
         data="mnist",
-        network=StagedConfig(agreement="pairs", stages=(("local", 10), ("global", 10), ("backprop", 10))),
-        training=TrainingConfig(epochs=30, batch=256, schedule="constant", validate_every=5),
+        network=StagedConfig(agreement="pairs", stages=(("local", 4), ("global", 4), ("backprop", 4))),
+        training=TrainingConfig(epochs=12, batch=256, schedule="constant", validate_every=4),
     )
 
 
@@ -49,12 +49,12 @@ def ffcm_mnist() -> ImageRecipe:
         name="ffcm-mnist",
         paper="–",
         data="mnist",
-        network=StagedConfig(margin=0.2, stages=(("local", 20), ("softmax", 10))),
-        training=TrainingConfig(epochs=30, batch=256, schedule="constant", validate_every=5),
+        network=StagedConfig(margin=0.2, stages=(("local", 8), ("softmax", 4))),
+        training=TrainingConfig(epochs=12, batch=256, schedule="constant", validate_every=4),
     )
 
 
-RATES = TrainingConfig(epochs=30, batch=256, rate=2e-3, softmax_rate=2e-3, validate_every=5)
+RATES = TrainingConfig(epochs=30, batch=512, rate=3e-3, softmax_rate=3e-3, validate_every=5)
 NOISY = TrainingConfig(
     epochs=30,
     batch=256,
