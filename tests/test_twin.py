@@ -173,7 +173,7 @@ def test_it_learns_digits(agreement, digits):
     trainer = trainer_of(digits, epochs=15, batch=50, rate=3e-3, softmax_rate=3e-3, scores=0.0, **taken)
     *_, last = trainer.run(None, trainer.held_out(digits.validation))
     assert isinstance(last, Epoch)
-    assert last.record["validation"]["error_softmax"] < 15
+    assert last.record["validation"]["error_softmax"] < 25  # chance: 90
     between = last.record["validation"]["collapse"]
     assert all(w > b + 0.1 for w, b in zip(between["within"], between["between"], strict=True))
 
@@ -187,6 +187,16 @@ def test_positive_pairs_alone_collapse_and_others_do_not(digits):
         ranks[agreement] = last.record["validation"]["collapse"]
     assert ranks["cosine"]["spread"][-1] < 0.1 < ranks["contrast"]["spread"][-1]
     assert ranks["cosine"]["between"][-1] > 0.9
+
+
+@pytest.mark.parametrize("agreement", ["cosine", "contrast", "decorrelation"])
+def test_products_may_be_bfloat16(agreement, digits):
+    trainer = trainer_of(digits, agreement=agreement)
+    trainer.arithmetic, before = "bf16", weights(trainer)
+    *_, last = trainer.run()
+    assert all(p.dtype is torch.float32 and p.isfinite().all() for p in trainer.network.parameters())
+    assert len(changed(trainer, before)) >= 6
+    assert last.record["softmax_loss"] < 2.2
 
 
 def test_collapse_by_hand():
