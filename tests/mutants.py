@@ -241,7 +241,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("a @ b.T / units - self.margin", "a @ b.T / units + self.margin", "agreement"),
         ("(eye + (1 - eye) / a.shape[1]) / a.shape[1]", "eye / a.shape[1]", "agreement"),
         ("- x * (grad * x).mean(0)", "", "agreement"),
-        (" * (deviation > SMALLEST)", "", "agreement"),
     ],
     "ffrec/learning/agreement/update.py": [
         ("grad * (h != 0 if slope is None else slope[:, 0])", "grad", "agreement"),

@@ -104,6 +104,11 @@ def test_contrast_of_a_layer_with_itself_leaves_a_case_and_lonely_ones_out(layer
     swapped = a.clone()
     swapped[4] *= 3  # the only case of its class: a length is not a direction
     torch.testing.assert_close(KINDS["contrast"].grade(swapped, swapped, target @ target.T).loss, found.loss)
+    u = a / a.norm(dim=1, keepdim=True)
+    logits = 4.0 * (u @ u.T - 0.1 * target @ target.T).fill_diagonal_(-math.inf)
+    log_p, alike = logits.log_softmax(1), (target @ target.T).fill_diagonal_(0)
+    by_hand = [-log_p[i][alike[i] > 0].mean() for i in (0, 1, 2, 3, 5)]
+    torch.testing.assert_close(found.loss, sum(by_hand) / 6)
     two = torch.eye(2, dtype=torch.float64)  # neither case has another of its class: nothing to learn
     pair = a[:2]
     alone = KINDS["contrast"].grade(pair, pair, two)
@@ -166,15 +171,17 @@ def test_the_update_of_a_pair_of_layers_equals_autograd(kind, bent, scores, gene
     parameters = [(n, name, p) for n, layer in layers.items() for name, p in layer.named_parameters()]
     found = {(n, name): p.grad for n, name, p in parameters}
     for _, _, p in parameters:
+        p.grad = None
         p.requires_grad_()
     h = {n: layer(inputs[str(n)])[:, 0] for n, layer in layers.items()}
     loss = KINDS[kind].grade(h[1], h[2], target @ target.T).loss
-    for n, layer in layers.items():
+    for n, layer in layers.items() if scores else ():
         log_p = layer.goodness.value(h[n]).log_softmax(1)
         loss = loss - scores * (target * log_p).sum(1).mean()
     torch.autograd.backward(loss)
     for n, name, p in parameters:
-        if p.grad is not None and (scores or "goodness" not in name):
+        assert (p.grad is None) == (found[n, name] is None) == (not scores and "goodness" in name)
+        if p.grad is not None:
             torch.testing.assert_close(found[n, name], p.grad)
     assert measured.loss.shape == measured.accuracy.shape == (1,)
 

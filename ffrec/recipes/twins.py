@@ -57,9 +57,9 @@ def ffcm_mnist() -> ImageRecipe:
 RATES = TrainingConfig(epochs=30, batch=512, rate=3e-3, softmax_rate=3e-3, validate_every=5)
 NOISY = TrainingConfig(
     epochs=30,
-    batch=256,
-    rate=2e-3,
-    softmax_rate=2e-3,
+    batch=512,
+    rate=3e-3,
+    softmax_rate=3e-3,
     noise=0.3,
     hidden_noise=0.3,
     validate_every=5,

@@ -170,12 +170,9 @@ def across(grad: Tensor, unit: Tensor) -> Tensor:
 
 
 def standard(h: Tensor) -> tuple[Tensor, Tensor]:
-    """Units of mean 0 and deviation 1 over the cases, and their deviations `(units,)`; a unit that never
-    changes becomes 0."""
-    deviation = h.std(0, correction=0)
-    return (h - h.mean(0)) / deviation.clamp_min(SMALLEST) * (deviation > SMALLEST), deviation.clamp_min(
-        SMALLEST
-    )
+    """Units of mean 0 and deviation 1 over the cases, and their deviations `(units,)`; dead ones stay 0."""
+    deviation = h.std(0, correction=0).clamp_min(SMALLEST)
+    return (h - h.mean(0)) / deviation, deviation
 
 
 def unstandard(grad: Tensor, x: Tensor, deviation: Tensor) -> Tensor:
