@@ -27,7 +27,6 @@ from ffrec.evaluation.images import evaluate_images
 from ffrec.learning.connection import Connection, Masked
 from ffrec.reports.groups import spread
 from ffrec.reports.tables import table
-from ffrec.training.twin import TwinTrainer
 
 SHARE = 5  # one label in so many is known
 UPDATES = 1200
@@ -67,7 +66,7 @@ def train(pupil: str, way: str, teacher: ffrec.ImageModel, seed: int) -> dict[st
     images, labels = corpus.train.images[known], corpus.train.labels[known]
     epochs = round(UPDATES * recipe.training.batch / len(labels))
     settings = {**PUPILS[pupil], **how.get("settings", {}), "epochs": epochs}
-    trainer = TwinTrainer(recipe.override(settings), images, labels, 10, seed)
+    trainer = ffrec.TwinTrainer(recipe.override(settings), images, labels, 10, seed)
     if how.get("taught"):
         answers = teacher.predict_proba(images)
         trainer.answers = torch.from_numpy(answers).float()

@@ -1,10 +1,14 @@
 """Twin networks: what they compute, learn, measure, refuse; and FFCL's and FFCM's stages."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
 import corpora
+from ffrec import registry
 from ffrec.config import ConfigError, StagedConfig, TwinConfig, recipe_from
 from ffrec.data.images import Images
 from ffrec.evaluation.collapse import collapse
@@ -313,6 +317,18 @@ def test_stages_that_do_not_fit_are_refused(fields, says):
 def test_a_batch_cannot_be_split(digits):
     with pytest.raises(ConfigError, match="train in one process"):
         trainer_of(digits).join(Team(0, 2))
+
+
+def test_the_agreement_of_the_page_trains(digits, monkeypatch):
+    page = (Path(__file__).parent.parent / "docs" / "twins.md").read_text()
+    (code,) = re.findall(r"<!-- example: agreement -->\n```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.setitem(registry.ENTRIES, "agreement", dict(registry.menu("agreement")))
+    names: dict = {"__name__": "example_agreement"}
+    exec(code, names)
+    chosen = names["recipe"].override(QUICK)
+    trainer = new_trainer(chosen, digits.train.images, digits.train.labels, 10)
+    first, last = (e.record["loss"] for e in trainer.run() if isinstance(e, Epoch))
+    assert sum(last) < sum(first)
 
 
 def test_stages_follow_each_other():
