@@ -95,14 +95,16 @@ def test_a_pass_by_hand(normalised, generator):
     network = Twin(TwinConfig(hidden=(5, 4), normalised=normalised, reads=(1, 2)), 6, 3, generator)
     for readout in network.readout:
         readout.weight.normal_(generator=generator)
+    for layer in network.layers:
+        layer.bias.normal_(0, 0.3, generator=generator)  # without biases no scale would show
     x = torch.rand(7, 2, 6, generator=generator) * 255
     logits = []
     for i, readout in enumerate(network.readout):
         first, second = network.layers[2 * i], network.layers[2 * i + 1]
         n = normalise if normalised else (lambda h: h)
         image = normalise(x[:, i]) if normalised else x[:, i] / x[:, i].amax(1, keepdim=True)
-        h1 = (image @ first.connection("below").weight).relu()
-        h2 = (n(h1) @ second.connection("below").weight).relu()
+        h1 = (image @ first.connection("below").weight + first.bias).relu()
+        h2 = (n(h1) @ second.connection("below").weight + second.bias).relu()
         logits.append(torch.cat([n(h1), n(h2)], dim=1) @ readout.weight)
     encoding = network.encode(x)
     torch.testing.assert_close(list(network.logits_apart(encoding)), logits)
