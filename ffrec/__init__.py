@@ -14,15 +14,18 @@ from ffrec.config import (
     LayerConfig,
     Recipe,
     RecurrentConfig,
+    StagedConfig,
     TextRecipe,
     TextTraining,
     TrainingConfig,
+    TwinConfig,
 )
 from ffrec.data.draws import Draws
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import Calibration, calibrate, expected_calibration_error
 from ffrec.evaluation.images import evaluate_images
 from ffrec.evaluation.text import evaluate_text
+from ffrec.learning.agreement import Agreed, Agreement, agreement_update
 from ffrec.learning.connection import Codes, Connection, Dense, Masked
 from ffrec.learning.fields import Convolution, Local
 from ffrec.learning.goodness import Blocks, Goodness, MeanActivity, MeanSquare, Minus, Places, normalise
@@ -39,10 +42,12 @@ from ffrec.networks.network import Encoding, Network
 from ffrec.networks.one_shot import one_shot
 from ffrec.networks.recurrent import Recurrent
 from ffrec.networks.stream import Stream
+from ffrec.networks.twin import Twin
 from ffrec.recipes import RECIPES, recipe
 from ffrec.registry import register
 from ffrec.training.images import ImageTrainer
 from ffrec.training.text import TextTrainer
+from ffrec.training.twin import TwinTrainer
 
 if TYPE_CHECKING:
     from ffrec.estimator import FFClassifier
@@ -54,6 +59,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "RECIPES",
+    "Agreed",
+    "Agreement",
     "BackpropConfig",
     "BlackBox",
     "Blocks",
@@ -99,6 +106,7 @@ __all__ = [
     "Recipe",
     "Recurrent",
     "RecurrentConfig",
+    "StagedConfig",
     "Step",
     "Stream",
     "TextModel",
@@ -107,6 +115,10 @@ __all__ = [
     "TextTraining",
     "Trained",
     "TrainingConfig",
+    "Twin",
+    "TwinConfig",
+    "TwinTrainer",
+    "agreement_update",
     "calibrate",
     "check_goodness",
     "evaluate_images",

@@ -25,6 +25,7 @@ HOME = {  # where ffrec's own entries of each menu are
     "connection": ("ffrec.learning.connection",),
     "goodness": ("ffrec.learning.goodness", "ffrec.learning.scores"),
     "objective": ("ffrec.learning.objective",),
+    "agreement": ("ffrec.learning.agreement",),
     "negatives": ("ffrec.negatives.labels", "ffrec.negatives.hybrids"),
     "network": ("ffrec.networks", "ffrec.baselines.perceptron", "ffrec.baselines.convolutions"),
     "config": ("ffrec.config",),

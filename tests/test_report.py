@@ -21,6 +21,7 @@ from ffrec.config import ConfigError
 from ffrec.recipes import RECIPES, recipe
 from ffrec.reports import figures
 from ffrec.reports.figures.canvas import BAD, GOOD
+from ffrec.reports.figures.collapse import collapse
 from ffrec.reports.figures.examples import examples
 from ffrec.reports.figures.heat_map import heat_map
 from ffrec.reports.figures.histograms import goodness_histograms, pair_accuracy
@@ -461,6 +462,28 @@ def test_the_loss_curves_are_the_metrics(finished):
     assert first.get_ydata().tolist() == [0.5, 0.25]
     assert second.get_ydata().tolist() == [0.6, 0.6]
     assert softmax.get_ydata().tolist() == [0.7, 0.7]
+
+
+def test_the_collapse_is_the_metrics(tmp_path):
+    run = RunFolder.create(tmp_path / "run", configuration(recipe("twin-digits"), 0, "fp32"))
+    for epoch in (1, 2):
+        measures = {
+            "rank": [3.0, 2.0 / epoch],
+            "within": [0.9, 1.0],
+            "between": [0.5, 0.4],
+            "spread": [0.3, 0.1],
+        }
+        learnt = {"neighbour_accuracy": [0.8, 0.9], "loss": [0.5, 0.6], "softmax_loss": 0.7}
+        run.append_metrics({"epoch": epoch, "validation": {"collapse": measures}} | learnt)
+    rank, cosine, spread = collapse(read(run)).axes
+    assert [line.get_ydata().tolist() for line in rank.lines] == [[3.0, 3.0], [2.0, 1.0]]
+    assert [line.get_ydata()[0] for line in cosine.lines] == [0.9, 1.0, 0.5, 0.4]
+    assert [line.get_ydata()[0] for line in spread.lines] == [0.3, 0.1]
+
+
+def test_a_run_without_agreement_has_no_collapse_to_draw(finished):
+    with pytest.raises(RunError, match="no measure of collapse"):
+        collapse(read(finished))
 
 
 def test_the_label_is_shown_where_it_covers_pixels(finished, generator):

@@ -71,6 +71,7 @@ KINDS = {
         "supervised-digits",
         QUICK | {"context": "all", "threshold": -2.0, "reads": [1, 2]},
     ),
+    "twin": ("twin-digits", QUICK),
     "backprop": ("backprop-mnist", QUICK),
     "random": ("random-mnist", QUICK | {"hidden": [300], "reads": [1]}),
     "linear": ("linear-mnist", QUICK | {"hidden": []}),
@@ -93,7 +94,7 @@ def weights(trainer):
 
 
 OLD = ("supervised", "unsupervised", "hybrids", "local", "backprop", "random", "linear")
-SOFTMAX_ALONE = ("unsupervised", "local", "backprop", "random", "linear")
+SOFTMAX_ALONE = ("unsupervised", "local", "twin", "backprop", "random", "linear")
 
 
 @pytest.mark.slow
@@ -123,7 +124,7 @@ def test_objectives_learn_in_bfloat16_too_and_keep_float32_weights(kind, digits)
     assert all(p.dtype is torch.float32 and p.isfinite().all() for p in trainer.network.parameters())
 
 
-@pytest.mark.parametrize("kind", [*OLD, "candidates", "classes"])
+@pytest.mark.parametrize("kind", [*OLD, "candidates", "classes", "twin"])
 def test_a_resumed_run_ends_bitwise_equal(kind, digits, tmp_path):
     few = {"epochs": 2, "batch": 400, "jitter": 1, "dropout": 0.1}
     whole = make(kind, digits, **few)

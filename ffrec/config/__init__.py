@@ -9,8 +9,10 @@ from ffrec.config.layers import LayerConfig
 from ffrec.config.recipe import ImageRecipe, Recipe, TextRecipe, recipe_from
 from ffrec.config.recurrent import RecurrentConfig
 from ffrec.config.training import OptimiserConfig, PhasedConfig, TextTraining, TrainingConfig
+from ffrec.config.twin import AgreementConfig, StagedConfig, TwinConfig
 
 __all__ = [
+    "AgreementConfig",
     "BackpropConfig",
     "BaselineConfig",
     "CharacterConfig",
@@ -24,8 +26,10 @@ __all__ = [
     "PhasedConfig",
     "Recipe",
     "RecurrentConfig",
+    "StagedConfig",
     "TextRecipe",
     "TextTraining",
     "TrainingConfig",
+    "TwinConfig",
     "recipe_from",
 ]

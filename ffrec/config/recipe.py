@@ -16,6 +16,7 @@ from ffrec.config.base import STRICT, ConfigError
 from ffrec.config.character import CharacterConfig
 from ffrec.config.layers import LayerConfig
 from ffrec.config.training import TextTraining, TrainingConfig
+from ffrec.config.twin import AgreementConfig
 
 R = TypeVar("R", bound="Settings")
 
@@ -59,7 +60,7 @@ class ImageRecipe(Settings):
     paper: str
     """The result it reproduces, and where the paper states it."""
     data: str
-    network: Annotated[LayerConfig | BaselineConfig, BeforeValidator(by_kind)]
+    network: Annotated[LayerConfig | BaselineConfig | AgreementConfig, BeforeValidator(by_kind)]
     training: TrainingConfig
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ class ImageErrors(TypedDict, total=False):
     error_goodness: float
     error_softmax: float
     error_by_iteration: list[float]
+    error_by_network: list[float]
     confusion: list[list[int]]
     candidates: int
     images: int
@@ -119,16 +120,24 @@ def places(team: Team, count: int) -> Iterator[slice]:
 
 
 def evaluate_softmax(network: Classifier, images: Images, truth: Tensor, team: Team = ALONE) -> ImageErrors:
-    """Error in percent by the softmax, and its confusion matrix."""
-    start = time.perf_counter()
-    predicted = torch.zeros_like(truth)
+    """Error in percent by the softmax, and its confusion matrix; where networks are joined, also the error of
+    each by itself."""
+    start, found = time.perf_counter(), []
     with torch.no_grad():
         for place in places(team, len(truth)):
-            predicted[place] = network.logits(network.encode(images.batch(place))).argmax(1)
+            encoding = network.encode(images.batch(place))
+            every = (network.logits(encoding), *network.logits_apart(encoding))
+            found.append((place, torch.stack([logits.argmax(1) for logits in every])))
+    predicted = truth.new_zeros(len(found[0][1]) if found else 1, len(truth))
+    for place, labels in found:
+        predicted[:, place] = labels
     team.sum_(predicted)
-    return {
-        "error_softmax": 100 / len(truth) * int((predicted != truth).sum()),
-        "confusion": confusion(truth, predicted, network.classes),
+    together, *apart = (100 / len(truth) * (predicted != truth).sum(1)).tolist()
+    errors: ImageErrors = {"error_softmax": together}
+    if apart:
+        errors["error_by_network"] = apart
+    return errors | {
+        "confusion": confusion(truth, predicted[0], network.classes),
         "images": len(truth),
         "seconds": time.perf_counter() - start,
     }

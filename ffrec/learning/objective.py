@@ -142,7 +142,8 @@ class Pairwise(Objective):
 class Softmax(Objective):
     """−log p of the right candidate, p = softmax(sharpness · g) over all candidates.
 
-    With y the one-of-N code of the right one, ∂loss/∂g = sharpness · (p − y).
+    With y the one-of-N code of the right one, ∂loss/∂g = sharpness · (p − y). A target may also be a
+    teacher's probabilities of the candidates, `(cases, candidates)`: then y is that, and the loss −Σ y log p.
     """
 
     sharpness: float
@@ -155,8 +156,14 @@ class Softmax(Objective):
 
     def grad(self, goodness: Tensor, target: Tensor) -> Tensor:
         p = (self.sharpness * goodness).softmax(1)
+        if target.is_floating_point():
+            return p.sub_(target).mul_(self.sharpness)
         right = torch.ones_like(p[:, :1])
         return p.scatter_add_(1, target.unsqueeze(1), -right).mul_(self.sharpness)
+
+    def accuracy(self, goodness: Tensor, target: Tensor) -> Tensor:
+        """As for every objective; a teacher's likeliest candidate counts as the right one."""
+        return super().accuracy(goodness, target.argmax(1) if target.is_floating_point() else target)
 
 
 @final

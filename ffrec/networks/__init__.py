@@ -3,7 +3,18 @@
 from ffrec.networks.character import Character
 from ffrec.networks.convolutional import Convolutional
 from ffrec.networks.feedforward import FeedForward
-from ffrec.networks.network import Classifier, Encoding, Network
+from ffrec.networks.network import Classifier, Encoding, Local, Network
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.twin import Twin
 
-__all__ = ["Character", "Classifier", "Convolutional", "Encoding", "FeedForward", "Network", "Recurrent"]
+__all__ = [
+    "Character",
+    "Classifier",
+    "Convolutional",
+    "Encoding",
+    "FeedForward",
+    "Local",
+    "Network",
+    "Recurrent",
+    "Twin",
+]

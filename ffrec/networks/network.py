@@ -58,21 +58,16 @@ class Classifier(nn.Module, ABC):
         logits: Tensor = self.readout(self.features(encoding))
         return logits
 
+    def logits_apart(self, encoding: Encoding) -> tuple[Tensor, ...]:
+        """Those of each network by itself, where several are joined; none of a single one."""
+        del encoding
+        return ()
 
-class Network(Classifier):
-    """A network of layers that learn locally. Levels are numbered from the input (0) to the last hidden
-    layer.
 
-    A subclass builds its layers with `make_layer`, and says how it encodes and steps.
-    """
+class Local(Classifier):
+    """A network whose layers learn locally, each by a loss of its own; its levels are numbered from 1."""
 
-    def __init__(self, config: LayerConfig, classes: int) -> None:
-        super().__init__()
-        self.config, self.classes = config, classes
-        self.levels = range(1, len(config.hidden) + 1)
-        self.layers = nn.ModuleList()
-        self.workspace = Buffers()
-        self.readout: Readout
+    levels: range
 
     def compute_in(self, dtype: torch.dtype | None) -> Self:
         """Compute all products in this type, whatever the weights are learnt in; None: in theirs.
@@ -91,8 +86,8 @@ class Network(Classifier):
 
     @property
     def weighted(self) -> Iterator[Weighted]:
-        """All connections, and the softmax."""
-        yield self.readout
+        """The softmax, or several, and all connections."""
+        yield from (module for module in self.readout.modules() if isinstance(module, Weighted))
         for level in self.levels:
             layer = self.layer(level)
             yield from (layer.connection(source) for source in layer.sources)
@@ -100,7 +95,56 @@ class Network(Classifier):
     @property
     def dtype(self) -> torch.dtype:
         """What products take and make."""
-        return self.readout.dtype
+        return next(self.weighted).dtype
+
+    def layer(self, level: int) -> Layer:
+        """The hidden layer at a level."""
+        layer = self.layers[level - 1]
+        assert isinstance(layer, Layer)  # for the type checker: ModuleList forgets the class
+        return layer
+
+    @contextmanager
+    def perturbed(self, perturb: Transform | None) -> Iterator[None]:
+        """Within the block `perturb` changes what every hidden layer sends; None changes nothing."""
+        for level in self.levels:
+            self.layer(level).perturb = perturb
+        try:
+            yield
+        finally:
+            for level in self.levels:
+                self.layer(level).perturb = None
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Within the block images are learnt from: moments that something is standardised by follow them."""
+        found = [module for module in self.modules() if isinstance(module, Standardise)]
+        for module in found:
+            module.following = True
+        try:
+            yield
+        finally:
+            for module in found:
+                module.following = False
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the hidden layers; those of the softmax are set anew anyway."""
+        self.layers.zero_grad(set_to_none)
+
+
+class Network(Local):
+    """A network of layers that learn locally. Levels are numbered from the input (0) to the last hidden
+    layer.
+
+    A subclass builds its layers with `make_layer`, and says how it encodes and steps.
+    """
+
+    def __init__(self, config: LayerConfig, classes: int) -> None:
+        super().__init__()
+        self.config, self.classes = config, classes
+        self.levels = range(1, len(config.hidden) + 1)
+        self.layers = nn.ModuleList()
+        self.workspace = Buffers()
+        self.readout: Readout
 
     def make_layer(
         self, level: int, connections: Mapping[str, Connection], generator: torch.Generator
@@ -138,12 +182,6 @@ class Network(Classifier):
             goodness = Minus(goodness)
         return goodness if self.config.blocks == 1 else Blocks(goodness, self.config.blocks)
 
-    def layer(self, level: int) -> Layer:
-        """The hidden layer at a level."""
-        layer = self.layers[level - 1]
-        assert isinstance(layer, Layer)  # for the type checker: ModuleList forgets the class
-        return layer
-
     @property
     def iterations(self) -> int:
         """Steps that an evaluation runs to show all that the network does."""
@@ -174,33 +212,6 @@ class Network(Classifier):
             return local_update(layers, [encoding.step], target, buffers=self.workspace)
         steps = islice(self.steps(encoding, candidates, last), first - 1, None)
         return local_update(layers, steps, target, last - first + 1, self.workspace)
-
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Within the block images are learnt from: moments that something is standardised by follow them."""
-        found = [module for module in self.modules() if isinstance(module, Standardise)]
-        for module in found:
-            module.following = True
-        try:
-            yield
-        finally:
-            for module in found:
-                module.following = False
-
-    @contextmanager
-    def perturbed(self, perturb: Transform | None) -> Iterator[None]:
-        """Within the block `perturb` changes what every hidden layer sends; None changes nothing."""
-        for level in self.levels:
-            self.layer(level).perturb = perturb
-        try:
-            yield
-        finally:
-            for level in self.levels:
-                self.layer(level).perturb = None
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of the hidden layers; those of the softmax are set anew anyway."""
-        self.layers.zero_grad(set_to_none)
 
     def label_score(self, level: int, step: Step, candidates: Tensor) -> Tensor:
         """What one layer makes of each candidate label `(batch, candidates)` in one step: its goodness."""

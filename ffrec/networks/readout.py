@@ -1,7 +1,8 @@
-"""The softmax that reads hidden layers and never changes them."""
+"""The softmax that reads hidden layers and never changes them, and its losses."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from ffrec.learning.arithmetic import Weighted
 from ffrec.learning.exchange import ALONE, Exchange
@@ -24,13 +25,40 @@ class Readout(Weighted):
         return logits.to(self.bias.dtype) + self.bias
 
     def learn(self, x: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """Set the gradients of the mean cross-entropy, xᵀ (p − one-hot) / batch; return its value."""
-        log_p = logits.log_softmax(1)
-        error = log_p.exp()
-        error[torch.arange(len(labels), device=labels.device), labels] -= 1
+        """Set the gradients of the mean loss, xᵀ ∂loss/∂logits / batch; return its value.
+
+        `labels` are those of the cases, `(batch,)`, or a teacher's probabilities of every class, `(batch,
+        classes)`.
+        """
+        loss, error = self.grade(logits, labels)
         share = self.exchange.share
         grad = (error.to(x.dtype).T @ x).T
         self.weight.grad = grad.to(self.weight.dtype).contiguous() * (share / len(labels))
         self.bias.grad = error.mean(0) * share
         self.exchange.ready(self)
-        return -log_p.gather(1, labels.unsqueeze(1)).mean()
+        return loss
+
+    def grade(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean cross-entropy `()`, and its gradient by the logits of each case, p − one-hot."""
+        log_p = logits.log_softmax(1)
+        error = log_p.exp()
+        if labels.is_floating_point():
+            return -(labels * log_p).sum(1).mean(), error - labels
+        error[torch.arange(len(labels), device=labels.device), labels] -= 1
+        return -log_p.gather(1, labels.unsqueeze(1)).mean(), error
+
+
+class BinaryReadout(Readout):
+    """The same softmax, taught by the binary cross-entropy of each of its outputs.
+
+    L = −mean over classes of y log p + (1 − y) log(1 − p), with p = softmax(logits); with g = ∂L/∂p,
+    ∂L/∂logits = p ⊙ (g − Σ g p). Source: Gananath 2024 §3.
+    """
+
+    def grade(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        p = logits.softmax(1)
+        y = labels if labels.is_floating_point() else one_hot(labels, logits.shape[1]).to(p.dtype)
+        rest = (1 - p).clamp_min(torch.finfo(p.dtype).tiny ** 0.5)
+        loss = -(y * logits.log_softmax(1) + (1 - y) * rest.log())
+        pull = (1 - y) * p / rest - y
+        return loss.mean(), (pull - p * pull.sum(1, keepdim=True)) / p.shape[1]

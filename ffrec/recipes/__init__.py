@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from ffrec import registry
 from ffrec.config import ConfigError, Recipe
-from ffrec.recipes import convolutional, feedforward, recurrent, sleep, text
+from ffrec.recipes import convolutional, feedforward, recurrent, sleep, text, twins
 
 MAKERS: tuple[Callable[[], Recipe], ...] = (
     *recurrent.MAKERS,
     *feedforward.MAKERS,
     *convolutional.MAKERS,
     *sleep.MAKERS,
+    *twins.MAKERS,
     *text.MAKERS,
 )
 RECIPES = {make().name: registry.register("recipe", make().name)(make) for make in MAKERS}

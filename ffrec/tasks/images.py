@@ -19,15 +19,18 @@ from ffrec.storage.files import RunError, write_atomic
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import check_data, check_fit, describe, weights
 from ffrec.tasks.task import Task, TrainedRun
-from ffrec.training.backprop import BackpropTrainer
+from ffrec.training.backprop import BackpropTrainer, StagedTrainer
 from ffrec.training.images import ImageTrainer, make_network
+from ffrec.training.twin import TwinTrainer
 
 ARRAYS = "arrays"  # what a recipe calls data that came as arrays, which a run does not keep
 TRAINERS: dict[str, type[ImageTrainer]] = {
     "backprop": BackpropTrainer,
     "backprop-convolutional": BackpropTrainer,
+    "twin": TwinTrainer,
+    "staged": StagedTrainer,
 }
-"""Of kinds of networks that do not learn locally."""
+"""Of kinds of networks that are not taught by the goodness of their layers."""
 
 
 class Described(Protocol):

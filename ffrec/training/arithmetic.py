@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 
 from ffrec.config import ConfigError
-from ffrec.networks.network import Classifier, Network
+from ffrec.networks.network import Classifier, Local
 
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
 SIDE, TURNS = 512, 5  # of the square matrices whose products are timed, and how often
@@ -56,13 +56,13 @@ def computing(network: Classifier, precision: str, device: torch.device) -> Iter
     its weights once an update, those of others by autocast."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    local, low = isinstance(network, Network), precision == "bf16"
+    local, low = isinstance(network, Local), precision == "bf16"
     try:
-        if isinstance(network, Network):
+        if isinstance(network, Local):
             network.compute_in(torch.bfloat16 if low else None)
         with torch.autocast(device.type, torch.bfloat16, enabled=low and not local):
             yield
     finally:
-        if isinstance(network, Network):
+        if isinstance(network, Local):
             network.compute_in(None)
         torch.set_float32_matmul_precision(before)

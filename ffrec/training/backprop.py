@@ -2,16 +2,18 @@
 here and in `ffrec.baselines` alone."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ffrec.config import TextRecipe
+from ffrec.config import ConfigError, ImageRecipe, StagedConfig, TextRecipe
 from ffrec.networks.character import Character
 from ffrec.training.images import ImageTrainer
 from ffrec.training.optimiser import make_optimiser
 from ffrec.training.phases import Phase
+from ffrec.training.twin import TwinTrainer
 
 
 class BackpropTrainer(ImageTrainer):
@@ -41,6 +43,62 @@ class BackpropTrainer(ImageTrainer):
         self.optimiser_of(phase).step()
         self.sharing.spread()
         return loss.detach().view(1)
+
+
+class StagedTrainer(TwinTrainer):
+    """FFCL and FFCM: stage after stage, each for some epochs. Local stages run nothing backward."""
+
+    def __init__(self, recipe: ImageRecipe, *arguments: Any, **options: Any) -> None:
+        super().__init__(recipe, *arguments, **options)
+        if self.settings.backpropagates:
+            self.arithmetic = "fp32"  # weights that are cast once an update have no graph
+
+    @property
+    def settings(self) -> StagedConfig:
+        """Of the network."""
+        config = self.recipe.network
+        if not isinstance(config, StagedConfig):
+            raise ConfigError(f"staged: expected a network with stages, found {config.kind}")
+        return config
+
+    def learn(self, index: Tensor, phase: Phase) -> Tensor:
+        """One update of what the epoch's stage learns; the loss of what it does not learn is 0."""
+        stage, network = self.settings.stage(self.epoch), self.network
+        target, rows = self.probabilities(index), self.views(index)
+        network.zero_grad()
+        network.readout.zero_grad()
+        found = network.layer(1).bias.new_zeros(2, network.depth)
+        softmax_loss = found.new_zeros(1)
+        if stage == "local":
+            found = torch.stack(network.learn(network.encode(rows), target))
+        elif stage == "softmax":
+            softmax_loss = network.learn_softmax(network.encode(rows), target).view(1)
+        else:
+            loss = self.backpropagate(rows, target, of_softmax=stage == "backprop")
+            (softmax_loss if stage == "backprop" else found[0, -1:]).copy_(loss)
+        self.step_optimiser(phase)
+        return torch.cat([found[0], softmax_loss, found[1]])
+
+    def backpropagate(self, rows: Tensor, target: Tensor, of_softmax: bool) -> Tensor:
+        """The gradients of all layers by autograd: of the softmax's cross-entropy, or of the last layer's
+        agreement. Returns the loss."""
+        network, learn = self.network, [*self.network.layers.parameters()]
+        learn += network.readout.parameters() if of_softmax else []
+        for parameter in learn:
+            parameter.requires_grad_(True)
+        try:
+            with torch.enable_grad():
+                encoding = network.encode(rows)
+                if of_softmax:
+                    loss = cross_entropy(network.logits(encoding), target)
+                else:
+                    h = encoding.step.activities[network.depth][:, 0]
+                    loss = network.agreement.grade(h, h, target @ target.T).loss
+            torch.autograd.backward(loss)
+        finally:
+            for parameter in learn:
+                parameter.requires_grad_(False)
+        return loss.detach()
 
 
 def backprop(

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.config import BaselineConfig, ImageRecipe, LayerConfig
+from ffrec.config import AgreementConfig, BaselineConfig, ImageRecipe, LayerConfig
 from ffrec.data.draws import Draws
 from ffrec.data.images import Images, LabelledImages, add_noise, cut_out, jitter, mirror, silence
 from ffrec.evaluation.images import evaluate_images
@@ -20,7 +20,10 @@ TRACED = 200  # training images whose goodness is recorded through wake and slee
 
 
 def make_network(
-    config: LayerConfig | BaselineConfig, inputs: int, classes: int, generator: torch.Generator
+    config: LayerConfig | BaselineConfig | AgreementConfig,
+    inputs: int,
+    classes: int,
+    generator: torch.Generator,
 ) -> Classifier:
     """The network that a configuration names, with new weights; raises ConfigError if the images do not suit
     it."""

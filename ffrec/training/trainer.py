@@ -251,7 +251,7 @@ class Trainer(ABC):
             self.gradient_baseline.add(phase)
         self.optimiser_of(phase).step()
         self.sharing.spread()
-        if self.recipe.network.scaling:
+        if any(layer.scaling for layer in self.network.layers):
             self.sharing.settle()
         for layer in self.network.layers:
             layer.rescale()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from ffrec.reports.figures.canvas import NothingToDraw, save
+from ffrec.reports.figures.collapse import collapse
 from ffrec.reports.figures.confidence import confidence
 from ffrec.reports.figures.heat_map import heat_map
 from ffrec.reports.figures.histograms import generated_strings, goodness_histograms
@@ -71,6 +72,13 @@ FIGURES: dict[str, Entry] = {
         wake_sleep,
         "Mean goodness of the same positive and negative training data through the first wake and sleep "
         "phases. Sleep phases are shaded.",
+    ),
+    "collapse": Entry(
+        "images",
+        collapse,
+        "How far layers that agree have collapsed, on validation images: the dimensions that the activities "
+        "use, the mean cosine of two images of one class and of different classes, and how far directions "
+        "are spread. Where all images have one direction, the cosines are 1 and the spread is 0.",
     ),
     "confidence": Entry(
         "images",
