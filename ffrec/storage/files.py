@@ -28,7 +28,7 @@ class DiskFull(RunError):
         self.needed, free = needed, shutil.disk_usage(path.parent).free
         super().__init__(
             f"{path}: the disk is full, or a quota or limit is reached: expected room for {needed} bytes, "
-            f"found {free} bytes free: make room, then go on; what was there before is unchanged"
+            f"found {free} bytes free: make room, then go on; nothing that was there before is lost"
         )
 
 

@@ -47,7 +47,7 @@ def open_study(folder: Path, url: str | None, kind: Kind) -> optuna.Study:
     if url is None:
         if kept.exists():
             raise RunError(f"{folder} is a {kind.word} with its record in a database: give its --storage")
-        return make(kind.name, JournalStorage(JournalFileBackend(str(journal), Unlocked())), kind)
+        return make(kind.name, JournalStorage(JournalFileBackend(str(journal), Unlocked(str(journal)))), kind)
     if journal.exists():
         raise RunError(
             f"{folder} is a {kind.word} with its record in {JOURNAL}: leave out --storage, "

@@ -127,9 +127,5 @@ def begun(task: Task, path: Path) -> RunFolder:
     if not (path / "config.json").exists():
         return task.start(path)
     folder = RunFolder.open(path)
-    try:
-        task.resume(folder)
-    except BaseException:
-        folder.release()
-        raise
+    task.resume(folder)
     return folder

@@ -77,9 +77,14 @@ class Task(ABC):
     def resume(self, folder: RunFolder | None) -> None:
         """Go back to the newest checkpoint in the first process's folder, which that one holds from now on;
         raises RunError unless it holds this very run."""
-        recorded.resume(self.trainer, folder, self.configuration())
-        if folder:
-            self.keep(folder)  # a process may have died before it did
+        try:
+            recorded.resume(self.trainer, folder, self.configuration())
+            if folder:
+                self.keep(folder)  # a process may have died before it did
+        except BaseException:
+            if folder:
+                folder.release()
+            raise
 
 
 class TrainedRun(ABC):
