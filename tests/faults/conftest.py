@@ -24,3 +24,11 @@ def one_environment(monkeypatch):
     """No process asks git each time."""
     found = {"ffrec": "1", "torch": "1", "command": ["ffrec"], "launch": None}
     monkeypatch.setattr("ffrec.storage.run_folder.environment", lambda: found)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What takes minutes is slow, too: `-m "not slow"` leaves it out."""
+    for item in items:
+        if item.get_closest_marker("faults"):
+            item.add_marker("slow")

@@ -11,6 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+
+def budget(name: str, default: int) -> int:
+    """How much of a long test is done: a number from the environment, such as FFREC_KILLS."""
+    return int(os.environ.get(name, default))
+
+
 CHANGES = ("mkdir", "replace", "rename", "fsync", "unlink", "rmdir", "symlink", "truncate")
 """All that alters a folder; a file that is opened to be written counts twice: before, and while empty."""
 

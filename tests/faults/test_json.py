@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from commands import ffrec
 from hypothesis import HealthCheck, given, settings
+from injected import budget
 from runs import TRAIN, train
 
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -106,7 +107,7 @@ def test_any_json_value_in_any_file_is_one_line(finished, tmp_path_factory, file
 
 @pytest.mark.faults
 @given(*DRAWN)
-@settings(max_examples=400, **QUIET)
+@settings(max_examples=budget("FFREC_EXAMPLES", 400), **QUIET)
 def test_any_json_value_in_any_file_is_one_line_in_all_commands(
     finished, tmp_path_factory, file, drawn, new, whole
 ):

@@ -6,17 +6,14 @@ import signal
 import time
 
 import pytest
-from injected import changes, forked, leftovers, outcome, tree
+from injected import budget, changes, forked, leftovers, outcome, tree
 from runs import CONFIG, OTHER, fill, train
 
 from ffrec.storage.run_folder import RunFolder
 
-KILLS, SEED = (
-    int(os.environ.get(name, default)) for name, default in (("FFREC_KILLS", 300), ("FFREC_SEED", 0))
-)
+KILLS, SEED, EVERY = budget("FFREC_KILLS", 300), budget("FFREC_SEED", 0), budget("FFREC_EVERY", 1)
 
-
-SOME, ALL = 9, pytest.param(1, marks=pytest.mark.faults)
+SOME, ALL = 9, pytest.param(EVERY, marks=pytest.mark.faults)
 
 
 @pytest.mark.parametrize("every", [SOME, ALL])
@@ -62,14 +59,14 @@ def test_training_killed_at_any_change_to_the_disk_goes_on_to_the_same_bits(tmp_
     total = changes(lambda: train(tmp_path / "whole"), log)
     expected = outcome(tmp_path / "whole")
     assert total > 60
-    for k in range(1, total + 1):
+    for k in range(1, total + 1, EVERY):
         run = tmp_path / f"{k}"
         assert forked(lambda run=run: train(run), log, dies_at=k) == -signal.SIGKILL
         assert forked(lambda run=run: train(run, "--resume"), log) == 0, log.read_text()
         assert outcome(run) == expected, k
         assert leftovers(run) == []
         assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".")]
-    print(f"{total} places in the training of one run, none unequal")
+    print(f"{len(range(0, total, EVERY))} of {total} places in the training of one run, none unequal")
 
 
 @pytest.mark.faults
