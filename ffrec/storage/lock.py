@@ -1,11 +1,14 @@
 """One process at a time writes a run: a lock in its folder, which the system takes back from the dead."""
 
+import errno
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ffrec.storage.files import RunError
+from ffrec.storage.files import RunError, room
 from ffrec.storage.names import LOCK
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a file system without locks answers
 
 
 def lock_run(folder: Path) -> FileLock | None:
@@ -15,14 +18,17 @@ def lock_run(folder: Path) -> FileLock | None:
     """
     lock = FileLock(folder / LOCK, fallback_to_soft=False)
     try:
-        lock.acquire(blocking=False)
+        with room(folder / LOCK, 0):
+            lock.acquire(blocking=False)
     except Timeout:
         raise RunError(
             f"{folder} is being written by another process: expected nobody at work on it: wait for it, "
             "stop it, or choose another --out"
         ) from None
-    except (NotImplementedError, OSError) as error:
-        if isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError):
+    except NotImplementedError:
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
             raise
         return None
     return lock

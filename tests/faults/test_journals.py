@@ -17,6 +17,7 @@ from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.journal import mend, whole
 from ffrec.studies.sleep import Cell
 from ffrec.studies.sweep import Sweep
+from ffrec.studies.tune.job import Ended
 from ffrec.studies.tune.search import Plan, Search
 from ffrec.studies.tune.space import Space
 from ffrec.tasks.recorded import configuration
@@ -108,6 +109,20 @@ def test_a_search_gets_its_trials_back_from_their_folders(tmp_path):
     assert [(t.number, space.settings(t.params)) for t in again.trials()] == began
     with again.claim() as job:
         assert (job.number, job.settings) == began[0]
+
+
+def test_checkpoints_of_a_trial_that_somebody_goes_on_with_are_spared(tmp_path):
+    chosen = recipe("supervised-digits").override({"epochs": 1})
+    space = Space.of({"rate": {"low": 1e-4, "high": 1e-2}}, chosen)
+    search = Search(tmp_path / "t", chosen, space, Plan(2, 1, 1, "random", "none"))
+    with search.claim() as job:
+        kept = RunFolder.create(job.path, configuration(job.recipe, 0, "fp32"))
+        kept.save(1, {}, {})
+        job.ended = Ended(reason="it lost")
+    assert kept.load()
+    kept.release()
+    search.write()
+    assert kept.load() is None
 
 
 @pytest.mark.faults

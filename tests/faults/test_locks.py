@@ -1,5 +1,6 @@
 """Two processes and one run: the second is told so in one line, and the dead hold nothing."""
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -65,6 +66,27 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path):
     check_unlocked(tmp_path / "run")
     fill(tmp_path / "run")
     assert not (tmp_path / "run/run.lock").exists()
+
+
+@pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, NotImplementedError])
+def test_a_file_system_without_locks_does_without(tmp_path, monkeypatch, answer):
+    error = OSError(answer, "no locks") if isinstance(answer, int) else answer
+
+    def refuse(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr("ffrec.storage.lock.FileLock.acquire", refuse)
+    fill(tmp_path / "run")
+    assert RunFolder.open(tmp_path / "run").load()[0] == 3
+
+
+def test_another_fault_of_the_lock_is_not_taken_for_none(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr("ffrec.storage.lock.FileLock.acquire", refuse)
+    with pytest.raises(OSError, match="broken"):
+        fill(tmp_path / "run")
 
 
 def test_a_run_is_held_until_it_is_released(tmp_path):
