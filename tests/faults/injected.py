@@ -50,8 +50,18 @@ def forked(act: Callable[[], object], log: Path, dies_at: int = 0) -> int:
 
     With `dies_at` it is killed, as by SIGKILL from outside, before that change to the disk.
     """
+    return ended(begun(act, log, dies_at))
+
+
+def ended(child: int) -> int:
+    """The exit code of a process, once it has ended; negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def begun(act: Callable[[], object], log: Path, dies_at: int = 0) -> int:
+    """Begin to act in a process of its own; returns its number."""
     if child := os.fork():
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return child
     code = 1
     try:
         with log.open("a") as out:

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from injected import budget, changes, forked, leftovers, outcome, tree
+from injected import begun, budget, changes, ended, forked, leftovers, outcome, tree
 from runs import CONFIG, OTHER, fill, train
 
 from ffrec.storage.run_folder import RunFolder
@@ -79,31 +79,14 @@ def test_random_kills_in_a_row_change_no_bit(tmp_path):
         runs += 1
         run, hits, code = tmp_path / f"{runs}", drawn.randrange(2, 12), None
         while code != 0:
-            child = os.fork()
-            if not child:
-                os._exit(forked(lambda run=run: train(run, "--resume"), log) and 1)
-            grandchild = next_of(child)
+            child = begun(lambda run=run: train(run, "--resume"), log)
             if hits:
                 time.sleep(drawn.uniform(0, lasts))
-                killed, hits = killed + kill(grandchild), hits - 1
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                os.kill(child, signal.SIGKILL)
+                hits -= 1
+            code = ended(child)
+            assert code in (0, -signal.SIGKILL), log.read_text()
+            killed += code != 0
         assert outcome(run) == expected, f"run {runs}"
         assert leftovers(run) == []
-    print(f"{killed} kills in {runs} runs, none unequal")
-
-
-def next_of(parent: int) -> int:
-    """The process that another one has started, once it has."""
-    while True:
-        with open(f"/proc/{parent}/task/{parent}/children") as found:
-            if children := found.read().split():
-                return int(children[0])
-
-
-def kill(process: int) -> bool:
-    """Whether a process was there to be killed."""
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
+        print(f"{killed} kills in {runs} runs, none unequal", flush=True)
