@@ -100,7 +100,7 @@ DRAWN = (st.sampled_from(FILES), st.integers(0, 10**6), VALUES | st.just(...), s
 
 
 @given(*DRAWN)
-@settings(max_examples=12, derandomize=True, **QUIET)
+@settings(max_examples=8, derandomize=True, **QUIET)
 def test_any_json_value_in_any_file_is_one_line(finished, tmp_path_factory, file, drawn, new, whole):
     strike(finished, tmp_path_factory.mktemp("a") / "f", LIGHT, file, drawn, new, whole)
 
@@ -153,7 +153,14 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("data", FORGED.values(), ids=FORGED)
+def forged():
+    """What an examples.safetensors may hold; one that can be read has pictures drawn, slowly."""
+    for name, data in FORGED.items():
+        marks = [pytest.mark.faults] if name.startswith("other") else []
+        yield pytest.param(data, id=name, marks=marks)
+
+
+@pytest.mark.parametrize("data", forged())
 def test_damaged_examples_are_one_line(finished, tmp_path, data):
     shutil.copytree(finished, tmp_path / "f")
     (tmp_path / "f/run/examples.safetensors").write_bytes(data)
