@@ -36,9 +36,9 @@ def wide(recipe: Recipe) -> str:
 
 def learn(task: Task, path: Path) -> tuple[RunFolder, dict[str, Any]]:
     """Train a task in a folder of the demo; returns the folder and the result."""
-    folder = task.start(path, force=True)
-    follow(task.trainer, folder, task.validation)
-    return folder, task.finish(folder)
+    with task.start(path, force=True) as folder:
+        follow(task.trainer, folder, task.validation)
+        return folder, task.finish(folder)
 
 
 def digits() -> None:

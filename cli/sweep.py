@@ -17,7 +17,7 @@ from cli.corpus import EMBEDDED, load, refuse_folder
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
 from cli.report import put_between
-from cli.studies.workers import Order, share_out
+from cli.studies.workers import Order, say_dropped, share_out
 from ffrec.storage.files import RunError
 from ffrec.studies.sleep import Cell, Rule, cells, reached, recipe_of, tables
 from ffrec.tasks.kinds import new_task
@@ -105,6 +105,7 @@ def sleep(
         wanted=wanted,
     )
     sweep = order.sweep()
+    say_dropped(sweep)
     sweep.check(wanted)
     before = set(sweep.done())
     left = multiprocessing.get_context("spawn").Value("i", len(wanted) if limit is None else limit)
@@ -153,14 +154,14 @@ def run_cell(order: SweepOrder, claim: "Claim", stop: Callable[[], bool]) -> Non
     folder = begun(task, claim.path)
     print(f"{claim.cell.name}: from update {task.trainer.updates} on", flush=True)
     bar = TrainingBar(task.trainer) if order.jobs == 1 else None
-    with bar or contextlib.nullcontext():
+    with folder, bar or contextlib.nullcontext():
         for event in task.trainer.run(folder, task.validation, stop):
             if bar:
                 bar.show(event)
             if isinstance(event, Interrupted):
                 print(f"{claim.cell.name}: stopped after update {event.step}", file=sys.stderr)
                 return
-    claim.value = task.score(task.finish(folder))
+        claim.value = task.score(task.finish(folder))
     print(f"{claim.cell.name}: {claim.value:.1f} % right, {time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -15,6 +15,7 @@ from ffrec.pipeline.follower import Follower
 from ffrec.pipeline.leader import Leader
 from ffrec.pipeline.task import PipelineTask, check
 from ffrec.storage.environment import launch
+from ffrec.storage.lock import check_unlocked
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.task import Task
 from ffrec.training.arithmetic import pick_precision
@@ -46,6 +47,9 @@ def refuse_one(team: Team, sync_every: int) -> None:
 def continues(path: Path, resume: bool, force: bool) -> bool:
     """Whether there is a run to go on with: any if asked to resume, and after a restart by torchrun what this
     very launch began. Raises RunError if something is in the way of a new one."""
+    if resume and force:
+        raise typer.BadParameter("--resume goes on with a run, --force replaces it: give one of them")
+    check_unlocked(path)
     if path.exists() and not RunFolder.unbegun(path) and (resume or (restarts() and began(path))):
         RunFolder.open(path)
         return True

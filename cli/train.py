@@ -1,5 +1,6 @@
 """`ffrec train`: a recipe becomes a run folder."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from cli.together import (
 from corpora import Alphabet
 from ffrec.config import Recipe
 from ffrec.parallel.team import Team
+from ffrec.storage.files import append
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
@@ -92,7 +94,7 @@ def train(
     refuse_dreams(chosen, dreams)
     refuse_alone(sync_every, outer_momentum)
     path = out or Path("runs") / f"{recipe}-{seed}"
-    with Team.start(where) as team:
+    with Team.start(where) as team, contextlib.ExitStack() as held:
         if capture:
             check_capture(where, chosen.training.optimiser, team.world)
         refuse_one(team, sync_every)
@@ -117,9 +119,12 @@ def train(
         if dreams and team.first:
             write_dreams(task, dreams)
         folder = begin(task, path, goes_on, force)
+        held.enter_context(folder or contextlib.nullcontext())
         if team.first:
             if resume and not goes_on:
                 print(f"no run at {path} yet: starting one", file=sys.stderr)
+            if goes_on and not task.trainer.updates:
+                print(f"no checkpoint in {path} yet: starting at the first update", file=sys.stderr)
             for line in task.notes():
                 print(line, file=sys.stderr if json else sys.stdout)
         with leading(task):
@@ -140,12 +145,11 @@ def refuse_dreams(recipe: Recipe, dreams: Path | None) -> None:
 
 def write_dreams(task: Task, file: Path) -> None:
     """Have the trainer add its negative strings to a text file, one a line."""
-    file.open("a").close()  # a name that cannot be written to is found out now
+    append(file, b"")  # a name that cannot be written to is found out now
     alphabet = Alphabet.of_symbols(task.data["symbols"])
 
     def write(strings: Tensor) -> None:
-        with file.open("a", encoding="utf-8") as book:
-            book.write("".join(f"{alphabet.decode(string)}\n" for string in strings.cpu()))
+        append(file, "".join(f"{alphabet.decode(string)}\n" for string in strings.cpu()).encode())
 
     task.trainer.on_generate = write  # type: ignore[attr-defined]
 
@@ -154,11 +158,12 @@ def follow(
     trainer: Trainer, folder: RunFolder | None, validation: Any, events: Callable[[str], Any] | None = None
 ) -> None:
     """Train to the end and show how it goes; a signal ends the program once a checkpoint is written."""
-    writer = events(str(folder.path / "tensorboard")) if events and folder else None
+    writer = None
     with Signals() as signals, TrainingBar(trainer) as bar:
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
             bar.show(event)
-            if writer and isinstance(event, Epoch):
+            if events and folder and isinstance(event, Epoch):
+                writer = writer or events(str(folder.path / "tensorboard"))  # by now the folder has its name
                 write_events(writer, event.record, trainer.accuracy_name)
             if isinstance(event, Interrupted):
                 if folder:

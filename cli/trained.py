@@ -10,7 +10,7 @@ from cli.answers import note
 from cli.corpus import load, refuse_folder
 from cli.plugins import check_plugins, load_plugins
 from corpora import Alphabet
-from ffrec.storage.run_folder import RunFolder
+from ffrec.storage.run_folder import RunFolder, epochs_of
 from ffrec.tasks.kinds import open_task
 from ffrec.tasks.stored_text import StoredText
 from ffrec.tasks.task import TrainedRun
@@ -21,7 +21,7 @@ T = TypeVar("T", bound=TrainedRun)
 
 def note_unfinished(trained: TrainedRun) -> None:
     """Say, to somebody at a terminal, that a run has not been trained to its end."""
-    epochs, wanted = len(trained.folder.metrics()), trained.recipe.training.epochs
+    epochs, wanted = epochs_of(trained.folder.metrics()), trained.recipe.training.epochs
     if epochs < wanted:
         note(f"{trained.folder.path} is unfinished: epoch {epochs} of {wanted}")
 

@@ -683,6 +683,12 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "cli/train.py": [],
     "ffrec/storage/checkpoint.py": [
+        (
+            "check_format(manifest := read_json(folder / MANIFEST, Manifest, cure), folder / MANIFEST)",
+            "manifest = read_json(folder / MANIFEST, Manifest, cure)",
+            "faults/formats",
+        ),
+        ("if not (folder / MANIFEST).is_file():", "if False:", "faults/checkpoints"),
         ("if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
         ("weights_only=True", "weights_only=False", "checkpoint"),
     ],
@@ -737,6 +743,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("            lock.release()\n\n\ndef free_lock", "            pass\n\n\ndef free_lock", "tune"),
         ("except Timeout:\n        return None", "except Timeout:\n        return lock", "tune"),
         ("    task.resume(folder)\n", "", "sweep"),
+        ("self.dropped = mend(folder / JOURNAL)", "pass", "faults/journals"),
     ],
     "ffrec/studies/tune/search.py": [
         ("(t.values[0], t.number)", "(-t.values[0], t.number)", "tune"),
@@ -841,6 +848,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/tasks/recorded.py": [
         ("settings(completed(config))", "settings(config)", "cli"),
         ('f"recipe.training.{name}" for name in UNLEARNT', '"" for name in UNLEARNT', "cli"),
+        ("> 1:  # a crash may come", "> 99:  # a crash may come", "faults/checkpoints"),
+        ("except FOREIGN as error:", "except ZeroDivisionError as error:", "faults/checkpoints"),
     ],
     "ffrec/tasks/images.py": [
         (
@@ -863,8 +872,37 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/storage/run_folder.py": [
         ("if cls.unbegun(path):", "if False:", "cli sweep"),
+        ("if not is_ours(entry, path):", "if False:", "faults/force"),
+        ("self.lock = self.lock or lock_run(self.path)", "pass", "faults/locks"),
+        ('check_format(config, self.path / "config.json")', "pass", "faults/formats"),
+        ("folder.path = path / NEXT\n                folder.path.mkdir()", "pass", "faults/force"),
+    ],
+    "ffrec/storage/checkpoints.py": [
         ("[:-KEPT]", "[:0]", "checkpoint"),
-        ("complete[-1]", "complete[0]", "checkpoint"),
+        ("found[-1]", "found[0]", "checkpoint"),
+        ("shutil.rmtree(temporary, ignore_errors=True)", "pass", "faults/disk"),
+        ("written + error.needed", "0", "faults/disk"),
+    ],
+    "ffrec/storage/files.py": [
+        ("file.truncate(end)", "pass", "faults/disk"),
+        ("if error.errno not in FULL:", "if True:", "faults/disk"),
+    ],
+    "ffrec/storage/formats.py": [
+        ("> FORMAT", "> 99", "faults/formats"),
+    ],
+    "ffrec/storage/names.py": [
+        ("os.kill(int(digits), 0)", "raise ProcessLookupError", "faults/locks"),
+    ],
+    "ffrec/storage/lock.py": [
+        ("(folder / LOCK).unlink(missing_ok=True)", "pass", "faults/locks"),
+    ],
+    "ffrec/storage/replacing.py": [
+        ("not is_ours(entry, folder)", "False", "faults/force"),
+        ("if (folder / READY).exists():", "if False:", "faults/kills"),
+    ],
+    "ffrec/studies/journal.py": [
+        ('not line.endswith(b"\\n") or', "", "faults/journals"),
+        ("write_atomic(aside, data[good:])", "pass", "faults/journals"),
     ],
     "corpora/mnist.py": [
         ("known[-VALIDATION:]", "known[:VALIDATION]", "corpora"),
@@ -1015,7 +1053,8 @@ def survives(tree: Path, file: str, right: str, wrong: str, rooms: str) -> bool:
     if source.count(right) < 1:
         raise SystemExit(f"{file} has no {right!r} any more: bring tests/mutants.py up to date")
     path.write_text(source.replace(right, wrong, 1))
-    tests = [f"tests/test_{room}.py" for room in rooms.split()]
+    places = [room.rpartition("/") for room in rooms.split()]
+    tests = [f"tests/{folder}{slash}test_{name}.py" for folder, slash, name in places]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     passed = subprocess.run(command, cwd=tree, env=environment, capture_output=True).returncode == 0

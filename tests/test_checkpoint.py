@@ -19,16 +19,31 @@ import pytest
 import safetensors.torch
 import torch
 
+from ffrec.storage.checkpoints import complete
 from ffrec.storage.environment import commit
 from ffrec.storage.files import RunError, write_atomic
-from ffrec.storage.run_folder import OURS, RunFolder
+from ffrec.storage.names import is_ours
+from ffrec.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
 def run(tmp_path) -> RunFolder:
-    return RunFolder.create(tmp_path / "run", {"seed": 3})
+    with RunFolder.create(tmp_path / "run", configured(3)) as folder:
+        return folder
+
+
+def configured(seed: int) -> dict[str, object]:
+    """The least that config.json has to say."""
+    recipe = {
+        "name": "a",
+        "paper": "–",
+        "data": "digits",
+        "network": {"hidden": [3]},
+        "training": {"epochs": 1},
+    }
+    return {"recipe": recipe, "seed": seed, "precision": "fp32"}
 
 
 def weights(value: float) -> dict[str, torch.Tensor]:
@@ -111,8 +126,7 @@ def test_a_step_saved_again_is_replaced(run):
 def test_no_checkpoint_is_none_and_an_unfinished_one_is_ignored(run):
     assert run.load() is None
     run.save(1, weights(1), {})
-    (run.save(2, weights(2), {}) / "manifest.json").unlink()
-    (run.checkpoints / "step-00000003").mkdir()
+    (run.checkpoints / ".tmp-1-step-00000003").mkdir()
     assert run.load()[0] == 1
     run.save(2, weights(4), {})
     assert run.load()[1]["b"].tolist() == [4, 4, 4]
@@ -248,7 +262,7 @@ def test_a_failure_at_any_place_leaves_the_old_or_the_new_checkpoint_whole(run, 
         if found:
             assert (found[1]["w"] == found[2]["value"]).all()
             assert found[0] == (3 if found[2]["value"] == 30 else found[2]["value"])
-        held = {int(folder.name.rpartition("-")[2]) for folder in after.complete()}
+        held = {int(folder.name.rpartition("-")[2]) for folder in complete(after.checkpoints)}
         assert len(held) >= len(there)
         after.save(9, weights(9), {"value": 9})
         assert after.load()[2] == {"value": 9}
@@ -344,9 +358,9 @@ def strict(text: str) -> object:
 
 
 def test_metrics_survive_and_are_kept_line_by_line(run):
-    run.append_metrics({"epoch": 1, "loss": float("nan")})
-    run.append_metrics({"epoch": 2, "loss": [0.5, float("inf"), (float("-inf"), {"deep": 1})]})
-    expected = [{"epoch": 1, "loss": None}, {"epoch": 2, "loss": [0.5, None, [None, {"deep": 1}]]}]
+    run.append_metrics({"epoch": 1, "softmax_loss": float("nan")})
+    run.append_metrics({"epoch": 2, "other": [0.5, float("inf"), (float("-inf"), {"deep": 1})]})
+    expected = [{"epoch": 1, "softmax_loss": None}, {"epoch": 2, "other": [0.5, None, [None, {"deep": 1}]]}]
     assert RunFolder.open(run.path).metrics() == expected
     assert [strict(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()] == expected
     run.keep_metrics(5)
@@ -415,19 +429,26 @@ def test_a_run_in_the_way_needs_force(run):
     run.save(1, weights(1), {})
     for name in ("result.json", "examples.safetensors", "report.html"):
         (run.path / name).write_text("{}")
-    for name in ("pictures", "tensorboard"):
-        (run.path / name).mkdir()
-        (run.path / name / "file").touch()
+    for name in ("pictures/heat_map.png", "tensorboard/events.out.tfevents.1.host.2.0"):
+        (run.path / name).parent.mkdir()
+        (run.path / name).touch()
     with pytest.raises(RunError, match=r"--resume.*--force.*--out"):
         RunFolder.create(run.path, {})
     assert run.load()[0] == 1
-    assert RunFolder.create(run.path, {"seed": 4}, force=True).config == {"seed": 4}
-    assert {path.name for path in run.path.iterdir()} == {"config.json", "environment.json"}
+    again = RunFolder.create(run.path, configured(4), force=True)
+    assert again.config == configured(4)
+    assert RunFolder.open(run.path).config == configured(3)
+    assert run.load()[2] == {}
+    again.save(1, weights(2), {"new": True})
+    again.release()
+    assert RunFolder.open(run.path).config == configured(4)
+    assert RunFolder.open(run.path).load()[2] == {"new": True}
+    assert {path.name for path in run.path.iterdir()} == {"config.json", "environment.json", "checkpoints"}
 
 
 def test_an_empty_folder_is_not_in_the_way(tmp_path):
     (tmp_path / "run").mkdir()
-    assert RunFolder.create(tmp_path / "run", {"seed": 1}).config == {"seed": 1}
+    assert RunFolder.create(tmp_path / "run", configured(1)).config == configured(1)
 
 
 def test_force_knows_every_file_that_this_toolkit_puts_in_a_run_folder():
@@ -435,7 +456,8 @@ def test_force_knows_every_file_that_this_toolkit_puts_in_a_run_folder():
     names = {name for text in sources for name in re.findall(r'\bpath / "([^"]+)"', text)}
     names |= {name for text in sources for name in re.findall(r'write_json\("([^"]+)"', text)}
     assert {"examples.safetensors", "report.html", "result.json", "checkpoints"} <= names
-    assert all(any(Path(name).match(pattern) for pattern in OURS) for name in names)
+    names -= {".next", ".ready", "result"}
+    assert [name for name in sorted(names) if not is_ours(Path(name), Path())] == []
 
 
 STRANGERS = {
@@ -470,8 +492,9 @@ def test_force_removes_a_link_not_what_it_leads_to(run, tmp_path):
     (tmp_path / "big disk").mkdir()
     (tmp_path / "big disk" / "file").touch()
     run.checkpoints.symlink_to(tmp_path / "big disk")
-    RunFolder.create(run.path, {}, force=True)
-    assert not run.checkpoints.exists()
+    with RunFolder.create(run.path, {}, force=True) as again:
+        again.save(1, weights(1), {})
+    assert not run.checkpoints.is_symlink()
     assert (tmp_path / "big disk" / "file").exists()
 
 
@@ -486,10 +509,21 @@ def test_force_does_not_replace_a_file(tmp_path):
 def test_a_power_cut_during_force_leaves_what_force_can_replace(run, monkeypatch):
     run.append_metrics({"epoch": 1})
     run.save(1, weights(1), {})
-    again = {"seed": 4}
-    for path in each_failure(monkeypatch, True, run.path, lambda p: RunFolder.create(p, again, force=True)):
-        assert RunFolder.open(path).config in ({"seed": 3}, again)
-        assert RunFolder.create(path, again, force=True).config == again
+    again = configured(4)
+
+    def replace(path):
+        with RunFolder.create(path, again, force=True) as folder:
+            folder.save(2, weights(2), {"new": True})
+
+    seen = set()
+    for path in each_failure(monkeypatch, True, run.path, replace):
+        found = RunFolder.open(path)
+        seen.add(found.config["seed"])
+        assert found.load()[2] == ({} if found.config == configured(3) else {"new": True})
+        assert len(found.metrics()) == (found.config == configured(3))
+        replace(path)
+        assert RunFolder.open(path).config == again
+    assert seen == {3, 4}
 
 
 @pytest.mark.parametrize("name", [None, "config.json"])

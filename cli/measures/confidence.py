@@ -9,7 +9,7 @@ from cli import options
 from cli.answers import note, print_result
 from cli.measures.tables import fill, stored
 from cli.trained import note_unfinished, open_run
-from ffrec.reports.confidence import FILE, SHAPE, confidence_tables
+from ffrec.reports.confidence import FILE, Confidence, confidence_tables
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.confidence import confidence as draw
 from ffrec.reports.summary import read
@@ -42,7 +42,7 @@ def confidence(
     """
     if into:
         given = {"data": data is not None, "device": device != "auto", "plugin": bool(plugin), "json": json}
-        fill(into, "confidence", confidence_tables(stored(runs, FILE, SHAPE, COMMAND)), **given)
+        fill(into, "confidence", confidence_tables(stored(runs, FILE, Confidence, COMMAND)), **given)
         return
     found = []
     for run in runs:
@@ -52,5 +52,5 @@ def confidence(
         found.append(measure(trained))
         trained.folder.write_json(FILE, found[-1])
         save(draw(read(trained.folder, completed)), run / "pictures" / "confidence.png")
-    tables = confidence_tables(stored(runs, FILE, SHAPE, COMMAND))
+    tables = confidence_tables(stored(runs, FILE, Confidence, COMMAND))
     print_result({"runs": found}, [tables], json)

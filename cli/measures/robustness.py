@@ -11,7 +11,7 @@ from cli.measures.tables import fill, stored
 from cli.trained import note_unfinished, open_run
 from ffrec.reports.figures.canvas import check_name, save
 from ffrec.reports.figures.robustness import compared
-from ffrec.reports.robustness import FILE, SHAPE, robustness_tables
+from ffrec.reports.robustness import FILE, Robustness, robustness_tables
 from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.robustness import measure
 
@@ -46,7 +46,7 @@ def robustness(
         given = {"severity": severity != SEVERITY, "iterations": iterations != ITERATIONS}
         given |= {"data": data is not None, "device": device != "auto", "precision": precision != "fp32"}
         given |= {"plugin": bool(plugin), "json": json}
-        fill(into, "robustness", robustness_tables(stored(runs, FILE, SHAPE, COMMAND)), **given)
+        fill(into, "robustness", robustness_tables(stored(runs, FILE, Robustness, COMMAND)), **given)
     if figure:
         check_name(figure)  # before minutes of measuring
     found = []
@@ -55,8 +55,8 @@ def robustness(
         note_unfinished(trained)
         found.append(measure(trained, severity, iterations, precision, note))
         trained.folder.write_json(FILE, found[-1])
-        save(compared(stored([run], FILE, SHAPE, COMMAND)), run / "pictures" / "robustness.png")
-    groups = stored(runs, FILE, SHAPE, COMMAND)
+        save(compared(stored([run], FILE, Robustness, COMMAND)), run / "pictures" / "robustness.png")
+    groups = stored(runs, FILE, Robustness, COMMAND)
     if figure:
         save(compared(groups), figure)
     if not into:

@@ -1,10 +1,10 @@
 """From what runs hold to the tables of the docs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
+from pydantic import BaseModel
 
 from cli.report import put_between
 from ffrec.recipes import RECIPES
@@ -14,7 +14,7 @@ from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import completed, plain
 
 
-def stored(runs: Sequence[Path], file: str, shape: Mapping[str, Any], command: str) -> list[Measured]:
+def stored(runs: Sequence[Path], file: str, shape: type[BaseModel], command: str) -> list[Measured]:
     """What a file of every run holds, seeds of one recipe together; raises RunError if a run has none."""
     defaults = {name: plain(make()) for name, make in RECIPES.items()}
     found = [read(RunFolder.open(run), completed) for run in runs]

@@ -112,7 +112,7 @@ def train(order: SearchOrder, job: "Job", corpus: "Untested", stop: Callable[[],
     folder = begun(task, job.path)
     (job.path / StoredText.FILE).unlink(missing_ok=True)  # it lacks the test strings, which the text has
     bar, reason = TrainingBar(task.trainer) if order.jobs == 1 else None, ""
-    with bar or contextlib.nullcontext():
+    with folder, bar or contextlib.nullcontext():
         for event in task.trainer.run(folder, task.validation, stop):
             if bar:
                 bar.show(event)

@@ -13,7 +13,7 @@ from cli import errors, options
 from cli.corpus import EMBEDDED, refuse_folder
 from cli.plugins import load_plugins
 from cli.studies.searching import SearchOrder, needs_optuna, work
-from cli.studies.workers import share_out
+from cli.studies.workers import say_dropped, share_out
 from ffrec.reports.figures.canvas import save
 from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
@@ -96,7 +96,7 @@ def search(
         plan=plan,
     )
     order.corpus()  # data that cannot be read or validated on is found out now
-    order.search()
+    say_dropped(order.search())
     codes = share_out(order, partial(work, order))
     code = max([*codes, tell(path)])
     if code:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import typer
@@ -14,6 +14,9 @@ import typer
 from cli import errors
 from cli.plugins import load_plugins
 from cli.signals import Signals
+
+if TYPE_CHECKING:
+    from ffrec.studies.shared import Shared
 
 Work = Callable[[Callable[[], bool]], None]
 """All that a process does, until nothing is left or the function that it is given says stop."""
@@ -38,6 +41,12 @@ class Order:
     def plugin_names(self) -> list[str]:
         """What run folders record of the plugins."""
         return [file.name for file in self.plugins]
+
+
+def say_dropped(study: "Shared") -> None:
+    """Say on stderr what of a damaged record could not be kept."""
+    if study.dropped:
+        print(f"ffrec: {study.dropped}", file=sys.stderr)
 
 
 def share_out(order: Order, work: Work) -> list[int]:

@@ -80,8 +80,10 @@ def train(
         data = load_corpus(chosen.data if data is None else data)
     where = pick_device(device)
     task = new_task(chosen, data, seed, where, pick_precision(precision, where))
-    with tempfile.TemporaryDirectory() as passing:
-        folder = task.start(Path(out or Path(passing) / "run"), force)
+    with (
+        tempfile.TemporaryDirectory() as passing,
+        task.start(Path(out or Path(passing) / "run"), force) as folder,
+    ):
         history = list(followed(task, folder, [*callbacks, *([Line(chosen)] if progress else [])]))
         result = task.finish(folder)
         if out is None:

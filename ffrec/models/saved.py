@@ -14,9 +14,11 @@ from torch import Tensor
 
 from ffrec.config import recipe_from
 from ffrec.evaluation.calibration import Calibration
-from ffrec.storage.files import RunError, write_atomic
+from ffrec.storage.files import RunError, parsed, write_atomic
+from ffrec.storage.formats import check_format
 from ffrec.storage.run_folder import RunFolder
-from ffrec.tasks.recorded import calibration_of, stored_calibration, weights
+from ffrec.storage.schemas import FORMAT, Whole
+from ffrec.tasks.recorded import stored_calibration, weights
 from ffrec.tasks.stored_text import StoredText
 
 
@@ -54,16 +56,17 @@ class Saved:
         try:
             with safetensors.safe_open(str(path), framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                held = json.loads((file.metadata() or {})["ffrec"])
-                config, data, fitted = held["config"], held["data"], held["calibration"]
-        except (safetensors.SafetensorError, KeyError, TypeError, ValueError):
+                held = parsed((file.metadata() or {})["ffrec"].encode(), Whole, f"{path}")
+        except (safetensors.SafetensorError, KeyError):
             raise RunError(
                 f"{path}: expected a run folder or a file that Model.save wrote, found another file: "
                 "check the path"
             ) from None
         strings = tensors.pop("strings", None)
         saved = {name.removeprefix("weights."): tensor for name, tensor in tensors.items()}
-        return cls(path, config, saved, data, calibration_of(fitted, path), strings)
+        check_format(config := dict(held["config"]), path)
+        config.pop("format", None)
+        return cls(path, config, saved, held["data"], Calibration(**held["calibration"]), strings)
 
     def to_file(self, path: Path) -> None:
         """Write one file, whole or not at all."""
@@ -73,7 +76,7 @@ class Saved:
         if self.strings is not None:
             tensors["strings"] = self.strings.cpu().contiguous()
         held = {
-            "config": self.config,
+            "config": {"format": FORMAT, **self.config},
             "data": self.data,
             "calibration": dataclasses.asdict(self.calibration),
         }

@@ -15,6 +15,7 @@ from ffrec.models.model import Model
 from ffrec.networks.character import Character
 from ffrec.storage.files import RunError
 from ffrec.tasks.recorded import check_fit
+from ffrec.tasks.stored_text import symbols_of
 
 
 class TextModel(Model):
@@ -26,7 +27,7 @@ class TextModel(Model):
     def build(self) -> None:
         import corpora
 
-        self.alphabet = corpora.Alphabet.of_symbols(self.saved.config["symbols"])
+        self.alphabet = corpora.Alphabet.of_symbols(symbols_of(self.saved.config, self.saved.source))
         self.symbols: tuple[str, ...] = self.alphabet.symbols
         """The alphabet, in the order of the codes."""
         network = Character(self.recipe.network, len(self.symbols), torch.Generator())

@@ -1,22 +1,81 @@
 """Tables of how sure runs may be, from their `confidence.json`."""
 
 from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import Field, FiniteFloat, model_validator
 
 from ffrec.reports.measured import Measured
-from ffrec.reports.summary import NUMBER
 from ffrec.reports.tables import table
+from ffrec.storage.schemas import Count, Number, Open, Word
 
 FILE = "confidence.json"
-SHAPE = {
-    "seed": int,
-    "epochs": int,
-    "images": int,
-    "classes": int,
-    "window": list,
-    "chosen_on": {"part": str, "images": int},
-    "probabilities": {"predict_proba": {"error": NUMBER, "bins": list}, "softmax": {"error": NUMBER}},
-    "rejection": {"at": list, "curve": {"refused": list, "error": list}},
-}
+
+
+class ChosenOn(Open):
+    part: Word
+    images: Count
+
+
+class Bin(Open):
+    confidence: FiniteFloat
+    right: FiniteFloat
+    cases: Count
+
+
+class Probabilities(Open):
+    error: FiniteFloat
+    fitted_on: Word = ""
+    bins: list[Bin] = Field(default=[])
+
+
+class Candidates(Open):
+    labels: Count
+    error: FiniteFloat
+    label_iterations: FiniteFloat = 0.0
+
+
+class Exit(Open):
+    share: FiniteFloat = 0.0
+    iterations: FiniteFloat
+    error: FiniteFloat
+
+
+class Refused(Open):
+    share: FiniteFloat = 0.0
+    refused: FiniteFloat
+    error: Number
+
+
+class Curve(Open):
+    refused: Annotated[list[FiniteFloat], Field(min_length=1)]
+    error: list[FiniteFloat]
+
+
+class Rejection(Open):
+    at: list[Refused]
+    curve: Curve
+
+
+class Confidence(Open):
+    """confidence.json."""
+
+    seed: Count
+    epochs: Count
+    images: Annotated[int, Field(ge=1)]
+    classes: Count
+    window: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    chosen_on: ChosenOn
+    probabilities: dict[Word, Probabilities]
+    candidates: list[Candidates] = Field(default=[])
+    early_exit: list[Exit] = Field(default=[])
+    rejection: Rejection
+
+    @model_validator(mode="after")
+    def both(self) -> Self:
+        if not {"predict_proba", "softmax"} <= self.probabilities.keys():
+            raise ValueError("probabilities: expected predict_proba and softmax")
+        return self
 
 
 def confidence_tables(groups: Sequence[Measured]) -> str:

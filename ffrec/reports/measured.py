@@ -2,15 +2,17 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from ffrec.reports.command import settings
 from ffrec.reports.groups import Defaults, spread
-from ffrec.reports.summary import Summary, demand
-from ffrec.storage.files import RunError
-from ffrec.storage.run_folder import RunFolder
+from ffrec.reports.summary import Summary
+from ffrec.storage.files import RunError, read_json
+from ffrec.storage.run_folder import epochs_of
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,14 @@ def at(value: Any, path: Iterable[str | int]) -> Any:
     return value
 
 
-def stored(run: Summary, file: str, shape: Mapping[str, Any]) -> dict[str, Any] | None:
+def stored(run: Summary, file: str, shape: type[BaseModel]) -> dict[str, Any] | None:
     """What a file of a run holds, or None if it is not there; raises RunError if it is damaged."""
-    found = RunFolder(run.path).read_json(file)
-    if found is not None:
-        demand(found, shape, run.path / file)
-    return found
+    path = run.path / file
+    return read_json(path, shape, "remove it, and measure again") if path.is_file() else None
 
 
 def measured(
-    runs: Iterable[Summary], defaults: Defaults, file: str, shape: Mapping[str, Any], command: str
+    runs: Iterable[Summary], defaults: Defaults, file: str, shape: type[BaseModel], command: str
 ) -> list[Measured]:
     """What a file of every run holds, in groups of one recipe and its settings, in the order of the runs.
 
@@ -81,9 +81,9 @@ def measured(
         found = stored(run, file, shape)
         if found is None:
             raise RunError(f"{run.path} has no {file}: `{command} {run.path}` makes one")
-        if found["epochs"] != len(run.metrics):
+        if found["epochs"] != (epochs := epochs_of(run.metrics)):
             raise RunError(
-                f"{run.path / file} is of epoch {found['epochs']}, the run of epoch {len(run.metrics)}: "
+                f"{run.path / file} is of epoch {found['epochs']}, the run of epoch {epochs}: "
                 f"`{command} {run.path}` makes another"
             )
         members = together[run.name + settings(run, defaults.get(run.name))]

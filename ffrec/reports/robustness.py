@@ -1,25 +1,43 @@
 """Tables of runs on corrupted images, from their `robustness.json`."""
 
 from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import Field, FiniteFloat, model_validator
 
 from ffrec.reports.measured import Measured
-from ffrec.reports.summary import NUMBER
 from ffrec.reports.tables import table
 from ffrec.storage.files import RunError
+from ffrec.storage.schemas import Count, Open, Word
 
 FILE = "robustness.json"
 CLEAN, MEAN = "clean", "mean"
-ROW = {"error_softmax": NUMBER}
-SHAPE = {
-    "seed": int,
-    "epochs": int,
-    "images": int,
-    "severity": int,
-    "window": list,
-    "errors": {CLEAN: ROW, MEAN: ROW},
-}
 ITERATED = {"error_by_iteration": "of that iteration alone", "error_so_far": "so far"}
 """Lists of errors by iteration, and whose goodness they are by."""
+
+
+class Errors(Open):
+    error_softmax: FiniteFloat
+    error_goodness: FiniteFloat = 0.0
+    error_by_iteration: list[FiniteFloat] = Field(default=[])
+    error_so_far: list[FiniteFloat] = Field(default=[])
+
+
+class Robustness(Open):
+    """robustness.json."""
+
+    seed: Count
+    epochs: Count
+    images: Count
+    severity: Count
+    window: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    errors: dict[Word, Errors]
+
+    @model_validator(mode="after")
+    def both(self) -> Self:
+        if not {CLEAN, MEAN} <= self.errors.keys():
+            raise ValueError(f"errors: expected {CLEAN} and {MEAN}")
+        return self
 
 
 def check_alike(groups: Sequence[Measured]) -> None:

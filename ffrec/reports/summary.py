@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ffrec.storage.files import RunError
+from pydantic import BaseModel
+
+from ffrec.storage.files import RunError, read_json
 from ffrec.storage.run_folder import RunFolder
+from ffrec.storage.schemas import ImageResult, Losses, TextResult
 
 Kind = Literal["images", "text"]
 Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -16,16 +19,7 @@ OLD_NAMES = {"wake": "awake", "sleep": "asleep"}
 """What a setting was called in folders whose configuration nobody completed."""
 
 MEASURES = ("perplexity", "error_goodness", "error_softmax")
-NUMBER = (int, float)
-PERPLEXITIES = {part: {"perplexity": NUMBER} for part in ("validation", "test")}
-RECIPE = {"name": str, "paper": str, "data": str, "network": {"hidden": list}, "training": dict}
-CONFIG = {"recipe": RECIPE, "seed": int, "precision": str}
-RECORD = {"epoch": int, "loss": list, "softmax_loss": NUMBER}
-RESULT = {"seed": int, "device": str, "seconds": NUMBER, "epochs": int}
-RESULTS: dict[Kind, Mapping[str, Any]] = {
-    "images": RESULT | {"test": {"error_softmax": NUMBER}},
-    "text": RESULT | PERPLEXITIES | {"updates": int, "baselines": dict},
-}
+RESULTS: dict[Kind, type[BaseModel]] = {"images": ImageResult, "text": TextResult}
 
 
 @dataclass(frozen=True)
@@ -94,24 +88,13 @@ def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(folder: RunFolder, complete: Complete = dict) -> Summary:
     """A run folder's summary; raises RunError if the folder is not ffrec's or a file in it is damaged."""
-    config = folder.config
-    if misfit(config, CONFIG):
-        raise RunError(
-            f"{folder.path} is not a run folder of ffrec: its config.json {misfit(config, CONFIG)}: "
-            "move it elsewhere"
-        )
-    for line, record in enumerate(folder.metrics(), 1):
-        demand(record, RECORD, folder.path / "metrics.jsonl", f" in line {line}")
-    result, baselines = folder.read_json("result.json"), folder.read_json("baselines.json")
-    if result is not None and kind_of(config) == "images" and "test" not in result:
+    config, file = folder.config, folder.path / "result.json"
+    result = read_json(file, RESULTS[kind_of(config)]) if file.is_file() else None
+    if result is not None and "test" not in result:
         result = None  # trained on arrays: there were no test images
-    if result is not None:
-        demand(result, RESULTS[kind_of(config)], folder.path / "result.json")
-        models = dict.fromkeys(result.get("baselines", {}), PERPLEXITIES)
-        demand(result.get("baselines", {}), models, folder.path / "result.json")
-    if baselines is not None:
-        demand(baselines, dict.fromkeys(baselines, PERPLEXITIES), folder.path / "baselines.json")
-    return Summary(folder.path, complete(config), folder.environment, folder.metrics(), result, baselines)
+    baselines = folder.read_json("baselines.json")
+    metrics = folder.metrics(Losses)
+    return Summary(folder.path, complete(config), folder.environment, metrics, result, baselines)
 
 
 def read_all(runs: Path, complete: Complete = dict) -> tuple[list[Summary], list[str]]:
@@ -126,23 +109,3 @@ def read_all(runs: Path, complete: Complete = dict) -> tuple[list[Summary], list
         except (RunError, OSError) as error:
             faults.append(" ".join(str(error).split()))
     return found, faults
-
-
-def demand(value: Any, shape: Mapping[str, Any], file: Path, where: str = "") -> None:
-    """Raise RunError, naming the file, unless the value has the shape."""
-    if fault := misfit(value, shape):
-        raise RunError(f"{file} is damaged: it {fault}{where}: restore it, or train again with --force")
-
-
-def misfit(value: Any, shape: Any, name: str = "") -> str:
-    """How a JSON value differs from a shape: a type, several of them, or a mapping of names to shapes that
-    an object has to hold at least; "" if it fits."""
-    if isinstance(shape, Mapping):
-        if not isinstance(value, dict):
-            return f"should hold an object{f' as {name}' if name else ''}"
-        parts = (misfit(value.get(key), part, f"{name}.{key}".strip(".")) for key, part in shape.items())
-        return next((fault for fault in parts if fault), "")
-    if isinstance(value, shape):
-        return ""
-    words = {str: "a text", int: "a whole number", NUMBER: "a number", list: "a list", dict: "an object"}
-    return f"should hold {words[shape]} as {name}"

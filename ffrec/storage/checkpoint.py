@@ -14,8 +14,11 @@ import torch
 from torch import Tensor
 
 from ffrec.storage.files import RunError, read_json, to_json, write_atomic
+from ffrec.storage.formats import check_format
+from ffrec.storage.schemas import FORMAT, Manifest
 
 PARTS = ("weights.safetensors", "state.pt")  # of a checkpoint, beside its manifest
+MANIFEST = "manifest.json"
 
 
 def on_cpu(value: Any) -> Any:
@@ -31,26 +34,29 @@ def on_cpu(value: Any) -> Any:
 
 
 def write_checkpoint(folder: Path, step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Fill a new folder with the parts of a checkpoint and, last, their manifest."""
+    """Fill a new folder with the parts of a checkpoint and, last, their manifest; raises DiskFull."""
     # cloned, since safetensors refuses tensors that share memory
     flat = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
     pickled = io.BytesIO()
     torch.save(on_cpu(state), pickled)
-    sums = {}
-    for name, data in zip(PARTS, (safetensors.torch.save(flat), pickled.getvalue()), strict=True):
+    parts = dict(zip(PARTS, (safetensors.torch.save(flat), pickled.getvalue()), strict=True))
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+    manifest = to_json({"format": FORMAT, "step": step, "sha256": sums})
+    for name, data in (parts | {MANIFEST: manifest}).items():
         write_atomic(folder / name, data)
-        sums[name] = hashlib.sha256(data).hexdigest()
-    write_atomic(folder / "manifest.json", to_json({"step": step, "sha256": sums}))
 
 
-def read_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor], dict[str, Any]]:
-    """Step, weights and state, on the CPU; raises RunError, before anything is parsed, if damaged."""
-    cure = f"delete {folder} to go back to the checkpoint before it"
-    manifest, files = read_json(folder / "manifest.json", cure), {}
-    step, sums = manifest.get("step"), manifest.get("sha256")
-    if not isinstance(step, int) or not isinstance(sums, dict) or sums.keys() != set(PARTS):
-        raise RunError(f"{folder / 'manifest.json'} is damaged: expected a step and two SHA-256 sums: {cure}")
-    for name, expected in sums.items():
+def read_checkpoint(folder: Path, cure: str = "") -> tuple[int, dict[str, Tensor], dict[str, Any]]:
+    """Step, weights and state, on the CPU; raises RunError, before anything is parsed, if damaged.
+
+    No code is run: weights are safetensors, and the state is read with `weights_only=True`.
+    """
+    cure = cure or f"delete {folder} to go back to the checkpoint before it"
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"{folder / MANIFEST} is missing, but a finished checkpoint has one: {cure}")
+    check_format(manifest := read_json(folder / MANIFEST, Manifest, cure), folder / MANIFEST)
+    files = {}
+    for name, expected in manifest["sha256"].items():
         file = folder / name
         files[name] = file.read_bytes() if file.is_file() else b""
         if hashlib.sha256(files[name]).hexdigest() != expected:
@@ -62,4 +68,15 @@ def read_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor], dict[str, Any
     except Exception as error:
         what = f"expected tensors and plain containers, found what raises {type(error).__name__}"
         raise RunError(f"{folder / 'state.pt'} holds more than plain data: {what}: {cure}") from None
-    return step, safetensors.torch.load(files["weights.safetensors"]), state
+    return manifest["step"], read_tensors(files[PARTS[0]], folder / PARTS[0], cure), state
+
+
+def read_tensors(data: bytes, file: Path, cure: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; raises RunError, naming it, if it is none."""
+    try:
+        return safetensors.torch.load(data)
+    except Exception as error:  # of the parser, or of torch for a type or shape that it does not know
+        found = " ".join(str(error).split())
+        raise RunError(
+            f"{file} is damaged: expected safetensors, found what is none ({found}): {cure}"
+        ) from None

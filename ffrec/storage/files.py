@@ -1,16 +1,46 @@
 """Files that are whole after a crash: every write is atomic, JSON has no NaN, and damage is named."""
 
+import errno
 import json
 import math
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 UNFINISHED = ".tmp-"  # in front of what is being written
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+RESTORE = "restore it, or train again with --force"
 
 
 class RunError(Exception):
     """A run folder that cannot be used: one line saying what was expected, what was found, what to do."""
+
+
+class DiskFull(RunError):
+    """There is no room for what has to be written; nothing that was there before is changed."""
+
+    def __init__(self, path: Path, needed: int) -> None:
+        self.needed, free = needed, shutil.disk_usage(path.parent).free
+        super().__init__(
+            f"{path}: the disk is full, or a quota or limit is reached: expected room for {needed} bytes, "
+            f"found {free} bytes free: make room, then go on; nothing that was there before is lost"
+        )
+
+
+@contextmanager
+def room(path: Path, needed: int) -> Iterator[None]:
+    """Raise DiskFull, naming the path, for an error that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskFull(path, needed) from None
 
 
 def sync_folder(folder: Path) -> None:
@@ -23,17 +53,33 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, now or after a crash, finds all of it or what was there before."""
+    """Write a file so that a reader, now or after a crash, finds all of it or what was there before.
+
+    Raises DiskFull.
+    """
     temporary = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with room(path, len(data)):
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add to the end of a file, all of it or, on a full disk, nothing; raises DiskFull."""
+    with room(path, len(data)), open(path, "ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, "only a part was written")
+        except OSError:
+            file.truncate(end)
+            raise
 
 
 def plain(value: Any) -> Any:
@@ -49,12 +95,29 @@ def to_json(value: Any, indent: int | None = 2) -> bytes:
     return (json.dumps(plain(value), indent=indent, allow_nan=False) + "\n").encode()
 
 
-def read_json(path: Path, cure: str = "restore it, or train again with --force") -> dict[str, Any]:
-    """A JSON object from a file; raises RunError, naming the file and its cure, if it is damaged."""
+def read_json(path: Path, shape: type[BaseModel], cure: str = RESTORE) -> dict[str, Any]:
+    """A JSON object of a shape from a file; raises RunError, naming it, its fault and the cure."""
+    return parsed(path.read_bytes(), shape, str(path), cure)
+
+
+def parsed(data: bytes, shape: type[BaseModel], source: str, cure: str = RESTORE) -> dict[str, Any]:
+    """A JSON object of a shape, as it stands; raises RunError, naming its source, the first fault and the
+    cure."""
     try:
-        value = json.loads(path.read_bytes())
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged: expected a JSON object, found something else: {cure}")
-    return value
+        shape.model_validate_json(data, strict=True)
+        value: dict[str, Any] = json.loads(data)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        says = f"{place}: {fault['msg']}" if place else fault["msg"]
+    except ValueError as error:
+        says = str(error)
+    else:
+        return value
+    raise RunError(f"{source} is damaged: {brief(says)}: {cure}")
+
+
+def brief(value: Any, most: int = 120) -> str:
+    """A value that fits into a message."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

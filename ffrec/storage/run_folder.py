@@ -5,56 +5,68 @@ environment.json   versions, commit, command              result.json     what t
 checkpoints/step-00000123/                                text.safetensors   the strings of a run on a text
 """
 
-import json
-import os
+import contextlib
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
-from ffrec.storage.checkpoint import read_checkpoint, write_checkpoint
+from ffrec.storage import checkpoints
 from ffrec.storage.environment import environment
-from ffrec.storage.files import UNFINISHED, RunError, read_json, sync_folder, to_json, write_atomic
+from ffrec.storage.files import RESTORE, UNFINISHED, RunError, parsed, read_json, to_json, write_atomic
+from ffrec.storage.formats import check_format
+from ffrec.storage.lock import lock_run, unlock_run
+from ffrec.storage.names import IDENTITY, LOCK, NEXT, READY, inside, is_ours
+from ffrec.storage.replacing import clean, promote
+from ffrec.storage.schemas import FORMAT, SHAPES, Open, Record
 
-KEPT = 2  # checkpoints
-STEP, ASIDE = "step-", ".old-"
 UNLEARNT = ("validate_every",)  # settings in a configuration that change nothing of what is learnt
-IDENTITY = ("environment.json", "config.json")  # what makes a folder a run folder
-EARLY = ("environment.json",)  # what is there before config.json
-# All that this toolkit puts in a run folder; --force leaves a folder alone that holds anything else.
-FOLDERS = ("checkpoints", "pictures", "tensorboard")
-OURS = (
-    "*.json",
-    "metrics.jsonl",
-    "examples.safetensors",
-    "text.safetensors",
-    "report.html",
-    f"{UNFINISHED}*",
-    *FOLDERS,
-)
+EARLY = ("environment.json", LOCK)  # what is there before config.json
+CURES = {
+    "config.json": "restore it, or, if it is no run of ffrec, move its folder elsewhere",
+    "metrics.jsonl": "restore it, or remove it to go on without the record of these epochs",
+}
 
 
 class RunFolder:
-    """One run's configuration, metrics, checkpoints and result in a folder."""
+    """One run's configuration, metrics, checkpoints and result in a folder.
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.checkpoints = path, path / "checkpoints"
+    Who creates or `hold`s it writes it, and nobody else, until `release`, or the end of a `with` block.
+    """
+
+    def __init__(self, path: Path, lock: FileLock | None = None) -> None:
+        self.path, self.lock = path, lock
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
     @classmethod
-    def create(cls, path: Path, config: dict[str, Any], force: bool = False) -> "RunFolder":
-        """A new run; raises RunError if something is in the way (`force` replaces a run, nothing else)."""
+    def create(cls, path: Path, config: Mapping[str, Any], force: bool = False) -> "RunFolder":
+        """A new run, held by this process; raises RunError if something is in the way.
+
+        `force` replaces a run, nothing else, once the new one has a checkpoint: until then it is in `.next/`.
+        """
         cls.check_free(path, force)
-        folder = cls(path)
-        for entry in path.glob("*"):  # all but its identity, which is replaced: a crash leaves a run folder
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name not in IDENTITY:
-                entry.unlink()
+        made = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
-        folder.write_json("environment.json", environment())
-        folder.write_json("config.json", config)
+        folder = cls(path).hold()
+        try:
+            cls.check_free(path, force)
+            if not cls.unbegun(path):
+                folder.path = path / NEXT
+                folder.path.mkdir()
+            folder.write_json("environment.json", environment())
+            folder.write_json("config.json", {"format": FORMAT, **config})
+        except BaseException:
+            folder.release()
+            if made:
+                shutil.rmtree(path)
+            raise
         return folder
 
     @staticmethod
@@ -70,8 +82,7 @@ class RunFolder:
         run, what is no run or holds something that is not ours."""
         if cls.unbegun(path):
             return
-        entries = list(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
-        if entries and not force:
+        if path.exists() and not force:
             raise RunError(
                 f"{path} exists: --resume goes on with it, --force replaces it, --out goes elsewhere"
             )
@@ -79,25 +90,56 @@ class RunFolder:
             known = {"ffrec", "torch", "command"} <= cls.open(path).environment.keys()
         except RunError:
             known = False
-        for entry in entries:
-            if not known or not any(entry.match(pattern) for pattern in OURS):
-                found = f"{entry} is not part of a run" if known else f"{path} is not a run folder"
-                raise RunError(f"{found}, so --force leaves it alone: choose another --out")
+        if path.exists() and not known:
+            raise RunError(f"{path} is not a run folder, so --force leaves it alone: choose another --out")
+        for entry in inside(path) if path.exists() else ():
+            if not is_ours(entry, path):
+                raise RunError(
+                    f"{entry} is not part of a run, so --force leaves it alone: move it, or change --out"
+                )
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """A run that is there; raises RunError if it is not."""
+        """A run that is there, to be read; raises RunError if it is not."""
+        if any((path / waiting).exists() for waiting in (NEXT, READY)):
+            with contextlib.suppress(RunError, OSError):  # who replaces it may live; it may be read-only
+                cls(path).hold().release()
         if not all((path / name).is_file() for name in IDENTITY):
             raise RunError(
                 f"{path} is not a run folder: expected one that `ffrec train` made; `ffrec ls` lists them"
             )
         return cls(path)
 
+    def hold(self) -> Self:
+        """Keep all other processes from writing this run, and put right what dead ones left.
+
+        Raises RunError if another one is writing it."""
+        self.lock = self.lock or lock_run(self.path)
+        clean(self.path)
+        return self
+
+    def release(self) -> None:
+        """Let others write this run; one that was to replace another but has no checkpoint is dropped."""
+        if self.path.name == NEXT:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self.path = self.path.parent
+        if self.lock:
+            unlock_run(self.path, self.lock)
+            self.lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
+
     @property
     def config(self) -> dict[str, Any]:
         config = self.read_json("config.json")
         if config is None:
             raise RunError(f"{self.path} has no config.json: it is no run folder: choose another")
+        check_format(config, self.path / "config.json")
+        config.pop("format", None)
         return config
 
     @property
@@ -109,73 +151,42 @@ class RunFolder:
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """A JSON document of the run, None if there is none; raises RunError if it is damaged."""
-        return read_json(self.path / name) if (self.path / name).is_file() else None
+        file = self.path / name
+        return read_json(file, SHAPES.get(name, Open), CURES.get(name, RESTORE)) if file.is_file() else None
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self, shape: type[Record] = Record) -> list[dict[str, Any]]:
         """One record an epoch, oldest first; raises RunError if the file is damaged."""
         file = self.path / "metrics.jsonl"
-        try:
-            records = [json.loads(line) for line in file.read_bytes().splitlines()] if file.is_file() else []
-        except ValueError:
-            records = [None]
-        if not all(isinstance(record, dict) for record in records):
-            raise RunError(
-                f"{file} is damaged: expected one JSON object a line, found something else: remove it"
-            )
-        return records
+        lines = file.read_bytes().splitlines() if file.is_file() else []
+        return [
+            parsed(line, shape, f"{file}, line {number},", CURES[file.name])
+            for number, line in enumerate(lines, 1)
+        ]
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add one epoch's record."""
-        self.write_metrics([*self.metrics(), record])
+        file = self.path / "metrics.jsonl"
+        before = file.read_bytes() if file.is_file() else b""
+        write_atomic(file, before + to_json(record, None))
 
     def keep_metrics(self, epochs: int) -> None:
         """Drop the records beyond the first `epochs`."""
-        if len(held := self.metrics()) > epochs:
-            self.write_metrics(held[:epochs])
-
-    def write_metrics(self, records: list[dict[str, Any]]) -> None:
-        write_atomic(self.path / "metrics.jsonl", b"".join(to_json(record, None) for record in records))
+        held = self.metrics()
+        kept = [record for record in held if record["epoch"] <= epochs]
+        if len(kept) < len(held):
+            lines = b"".join(to_json(record, None) for record in kept)
+            write_atomic(self.path / "metrics.jsonl", lines)
 
     def save(self, step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> Path:
         """Write checkpoint `step`, in place of one of that step, then drop all but the last two.
 
-        A crash at any moment leaves this checkpoint or what was there before it, whole.
+        A crash at any moment leaves this checkpoint or what was there before it, whole. Raises DiskFull.
         """
-        target = self.checkpoints / f"{STEP}{step:08d}"
-        temporary = self.checkpoints / f"{UNFINISHED}{os.getpid()}-{target.name}"
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        self.tidy()
-        temporary.mkdir()
-        write_checkpoint(temporary, step, weights, state)
-        if target.exists():  # no folder replaces a full one in one go; aside, `complete` still finds it
-            os.replace(target, target.with_name(ASIDE + target.name))
-        os.replace(temporary, target)
-        sync_folder(self.checkpoints)
-        sync_folder(self.path)
-        self.tidy()
-        return target
-
-    def tidy(self) -> None:
-        """Drop all but the last two checkpoints, and put right what saves that were cut short left behind."""
-        for unfinished in self.checkpoints.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(unfinished)
-        replaced = set(self.checkpoints.glob(f"{ASIDE}*"))
-        for wanted in replaced & set(self.complete()):  # its successor never came
-            os.replace(wanted, wanted.with_name(wanted.name.removeprefix(ASIDE)))
-            replaced.remove(wanted)
-        for stale in [*replaced, *self.complete()[:-KEPT]]:
-            doomed = stale.with_name(UNFINISHED + stale.name)
-            os.replace(stale, doomed)  # first, so that one half removed does not look complete
-            shutil.rmtree(doomed)
-
-    def complete(self) -> list[Path]:
-        """Checkpoints written to the end, oldest first; one set aside counts if its step has no other."""
-        found = {}
-        for prefix in (ASIDE + STEP, STEP):
-            for manifest in self.checkpoints.glob(f"{prefix}*/manifest.json"):
-                if (digits := manifest.parent.name.removeprefix(prefix)).isdecimal():
-                    found[int(digits)] = manifest.parent
-        return [found[step] for step in sorted(found)]
+        written = checkpoints.save(self.checkpoints, step, weights, state)
+        if self.path.name == NEXT:  # now it may replace the run before it
+            self.path = self.path.parent
+            promote(self.path)
+        return self.checkpoints / written.name
 
     def load(
         self, device: str | torch.device = "cpu"
@@ -184,7 +195,12 @@ class RunFolder:
 
         Raises RunError if it is damaged, naming the file.
         """
-        if not (complete := self.complete()):
+        if not (saved := checkpoints.load(self.checkpoints)):
             return None
-        step, weights, state = read_checkpoint(complete[-1])
+        step, weights, state = saved
         return step, {name: tensor.to(device) for name, tensor in weights.items()}, state
+
+
+def epochs_of(records: Sequence[Mapping[str, Any]]) -> int:
+    """The epochs that are done, also where the records of some have been lost."""
+    return int(records[-1]["epoch"]) if records else 0

@@ -14,6 +14,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ffrec.storage.environment import hide_password
 from ffrec.storage.files import RunError, read_json, to_json, write_atomic
+from ffrec.storage.schemas import Named
+from ffrec.studies.journal import Unlocked
 
 JOURNAL, NAME = "journal.log", "study.json"
 WORKING = (SQLAlchemyError, OptunaError)  # what may be raised for a database that was there
@@ -45,7 +47,7 @@ def open_study(folder: Path, url: str | None, kind: Kind) -> optuna.Study:
     if url is None:
         if kept.exists():
             raise RunError(f"{folder} is a {kind.word} with its record in a database: give its --storage")
-        return make(kind.name, JournalStorage(JournalFileBackend(str(journal))), kind)
+        return make(kind.name, JournalStorage(JournalFileBackend(str(journal), Unlocked(str(journal)))), kind)
     if journal.exists():
         raise RunError(
             f"{folder} is a {kind.word} with its record in {JOURNAL}: leave out --storage, "
@@ -53,7 +55,7 @@ def open_study(folder: Path, url: str | None, kind: Kind) -> optuna.Study:
         )
     with database(url, OPENING):
         if kept.exists():
-            return load(str(read_json(kept)["name"]), url, kind)
+            return load(read_json(kept, Named)["name"], url, kind)
         study = make(f"{folder.resolve().name}-{uuid4().hex[:8]}", url, kind)
     write_atomic(kept, to_json({"name": study.study_name}))
     return study

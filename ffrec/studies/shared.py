@@ -15,10 +15,11 @@ from typing import Any, Protocol, TypeVar
 import optuna
 from filelock import FileLock, Timeout
 
-from ffrec.storage.files import RunError
+from ffrec.storage.files import RunError, brief, room
 from ffrec.storage.run_folder import RunFolder
-from ffrec.studies.record import Kind, database, open_study
-from ffrec.tasks.recorded import brief, settings
+from ffrec.studies.journal import mend
+from ffrec.studies.record import JOURNAL, Kind, database, open_study
+from ffrec.tasks.recorded import settings
 from ffrec.tasks.task import Task
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -56,9 +57,14 @@ class Shared:
             raise RunError(
                 f"{folder}: expected a file system with locks ({error}): choose another --out"
             ) from None
+        self.dropped = ""
+        """What of a damaged record could not be kept, in words."""
         try:
-            self.study = open_study(folder, storage, kind)
-            self.keep(wanted)
+            if storage is None:
+                self.dropped = mend(folder / JOURNAL)
+            with room(folder / JOURNAL, 0):
+                self.study = open_study(folder, storage, kind)
+                self.keep(wanted)
         finally:
             self.lock.release()
 
@@ -76,7 +82,7 @@ class Shared:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While entered, no other process reads or changes the record."""
-        with self.lock, database(self.storage):
+        with self.lock, database(self.storage), room(self.folder / JOURNAL, 0):
             yield
 
     @contextmanager

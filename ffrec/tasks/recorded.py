@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor, nn
 
 from ffrec.config import ConfigError, Recipe, recipe_from
 from ffrec.evaluation.calibration import Calibration
-from ffrec.storage.files import RunError
-from ffrec.storage.run_folder import UNLEARNT, RunFolder
+from ffrec.storage.files import RunError, brief
+from ffrec.storage.run_folder import UNLEARNT, RunFolder, epochs_of
 from ffrec.training.trainer import Trainer
 
 SAME_AGAIN = "give the same recipe, --set, --seed, --precision, or choose another --out"
@@ -70,12 +69,6 @@ def check_same(folder: RunFolder, wanted: Mapping[str, Any], advice: str = SAME_
     check_data(folder, wanted, wanted["recipe"]["data"])
 
 
-def brief(value: Any) -> str:
-    """A value that fits into a message."""
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
 def check_data(folder: RunFolder, found: Mapping[str, Any], name: str) -> None:
     """Raise RunError unless the data called `name` is what the run was trained on, by the checksums that are
     recorded on both sides."""
@@ -98,16 +91,43 @@ def resume(trainer: Trainer, folder: RunFolder | None, wanted: Mapping[str, Any]
     def read() -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
         if folder is None:
             return None
+        folder.hold()
         check_same(folder, wanted)
         saved = folder.load()
         if saved:
             check_fit(trainer.network, saved[1], str(folder.path))
+        elif (lost := epochs_of(folder.metrics())) > 1:  # a crash may come between one and its checkpoint
+            raise RunError(
+                f"{folder.checkpoints}: expected the checkpoints of a run that has trained {lost} epochs, "
+                "found none: restore them, or train again with --force"
+            )
         return saved
 
     if saved := trainer.team.lead(read):
-        trainer.restore(saved[1], saved[2])
+        restore(trainer, saved[1], saved[2], folder)
     if folder:
         folder.keep_metrics(trainer.epoch)
+
+
+FOREIGN = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+"""What torch and a trainer raise for a state that is not theirs."""
+
+
+def restore(
+    trainer: Trainer, weights: dict[str, Tensor], state: dict[str, Any], folder: RunFolder | None
+) -> None:
+    """Put a trainer back to weights and a state; raises RunError for a state that is not of its kind."""
+    try:
+        trainer.restore(weights, state)
+    except FOREIGN as error:
+        if trainer.team.world > 1 and isinstance(error, RuntimeError):
+            raise  # the connection to another process may be lost
+        place = folder.checkpoints if folder else "the checkpoint"
+        raise RunError(
+            f"{place}: the newest state.pt is damaged, or of another version: expected the state of today's "
+            f"trainer, found what raises {type(error).__name__} ({brief(error)}): go back to the checkpoint "
+            "before it by deleting its folder, or train again with --force"
+        ) from None
 
 
 def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Tensor]:
@@ -118,20 +138,10 @@ def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Ten
     return saved[1]
 
 
-def calibration_of(held: Mapping[str, Any], file: Path) -> Calibration:
-    """A calibration from plain values; raises RunError, naming the file, if they are others."""
-    try:
-        return Calibration(**held)
-    except TypeError:
-        raise RunError(
-            f"{file} is damaged: expected temperature, fitted_on and n, found {', '.join(held)}: remove it"
-        ) from None
-
-
 def stored_calibration(folder: RunFolder) -> Calibration | None:
     """The calibration that a run folder holds, or None; raises RunError if it is damaged."""
     held = folder.read_json("calibration.json")
-    return calibration_of(held, folder.path / "calibration.json") if held else None
+    return Calibration(**held) if held else None
 
 
 def check_fit(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
@@ -149,7 +159,7 @@ def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
         "recipe": config["recipe"]["name"],
         "seed": config["seed"],
         "device": str(device),
-        "epochs": len(records),
-        "seconds": sum(record["seconds"] for record in records),
+        "epochs": epochs_of(records),
+        "seconds": sum(record.get("seconds", 0.0) for record in records),
         "run": str(folder.path),
     }

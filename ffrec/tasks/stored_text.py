@@ -1,18 +1,22 @@
 """The strings that a run on a text keeps in its folder, so that it does without the text from then on."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from ffrec.storage.checkpoint import read_tensors
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.images import Described
 
 PARTS = ("train", "validation", "test")
+CURE = "remove it to read the text instead"
 
 
 class Text(Protocol):
@@ -54,9 +58,21 @@ class StoredText:
             return None
         data = file.read_bytes()
         if hashlib.sha256(data).hexdigest() != config.get("text_file"):
-            raise RunError(f"{file} is damaged: expected another SHA-256: remove it to read the text instead")
-        parts = {name: codes.long() for name, codes in safetensors.torch.load(data).items()}
-        return cls(**parts, sha256=config["text"])
+            raise RunError(f"{file} is damaged: expected another SHA-256: {CURE}")
+        parts = {name: codes.long() for name, codes in read_tensors(data, file, CURE).items()}
+        codes, symbols = [part for part in parts.values() if part.numel()], len(config.get("symbols", ()))
+        if parts.keys() != set(PARTS) or not all(0 <= part.min() <= part.max() < symbols for part in codes):
+            raise RunError(f"{file} is damaged: expected codes of {symbols} symbols in {PARTS}: {CURE}")
+        return cls(**parts, sha256=config.get("text", ""))
+
+
+def symbols_of(config: Mapping[str, Any], source: Path) -> tuple[str, ...]:
+    """The symbols of a run on a text, in the order of their codes; raises RunError if it says none."""
+    if not (symbols := config.get("symbols")):
+        raise RunError(
+            f"{source}: expected the symbols of a run on a text in config.json, found none: restore it"
+        )
+    return tuple(symbols)
 
 
 def packed(text: Text, symbols: int) -> bytes:

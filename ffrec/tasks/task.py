@@ -63,7 +63,11 @@ class Task(ABC):
     def start(self, path: Path, force: bool = False) -> RunFolder:
         """A new run folder; raises RunError if something is in the way (`force` replaces a run)."""
         folder = RunFolder.create(path, self.configuration(), force)
-        self.keep(folder)
+        try:
+            self.keep(folder)
+        except BaseException:
+            folder.release()
+            raise
         return folder
 
     @abstractmethod
@@ -71,11 +75,16 @@ class Task(ABC):
         """Write what the folder holds of the data beside its configuration."""
 
     def resume(self, folder: RunFolder | None) -> None:
-        """Go back to the newest checkpoint in the first process's folder; raises RunError unless it holds
-        this very run."""
-        recorded.resume(self.trainer, folder, self.configuration())
-        if folder:
-            self.keep(folder)  # a process may have died before it did
+        """Go back to the newest checkpoint in the first process's folder, which that one holds from now on;
+        raises RunError unless it holds this very run."""
+        try:
+            recorded.resume(self.trainer, folder, self.configuration())
+            if folder:
+                self.keep(folder)  # a process may have died before it did
+        except BaseException:
+            if folder:
+                folder.release()
+            raise
 
 
 class TrainedRun(ABC):

@@ -16,7 +16,7 @@ from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import check_data, check_fit, describe, weights
-from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed
+from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed, symbols_of
 from ffrec.tasks.task import Task, TrainedRun
 from ffrec.tasks.text_baselines import counted_baselines, held_out
 from ffrec.training.text import TextTrainer
@@ -122,7 +122,7 @@ class TrainedText(TrainedRun):
     ) -> None:
         saved = weights(folder, recipe.name, device)
         self.folder, self.recipe, self.device = folder, recipe, device
-        self.symbols = tuple(folder.config["symbols"])
+        self.symbols = symbols_of(folder.config, folder.path)
         self.text: Text = StoredText.read(folder) or load(recipe)
         check_data(folder, {"text": self.text.sha256}, recipe.data)
         self.network = Character(recipe.network, len(self.symbols), torch.Generator())

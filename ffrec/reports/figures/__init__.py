@@ -1,7 +1,7 @@
 """The figures of a run, one file an idea; `FIGURES` is the table of them all."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from ffrec.reports.figures.receptive_fields import receptive_fields
 from ffrec.reports.figures.robustness import robustness
 from ffrec.reports.figures.wake_sleep import wake_sleep
 from ffrec.reports.summary import Kind, Summary
+from ffrec.storage.files import RunError
 
 
 class Entry(NamedTuple):
@@ -110,6 +111,22 @@ FIGURES: dict[str, Entry] = {
 }
 
 
+MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What drawing raises where files of a run are each as they should be, but do not fit together."""
+
+
+@contextlib.contextmanager
+def fitting(run: Summary, figure: str) -> Iterator[None]:
+    """Raise RunError, naming the figure, where the files of a run do not fit together."""
+    try:
+        yield
+    except MISFITS as error:
+        raise RunError(
+            f"{run.path}: expected files that fit together, found what cannot be drawn as {figure} "
+            f"({type(error).__name__}: {error}): restore them, or train again with --force"
+        ) from None
+
+
 def draw(run: Summary) -> list[Path]:
     """Draw what the run has material for into its `pictures/`; returns the paths.
 
@@ -118,7 +135,7 @@ def draw(run: Summary) -> list[Path]:
     paths = []
     for name, figure in FIGURES.items():
         if figure.kind == run.kind:
-            with contextlib.suppress(NothingToDraw):
+            with contextlib.suppress(NothingToDraw), fitting(run, name):
                 paths.append(save(figure.draw(run), run.path / "pictures" / f"{name}.png"))
     if not paths:
         raise NothingToDraw(f"{run.path} holds nothing to draw yet: train it for an epoch with --resume")

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ffrec.reports.confidence import FILE, SHAPE
+from ffrec.reports.confidence import FILE, Confidence
 from ffrec.reports.figures.canvas import BAD, GOOD, QUIET, NothingToDraw
 from ffrec.reports.measured import stored
 from ffrec.reports.summary import Summary
@@ -15,7 +15,7 @@ from ffrec.reports.summary import Summary
 def confidence(run: Summary) -> Figure:
     """Reliability of the probabilities, and the error against labels tried, iterations spent and images
     refused; raises NothingToDraw for a run that `ffrec confidence` has not measured."""
-    found = stored(run, FILE, SHAPE)
+    found = stored(run, FILE, Confidence)
     if found is None:
         raise NothingToDraw(f"{run.path} has no {FILE}: `ffrec confidence {run.path}` makes one")
     panels = [draw_reliability]

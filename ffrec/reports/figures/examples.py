@@ -25,7 +25,7 @@ def examples(run: Summary) -> dict[str, Array]:
         )
     try:
         return safetensors.numpy.load(file.read_bytes())
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file} is damaged ({error}): remove it, or train again with --force") from None
 
 

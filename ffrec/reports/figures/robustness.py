@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ffrec.reports.figures.canvas import NothingToDraw, plain_ticks
 from ffrec.reports.measured import Measured, stored
-from ffrec.reports.robustness import CLEAN, FILE, MEAN, SHAPE, check_alike, measure_of, names
+from ffrec.reports.robustness import CLEAN, FILE, MEAN, Robustness, check_alike, measure_of, names
 from ffrec.reports.summary import Summary
 
 LETTERS = 110  # of a line of the legend
@@ -20,7 +20,7 @@ Colours = Sequence[tuple[float, ...]]
 
 def robustness(run: Summary) -> Figure:
     """`compared` of one run; raises NothingToDraw for one that `ffrec robustness` has not measured."""
-    found = stored(run, FILE, SHAPE)
+    found = stored(run, FILE, Robustness)
     if found is None:
         raise NothingToDraw(f"{run.path} has no {FILE}: `ffrec robustness {run.path}` makes one")
     return compared([Measured(run.name, (found,))])

@@ -1,19 +1,62 @@
 """What `tune.json` holds: a search as far as it has come, enough for its table and its picture."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from optuna.distributions import distribution_to_json
+from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import AfterValidator, FiniteFloat, model_validator
 
 from ffrec.recipes import recipe as default
 from ffrec.storage.files import RunError, read_json
+from ffrec.storage.schemas import Count, Number, Open, Recipe, Word
 from ffrec.tasks.recorded import plain
 
 if TYPE_CHECKING:
     from ffrec.studies.tune.search import Search
 
 FILE = "tune.json"
+
+
+class Repeat(Open):
+    seed: Count
+    value: Number
+    seconds: FiniteFloat
+
+
+class Tried(Open):
+    """A trial; a complete one has all of this."""
+
+    number: Count
+    state: Word
+    value: Number
+    params: dict[Word, Any]
+    settings: dict[Word, Any]
+    validation: dict[Word, Number]
+    repeats: list[Repeat]
+    epochs: Count = 0
+    seconds: FiniteFloat = 0.0
+    measure: Word = ""
+    reason: Word = ""
+
+    @model_validator(mode="after")
+    def complete(self) -> Self:
+        if self.state == "complete" and (self.value is None or "measure" not in self.model_fields_set):
+            raise ValueError("a complete trial has a value and a measure")
+        return self
+
+
+class Document(Open):
+    """tune.json."""
+
+    recipe: Recipe
+    default: Recipe
+    space: dict[Word, Any]
+    seed: Count
+    precision: Word
+    plugins: list[Word]
+    distributions: dict[Word, Annotated[Word, AfterValidator(json_to_distribution)]]
+    trials: list[Tried]
 
 
 def document(search: "Search") -> dict[str, Any]:
@@ -54,4 +97,4 @@ def read(folder: Path) -> dict[str, Any]:
     """The search of a folder; raises RunError if there is none."""
     if not (folder / FILE).is_file():
         raise RunError(f"{folder}: expected a search, found no {FILE}: run `ffrec tune` first")
-    return read_json(folder / FILE, "run the same `ffrec tune` again to have it written anew")
+    return read_json(folder / FILE, Document, "run the same `ffrec tune` again to have it written anew")

@@ -8,15 +8,18 @@ trials, so that samplers and pruners do not see it.
 
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from ffrec.config import ConfigError, Recipe
-from ffrec.storage.files import to_json, write_atomic
+from ffrec.reports.summary import flat
+from ffrec.storage.files import RunError, to_json, write_atomic
+from ffrec.storage.lock import check_unlocked
+from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.record import SEARCH
 from ffrec.studies.shared import Held, Shared, free_lock
 from ffrec.studies.tune.choosing import make_pruner, make_sampler
@@ -63,12 +66,24 @@ class Search(Shared):
         wanted |= {"sampler": plan.sampler, "pruner": plan.pruner, "plugins": list(plugins)}
         super().__init__(folder, SEARCH, storage, wanted)
         self.study.pruner = make_pruner(plan.pruner, recipe, space)
+        if self.dropped:
+            self.recover()
 
     def keep(self, wanted: Mapping[str, Any]) -> None:
         held = self.study.user_attrs.get("recipe")
         if held and (today := completed({"recipe": held})["recipe"]) != held:
             self.study.set_user_attr("recipe", today)  # with the defaults of settings that are younger
         super().keep(wanted)
+
+    def recover(self) -> None:
+        """Add the trials that a damaged record has lost, with the settings that their run folders tell, as
+        trials that were left."""
+        with self.locked():
+            while (self.path(len(self.trials()), self.seed) / "config.json").exists():
+                held = completed(RunFolder.open(self.path(len(self.trials()), self.seed)).config)["recipe"]
+                params, drawn = self.space.params(flat(held)), dict(self.space.distributions)
+                lost = create_trial(state=TrialState.RUNNING, params=params, distributions=drawn)
+                self.study.add_trial(lost)
 
     def path(self, number: int, seed: int) -> Path:
         """The run folder of a trial, or of its repeat with another seed."""
@@ -159,9 +174,12 @@ class Search(Shared):
         return None
 
     def write(self) -> None:
-        """Bring tune.json up to date, and remove checkpoints of trials that are not among the best."""
+        """Bring tune.json up to date, and remove checkpoints of trials that are not among the best, unless
+        somebody goes on with one."""
         write_atomic(self.folder / FILE, to_json(document(self)))
         best = {trial.number for trial in self.best()}
         for trial in self.trials(*ENDED, TrialState.FAIL):
             if trial.number not in best:
-                shutil.rmtree(self.path(trial.number, self.seed) / "checkpoints", ignore_errors=True)
+                with suppress(RunError):
+                    check_unlocked(path := self.path(trial.number, self.seed))
+                    shutil.rmtree(path / "checkpoints", ignore_errors=True)

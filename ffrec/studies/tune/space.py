@@ -82,6 +82,13 @@ class Space:
         """Settings, as `Recipe.override` takes them, from a trial's parameters."""
         return {name: decoded(params[name], drawn) for name, drawn in self.distributions.items()}
 
+    def params(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """A trial's parameters from its settings: the inverse of `settings`."""
+        return {
+            name: json.dumps(settings[name]) if isinstance(drawn, CategoricalDistribution) else settings[name]
+            for name, drawn in self.distributions.items()
+        }
+
 
 def kinds_of(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
     """The types that each setting of a recipe may have, by its name."""
