@@ -61,8 +61,8 @@ def recurrent_mnist_wide() -> ImageRecipe:
 
 
 def recurrent_mnist_jitter() -> ImageRecipe:
-    """The same with images shifted by up to a pixel, less noise and more epochs: not blind to the layout of the
-    pixels."""
+    """The same with images shifted by up to a pixel, less noise and more epochs: not blind to the layout of
+    the pixels."""
     return ImageRecipe(
         name="recurrent-mnist-jitter",
         paper="–",
