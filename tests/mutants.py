@@ -1046,6 +1046,13 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
 MUTANTS = [(file, *defect) for file, defects in PLANTED.items() for defect in defects]
 
 
+def tests_of(rooms: str) -> list[str]:
+    """The files of tests that rooms stand for: update for tests/test_update.py, faults/disk for
+    tests/faults/test_disk.py."""
+    places = [room.rpartition("/") for room in rooms.split()]
+    return [f"tests/{folder}{slash}test_{name}.py" for folder, slash, name in places]
+
+
 def survives(tree: Path, file: str, right: str, wrong: str, rooms: str) -> bool:
     """Whether the tests of the named rooms pass with the defect in place."""
     path = tree / file
@@ -1053,9 +1060,7 @@ def survives(tree: Path, file: str, right: str, wrong: str, rooms: str) -> bool:
     if source.count(right) < 1:
         raise SystemExit(f"{file} has no {right!r} any more: bring tests/mutants.py up to date")
     path.write_text(source.replace(right, wrong, 1))
-    places = [room.rpartition("/") for room in rooms.split()]
-    tests = [f"tests/{folder}{slash}test_{name}.py" for folder, slash, name in places]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests_of(rooms)]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     passed = subprocess.run(command, cwd=tree, env=environment, capture_output=True).returncode == 0
     path.write_text(source)
