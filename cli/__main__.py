@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from cli import errors
+from cli.console.signals import at_once, once
+from cli.console.terminal import fit_encoding, last_words
 
 COMMANDS = {
     "demo": "Learn embedded digits, then fables, in about a minute each.",
@@ -23,6 +25,7 @@ COMMANDS = {
     "dream": "Generate negative strings with a character run.",
     "plot": "Draw one run, or several in one picture.",
     "ls": "List the recipes and the runs.",
+    "recipe": "Show the settings of a recipe, and the memory it needs.",
     "report": "Write a page for every run, or the table of results.",
     "data": "Data sets: list, fetch, verify.",
     "bench": "How fast this machine trains, as ratios.",
@@ -30,7 +33,7 @@ COMMANDS = {
     "sweep": "Sweeps: the grid of the sleep study, and its tables.",
 }
 """Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
-FOLDERS = {"confidence": "measures.", "robustness": "measures.", "tune": "studies."}
+FOLDERS = {"confidence": "measures.", "robustness": "measures.", "recipe": "measures.", "tune": "studies."}
 """In which folder of `cli` a command's module is, for those that are in one."""
 
 
@@ -43,7 +46,8 @@ class LazyGroup(TyperGroup):
     def get_command(self, _context: Any, name: str) -> Any:
         if name not in COMMANDS:
             return None
-        module = import_module(f"cli.{FOLDERS.get(name, '')}{name}")
+        with at_once():
+            module = import_module(f"cli.{FOLDERS.get(name, '')}{name}")
         if not hasattr(module, "app"):
             single = typer.Typer(add_completion=False, rich_markup_mode=None)
             single.command(name)(getattr(module, name))
@@ -92,10 +96,11 @@ def main() -> None:
     (pytorch/pytorch#179291).
     """
     keep_freed_memory()
-    code = run()
+    fit_encoding()
+    with once():
+        code = run()
+    last_words()
     if "RANK" in os.environ:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 

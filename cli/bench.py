@@ -23,7 +23,13 @@ def bench(
         str | None, typer.Option(help="Measure what has this in its name; * stands for anything.")
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0.0, max=60.0, help="Time for each line, if a few rounds take no longer.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=60.0,
+            callback=options.finite,
+            help="Time for each line, if a few rounds take no longer.",
+        ),
     ] = 3.0,
     json: options.Json = False,
 ) -> None:

@@ -1,21 +1,24 @@
 """Exit codes, and the rule that every mistake of the user is one line on stderr.
 
 0: done. 1: training failed, for example because it diverged. 2: a mistake in what was asked for.
-130: interrupted.
+130: interrupted. 141: nobody reads what is written any more, as in `ffrec ls | head -1`.
 """
 
 import os
+import re
 import sys
 import time
 
 PAUSE = 2.0  # seconds that a silent process lives on: torchrun ends all others with the first that ends
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 
 def exit_code(error: BaseException) -> int | None:
     """The exit code of an error that a user can mend; None for a defect of ours."""
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return UNREAD
     if hasattr(error, "format_message"):  # of a wrong command line
         return BAD_INPUT
     from corpora import DataError
@@ -28,13 +31,26 @@ def exit_code(error: BaseException) -> int | None:
 
     if isinstance(error, Diverged | Disagreement | Lost):
         return FAILED
+    if out_of_memory(error):
+        return BAD_INPUT
     mended = Elsewhere | DataError | RunError | ConfigError | UnknownName | PluginError | OSError
     return BAD_INPUT if isinstance(error, mended) else None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up: torch has a class of its own only for GPUs."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if out_of_memory(error):
+        tried = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", message)
+        more = f", tried to have {tried[1]} more" if tried else ""
+        message = f"memory: expected enough{more}, found too little: give a smaller batch or network"
     where = [f"{note}:" for note in getattr(error, "__notes__", [])]
     return " ".join(["ffrec:", *where, *message.split()])
 
@@ -58,7 +74,7 @@ def report(error: BaseException) -> int:
         raise error
     if asks_for_help(error):
         print(getattr(error, "message", ""), file=sys.stderr)
-    elif code != INTERRUPTED and speaks(error, code):
+    elif code not in (INTERRUPTED, UNREAD) and speaks(error, code):
         print(one_line(error), file=sys.stderr)
     elif code == BAD_INPUT:
         time.sleep(PAUSE)

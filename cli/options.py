@@ -1,11 +1,21 @@
 """Options and small answers that several commands share."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+
+def finite(value: float) -> float:
+    """The number itself; raises typer.BadParameter for nan, which is neither below nor above any limit, and
+    for infinity."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"expected a number, found {value}")
+    return value
+
 
 Data = Annotated[
     Path | None,
@@ -20,6 +30,9 @@ Plugins = Annotated[
 Precision = Annotated[
     Literal["auto", "fp32", "tf32", "bf16"],
     typer.Option(help="Of matrix products; auto is bf16 where the device is fast at it, otherwise fp32."),
+]
+Temperature = Annotated[
+    float, typer.Option(min=0, callback=finite, help="0 always takes the likeliest character.")
 ]
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value with a TOML value; may be repeated.")]
@@ -37,10 +50,12 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
             continue
         try:
             settings[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            if not text.strip().replace("-", "").replace("_", "").isalnum():
+        except (ValueError, RecursionError):  # a number of thousands of digits is not even bad TOML
+            word = text.strip().replace("-", "").replace("_", "")
+            if not word.isalnum() or word.isdecimal():
+                shown = text if len(text) <= 80 else f"{text[:79]}…"
                 raise typer.BadParameter(
-                    f"--set {key}: expected a TOML value, found {text!r}: for example hidden=[500,500]"
+                    f"--set {key}: expected a TOML value, found {shown!r}: for example hidden=[500,500]"
                 ) from None
             settings[key.strip()] = text.strip()
     return settings

@@ -1,5 +1,7 @@
 """What a training run shows on a terminal: a bar on stderr, and nothing when stderr is not a terminal."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -7,6 +9,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ffrec.training.trainer import Epoch, Interrupted, Trainer, Update
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, if that is a terminal, that what is given moves on by a number."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
 
 FIELDS = ("epoch", "speed", "accuracy", "validation")
 

@@ -18,12 +18,15 @@ def sample(
     prompt: Annotated[str, typer.Option(help="What to go on from; padded with spaces in front.")] = "",
     length: Annotated[int, typer.Option(min=0, help="Characters to generate.")] = 200,
     count: Annotated[int, typer.Option(min=1, help="Texts to generate.")] = 1,
-    temperature: Annotated[float, typer.Option(min=0, help="0 always takes the likeliest character.")] = 1.0,
+    temperature: options.Temperature = 1.0,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Choose among so many of the likeliest characters.")
     ] = None,
     top_p: Annotated[
-        float, typer.Option(min=0, max=1, help="Choose among the likeliest that make up this share.")
+        float,
+        typer.Option(
+            min=0, max=1, callback=options.finite, help="Choose among the likeliest that make up this share."
+        ),
     ] = 1.0,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Repeats what was generated; new if not given.")

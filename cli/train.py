@@ -12,9 +12,9 @@ from torch import Tensor
 import ffrec
 from cli import corpus, options
 from cli.answers import note, print_result
+from cli.console.signals import Signals
 from cli.plugins import load_plugins
 from cli.progress import TrainingBar
-from cli.signals import Signals
 from cli.together import (
     arithmetic_of,
     begin,
@@ -36,7 +36,7 @@ from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
 from ffrec.training.capture import check_capture
 from ffrec.training.device import pick_device
-from ffrec.training.trainer import Epoch, Interrupted, Trainer
+from ffrec.training.trainer import Collapsed, Epoch, Interrupted, Trainer
 
 
 def train(
@@ -71,7 +71,10 @@ def train(
         ),
     ] = 1,
     outer_momentum: Annotated[
-        float, typer.Option(min=0, max=0.99, help="Of the averaged change, with --sync-every.")
+        float,
+        typer.Option(
+            min=0, max=0.99, callback=options.finite, help="Of the averaged change, with --sync-every."
+        ),
     ] = 0.0,
     pipeline: Annotated[
         bool, typer.Option("--pipeline", help="Under torchrun: hidden layers in processes of their own.")
@@ -79,6 +82,10 @@ def train(
     plugin: options.Plugins = None,
     capture: Annotated[
         bool, typer.Option("--capture", help="Do updates as CUDA graphs: the same numbers, without Python.")
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="End with exit code 1 at a warning that nothing is learnt."),
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     json: options.Json = False,
@@ -116,6 +123,7 @@ def train(
             return
         if capture:
             task.trainer.capture()
+        task.trainer.strict = strict
         if dreams and team.first:
             write_dreams(task, dreams)
         folder = begin(task, path, goes_on, force)
@@ -134,6 +142,8 @@ def train(
         result = task.finish(folder)
         if team.first:
             print_result(result, task.summary(result), json)
+        if strict and result.get("warnings"):
+            raise Collapsed("; ".join(result["warnings"]))
 
 
 def refuse_dreams(recipe: Recipe, dreams: Path | None) -> None:
@@ -158,10 +168,12 @@ def follow(
     trainer: Trainer, folder: RunFolder | None, validation: Any, events: Callable[[str], Any] | None = None
 ) -> None:
     """Train to the end and show how it goes; a signal ends the program once a checkpoint is written."""
-    writer = None
+    writer, known = None, set[str]()
     with Signals() as signals, TrainingBar(trainer) as bar:
         for event in trainer.run(folder, validation, stop=lambda: bool(signals.received)):
             bar.show(event)
+            if isinstance(event, Epoch) and trainer.team.first:
+                warn(event.record, known)
             if events and folder and isinstance(event, Epoch):
                 writer = writer or events(str(folder.path / "tensorboard"))  # by now the folder has its name
                 write_events(writer, event.record, trainer.accuracy_name)
@@ -175,6 +187,15 @@ def follow(
                 raise typer.Exit(signals.exit_code)
     if writer:
         writer.close()
+
+
+def warn(record: dict[str, Any], known: set[str]) -> None:
+    """Print an epoch's warnings on stderr, unless an earlier one was about the same layer or data."""
+    about = {warning: warning.split(":")[0] for warning in record["warnings"]}
+    for warning, place in about.items():
+        if place not in known:
+            print(f"warning: epoch {record['epoch']}: {warning}", file=sys.stderr)
+    known.update(about.values())
 
 
 def event_writer() -> Callable[[str], Any]:

@@ -1,5 +1,6 @@
 """Where a data set's files are: the user's folder, the cache, or a download into the cache."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -64,17 +65,11 @@ def find(source: Source, file: str, folder: Path | None) -> Path:
 
 
 def read(source: Source, file: str, folder: Path | None) -> tuple[bytes, str]:
-    """A file's bytes and its name for messages; raises DataError if it cannot be had, read or trusted.
-
-    Its content is compared with its SHA-256, unless this very file (its path, size and time of change) was
-    found right before.
-    """
+    """A file's bytes, unpacked, and its name for messages; raises DataError if it cannot be had, read or
+    trusted: the very bytes that are returned have been compared with their SHA-256."""
     path = find(source, file, folder)
-    data, state = bytes_of(path)
-    memory, fact = cache(source) / "verified.json", checksums.fact(state, source.sha256[file])
-    if not checksums.holds(memory, path, fact):
-        checksums.compare(source.content(data, str(path)), source.sha256[file], path)
-        checksums.remember(memory, path, fact)
+    data = unpack(bytes_of(path), str(path))
+    checksums.compare(source.content(data, str(path)), source.sha256[file], path)
     return data, str(path)
 
 
@@ -83,16 +78,14 @@ def check(source: Source, file: str, path: Path) -> None:
     if path.name == source.archive:
         content = dict(archive.members(path, [file]))[file]
     else:
-        content = source.content(bytes_of(path)[0], str(path))
+        content = source.content(bytes_of(path), str(path))
     checksums.compare(content, source.sha256[file], path)
 
 
-def bytes_of(path: Path) -> tuple[bytes, os.stat_result]:
-    """A file's bytes and its state before they were read; raises DataError."""
+def bytes_of(path: Path) -> bytes:
+    """A file's bytes; raises DataError."""
     try:
-        with path.open("rb") as stream:
-            state = os.fstat(stream.fileno())
-            return stream.read(), state
+        return path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: expected a readable file, found {error.strerror}: check its rights"
@@ -130,6 +123,7 @@ def download(source: Source, file: str) -> Path:
     folder = cache(source)
     packed = source.archive or file + source.suffix
     target, waiting = folder / packed, folder / f".{os.getpid()}-{packed}"
+    pooch.get_logger().setLevel(logging.CRITICAL)  # what went wrong is in our own error
     fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     reasons = []
     for address in (mirror.format(file=file) for mirror in source.mirrors):

@@ -16,6 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "ffrec/evaluation/health.py": [
+        (".any(0).float()", ".all(0).float()", "faults/fault_numbers"),
+        ("if loss > SATURATED", "if loss < SATURATED", "faults/fault_numbers"),
+        ("> GUESS * guess", "> guess", "faults/fault_numbers"),
+    ],
+    "ffrec/training/memory.py": [
+        ("numbers = 2 + states", "numbers = 1 + states", "faults/fault_memory"),
+        ("needed.bytes > there", "needed.bytes > 2 * there", "faults/fault_memory"),
+        ("*map(limit, LIMITS)", "", "faults/fault_memory"),
+    ],
+    "ffrec/config/base.py": [
+        ("-WHOLE <= value < WHOLE", "True", "faults/fault_settings"),
+    ],
     "cli/together.py": [
         ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
         ("RunFolder.check_free(path, force)", "pass", "cli"),
@@ -89,8 +102,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "goodness",
         ),
         (
-            '"... (channel place) -> ... place channel"',
             '"... (place channel) -> ... place channel"',
+            '"... (channel place) -> ... place channel"',
             "goodness",
         ),
         ("return self.whole.norm(self.by_place(h))", "return self.whole.norm(h).unsqueeze(-1)", "goodness"),
@@ -101,6 +114,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     "ffrec/learning/scores.py": [
+        ("/ (down * right)", "", "convolutional"),
+        ("whole.mul_(h != 0)", "whole", "convolutional"),
         ("direction - x * (direction * x).mean(-1, keepdim=True)", "direction", "goodness"),
         ("/ size * (h != 0)", "* (h != 0)", "goodness"),
         ("/ size * (h != 0)", "/ size", "goodness"),
@@ -181,8 +196,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "connections",
         ),
         (
-            "conv2d(maps, self.working, stride=self.stride, padding=self.padding)",
-            "conv2d(maps, self.working.flip(2), stride=self.stride, padding=self.padding)",
+            "conv2d(as_maps(x, self.source), self.working, stride",
+            "conv2d(as_maps(x, self.source), self.working.flip(2), stride",
             "connections",
         ),
         ("self.add_grad(grad)", "self.add_grad(grad * 2)", "connections"),
@@ -192,6 +207,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("kernel > min(height, width) + 2 * padding", "kernel > min(height, width)", "connections"),
     ],
     "ffrec/learning/transform.py": [
+        (".clamp_min(RATE)", "", "convolutional"),
+        ("square - mean.square()", "square", "convolutional"),
+        ("if self.following:", "if True:", "convolutional"),
         ("return self.normalise(sent)", "return sent", "transforms feedforward"),
         ("not sent.isfinite().all()", "False", "transforms feedforward"),
         ("self.box(x.clone())", "self.box(x)", "transforms"),
@@ -200,10 +218,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/learning/layer.py": [
         ("else sent + onto", "else sent", "layer"),
         ("sent.add_(onto) if", "sent if", "layer"),
-        ("repeat_interleave(shared)", "repeat(shared)", "connections"),
+        ("bias.repeat(shared)", "bias.repeat_interleave(shared)", "connections"),
         (
-            ".to(self.bias.dtype).view(len(self.bias), -1).sum(1)",
             ".to(self.bias.dtype).view(-1, len(self.bias)).sum(0)",
+            ".to(self.bias.dtype).view(len(self.bias), -1).sum(1)",
             "connections",
         ),
         ("x if self.transform is None else self.transform(x)", "x", "layer update"),
@@ -360,8 +378,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("last - first + 1, self.workspace", "last - first + 2, self.workspace", "recurrent"),
         ("for level in self.scored]).sum(0)", "for level in self.scored])[0]", "evaluate"),
         ("for level in self.scored]", "for level in self.levels]", "train_images feedforward"),
-        ('if config.activity == "min":', "if False:", "feedforward"),
-        ("if config.blocks > 1:", "if False:", "feedforward"),
+        ('if self.config.activity == "min":', "if False:", "feedforward"),
+        ("if self.config.blocks == 1 else", "if True else", "feedforward"),
         ("context=config.context,", "", "update"),
     ],
     "ffrec/networks/feedforward.py": [
@@ -538,8 +556,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
         (" and not self.recipe.training.train_on_validation", "", "train_images"),
         (
-            "self.images.shifted(index, training.jitter, self.draws)",
-            "self.images.images[index]",
+            "jitter(images, training.jitter, self.draws) if training.jitter else images",
+            "images",
             "train_images",
         ),
         ("if training.dropout else rows", "if False else rows", "train_images"),
@@ -587,9 +605,23 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/training/backprop.py": [
         ("self.learning_layers = 0  #", "#", "train_images"),
-        ("label_smoothing=smoothing", "label_smoothing=0.0", "train_images"),
+    ],
+    "ffrec/baselines/convolutions.py": [
+        ("label_smoothing=smoothing", "label_smoothing=0.0", "convolutional"),
+        (".train(learns)", ".train(False)", "convolutional"),
+        ('self.layers.requires_grad_(self.config.learns == "all")', "pass", "convolutional"),
+    ],
+    "ffrec/networks/convolutional.py": [
+        ("layer.unit_bias()", "0 * layer.unit_bias()", "convolutional"),
+        ("* self.config.sharpnesses[level - 1]", "", "convolutional"),
+        (
+            '"b (colour place) -> b 1 (place colour)"',
+            '"b (place colour) -> b 1 (place colour)"',
+            "convolutional",
+        ),
     ],
     "ffrec/baselines/perceptron.py": [
+        ("label_smoothing=self.config.label_smoothing", "label_smoothing=0.0", "train_images"),
         ("/ (1 - share)", "", "train_images"),
         ('self.layers.requires_grad_(config.learns == "all")', "pass", "train_images"),
     ],
@@ -641,6 +673,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("isinstance(network, Network) and bool(network.scored)", "isinstance(network, Network)", "evaluate"),
     ],
     "ffrec/data/images.py": [
+        ("images.flip(2)", "images.flip(1)", "convolutional"),
+        ("(places < first[:, None] + side)", "(places <= first[:, None] + side)", "convolutional"),
         ("2 * pixels + 1", "2 * pixels", "images"),
         ("draws.chance(share", "draws.chance(1 - share", "images"),
         ("deviation * scale", "deviation", "train_images"),
@@ -652,6 +686,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (".mul_(self.sharpness)", "", "memory"),
     ],
     "ffrec/data/sampling.py": [
+        ("temperature < torch.finfo(log_p.dtype).tiny", "temperature == 0", "faults/fault_text"),
         ("p / p.sum(1, keepdim=True)", "p", "sampling"),
         ("kept[:, 0] = True", "pass", "sampling"),
         ("kept[:, top_k:] = False", "kept[:, top_k + 1 :] = False", "sampling"),
@@ -699,6 +734,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (">= CLASSES", "> CLASSES", "corpora"),
     ],
     "corpora/files.py": [
+        ("checksums.compare(source.content(data, str(path)), source.sha256[file], path)", "pass", "corpora"),
         ("check(source, file, waiting)", "pass", "corpora"),
     ],
     "corpora/text.py": [
@@ -923,9 +959,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('point["update"] <= end', "True", "pictures_sleep"),
         ("range(wake, end, wake + sleep)", "range(0, end, wake + sleep)", "pictures_sleep"),
     ],
-    "corpora/checksums.py": [
-        ("state.st_mtime_ns, sha256", "0, sha256", "corpora"),
-    ],
     "corpora/cifar.py": [
         ('"n (c h w) -> n h w c"', '"n (h w c) -> n h w c"', "cifar"),
     ],
@@ -1004,7 +1037,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("severity, brightest)", "1, brightest)", "robustness"),
     ],
     "ffrec/reports/measured.py": [
-        ('found["epochs"] != len(run.metrics)', "False", "confidence"),
+        ('found["epochs"] != (epochs := epochs_of(run.metrics))', "(epochs := 0)", "confidence"),
         ('each["seed"] == found["seed"]', "False", "confidence"),
         ("run.name + settings(run, defaults.get(run.name))", "run.name", "robustness"),
     ],
@@ -1046,7 +1079,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
 MUTANTS = [(file, *defect) for file, defects in PLANTED.items() for defect in defects]
 
 
-def tests_of(rooms: str) -> list[str]:
+def files_of(rooms: str) -> list[str]:
     """The files of tests that rooms stand for: update for tests/test_update.py, faults/disk for
     tests/faults/test_disk.py."""
     places = [room.rpartition("/") for room in rooms.split()]
@@ -1060,7 +1093,7 @@ def survives(tree: Path, file: str, right: str, wrong: str, rooms: str) -> bool:
     if source.count(right) < 1:
         raise SystemExit(f"{file} has no {right!r} any more: bring tests/mutants.py up to date")
     path.write_text(source.replace(right, wrong, 1))
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests_of(rooms)]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files_of(rooms)]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     passed = subprocess.run(command, cwd=tree, env=environment, capture_output=True).returncode == 0
     path.write_text(source)

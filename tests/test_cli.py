@@ -340,7 +340,7 @@ def test_images_of_ones_own_decide_the_number_of_outputs(own, monkeypatch, tmp_p
     (tmp_path / "shapes").mkdir()
     asked = ["train", "recurrent-digits", *QUICK, "--images", "shapes", "--out", "run"]
     done = ffrec(*asked, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr  # so short a training is no better than guessing, and says so
     assert done.stdout.startswith("no test images were given: 72 of 360 were held out\n")
     config = json.loads((tmp_path / "run/config.json").read_text())
     assert config["classes"] == ["circle", "bar"]

@@ -3,7 +3,6 @@
 import dataclasses
 import gzip
 import hashlib
-import json
 import os
 import struct
 import time
@@ -16,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import corpora
-from corpora import Corpus, DataError, Description, Split, TextCorpus, checksums, files, menu, mnist
+from corpora import Corpus, DataError, Description, Split, TextCorpus, files, menu, mnist
 from corpora.files import Source
 from corpora.idx import IMAGES, LABELS, parse_idx, parse_split
 
@@ -166,77 +165,26 @@ def test_files_that_are_not_the_official_ones_are_refused(tmp_path):
         corpora.load("mnist", tmp_path)
 
 
-def summed(monkeypatch) -> list[Path]:
-    """The files whose checksum is computed from now on."""
-    paths: list[Path] = []
-    compare = checksums.compare
-
-    def watched(content: bytes, expected: str, path: Path) -> None:
-        paths.append(path)
-        compare(content, expected, path)
-
-    monkeypatch.setattr(checksums, "compare", watched)
-    return paths
-
-
-def test_a_file_is_summed_once_and_again_when_it_changes(tmp_path, monkeypatch):
+def test_a_file_is_compared_each_time_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "VALIDATION", 2)
-    source, paths = small_mnist(tmp_path), summed(monkeypatch)
+    source = small_mnist(tmp_path)
     load_small(tmp_path, source)
-    assert len(paths) == 4
-    load_small(tmp_path, source)
-    assert len(paths) == 4
     changed = tmp_path / "mnist" / "train-images-idx3-ubyte"
     state = changed.stat()
-    changed.write_bytes(changed.read_bytes()[:-1] + b"!")  # of the same size
-    os.utime(changed, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-    for _ in range(2):  # a wrong file is never remembered
-        with pytest.raises(DataError, match="train-images-idx3-ubyte: expected SHA-256"):
-            load_small(tmp_path, source)
-    assert paths[4:] == [changed] * 2
+    changed.write_bytes(changed.read_bytes()[:-1] + b"!")  # of the same size, and of the same time
+    os.utime(changed, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(DataError, match="train-images-idx3-ubyte: expected SHA-256"):
+        load_small(tmp_path, source)
 
 
-def test_a_file_of_another_size_or_another_expectation_is_summed_again(tmp_path, source):
+def test_another_expectation_is_not_met(tmp_path, source):
     (tmp_path / "toy").mkdir()
     path = tmp_path / "toy" / "labels"
     path.write_bytes(CONTENT)
-    state = path.stat()
     assert files.read(source, "labels", tmp_path) == (CONTENT, str(path))
     other = dataclasses.replace(source, sha256={"labels": "0" * 64})
     with pytest.raises(DataError, match="expected SHA-256 0000"):
         files.read(other, "labels", tmp_path)
-    path.write_bytes(CONTENT + b"!")
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    with pytest.raises(DataError, match="SHA-256"):
-        files.read(source, "labels", tmp_path)
-
-
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff", b'{"x": 3}', None])
-def test_a_memory_that_is_damaged_or_cannot_be_written_costs_only_time(damage, tmp_path, source, monkeypatch):
-    (tmp_path / "toy").mkdir()
-    (tmp_path / "toy" / "labels").write_bytes(CONTENT)
-    memory = tmp_path / "cache" / "toy" / "verified.json"
-    if damage is None:
-        (tmp_path / "cache").write_text("a file where the folder should be")
-    else:
-        memory.parent.mkdir(parents=True)
-        memory.write_bytes(damage)
-    paths = summed(monkeypatch)
-    for _ in range(2):
-        files.read(source, "labels", tmp_path)
-    assert len(paths) == (2 if damage is None else 1)
-    if damage is not None:
-        assert list(json.loads(memory.read_bytes())) == [str(tmp_path / "toy" / "labels")]
-        assert os.listdir(memory.parent) == ["verified.json"]
-
-
-def test_files_that_are_gone_are_forgotten(tmp_path):
-    memory, gone = tmp_path / "memory.json", tmp_path / "gone"
-    for path in (gone, memory):
-        path.touch()
-        checksums.remember(memory, path, checksums.fact(path.stat(), "x"))
-        path.unlink() if path is gone else None
-    assert list(json.loads(memory.read_bytes())) == [str(memory)]
 
 
 def test_a_data_folder_that_is_not_there_is_named(tmp_path):

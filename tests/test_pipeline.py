@@ -19,6 +19,7 @@ from ffrec.pipeline.plan import partition
 from ffrec.pipeline.stage import joined
 from ffrec.pipeline.task import check
 from ffrec.recipes import recipe
+from ffrec.storage.checkpoints import complete
 from ffrec.storage.run_folder import RunFolder
 
 
@@ -66,7 +67,7 @@ def test_the_command_goes_on_from_an_ordinary_run(tmp_path):
         first = RunFolder(tmp_path / "first")
         stopped = ffrec(*plain, "epochs=2", "--out", "first", cwd=tmp_path)
         assert stopped.returncode == 0
-    for step in first.complete()[1:]:  # all but the first epoch's checkpoint
+    for step in complete(first.checkpoints)[1:]:  # all but the first epoch's checkpoint
         for file in step.iterdir():
             file.unlink()
         step.rmdir()
@@ -77,7 +78,9 @@ def test_the_command_goes_on_from_an_ordinary_run(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test: error") == 1
     one, other = (
-        safetensors.torch.load_file(RunFolder(tmp_path / name).complete()[-1] / "weights.safetensors")
+        safetensors.torch.load_file(
+            complete(RunFolder(tmp_path / name).checkpoints)[-1] / "weights.safetensors"
+        )
         for name in ("whole", "first")
     )
     assert all(torch.equal(value, other[name]) for name, value in one.items())

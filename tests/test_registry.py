@@ -80,7 +80,8 @@ def test_unknown_names_suggest_the_nearest_or_name_all():
     with pytest.raises(UnknownName, match="unknown goodness 'sqares': did you mean squares"):
         pick("goodness", "sqares")
     with pytest.raises(
-        UnknownName, match="unknown network 'zzz': choose from character, feedforward, recurrent"
+        UnknownName,
+        match="unknown network 'zzz': choose from character, convolutional, feedforward",
     ):
         pick("network", "zzz")
     with pytest.raises(UnknownName, match="unknown menu 'godness': did you mean goodness"):

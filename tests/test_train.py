@@ -117,7 +117,7 @@ def test_checkpoints_take_a_hundredth_of_the_time(tmp_path, monkeypatch, cost, s
         now[0] += cost
 
     monkeypatch.setattr(folder, "save", save)
-    trainer.validate = Mock(side_effect=lambda _: {})
+    trainer.validate = Mock(side_effect=lambda _: {"confusion": [[1]], "images": 1})
     for event in trainer.run(folder, "held out"):
         now[0] += isinstance(event, Update)
     assert written == steps  # before a validation, after it, and at the end in any case
@@ -142,7 +142,7 @@ def test_a_stop_after_an_epoch_is_saved_even_where_no_checkpoint_is_due(tmp_path
 
 def test_stopping_is_possible_after_the_last_validation():
     trainer = make(epochs=1)
-    trainer.validate = Mock(side_effect=lambda _: {})
+    trainer.validate = Mock(side_effect=lambda _: {"confusion": [[1]], "images": 1})
     *_, last, interrupted = trainer.run(None, "held out", stop=lambda: trainer.validate.called)
     assert isinstance(last, Epoch)
     assert isinstance(interrupted, Interrupted)

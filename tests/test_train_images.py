@@ -191,10 +191,10 @@ def test_weights_of_another_version_are_one_clear_line(digits, tmp_path):
     before, now = (make("supervised", digits, **APART | {"centring": c}) for c in (False, True))
     folder = RunFolder.create(tmp_path / "run", configuration(now.recipe, 0, "fp32"))
     list(before.run(folder, stop=lambda: before.updates == 1))
-    with pytest.raises(RunError, match=r"run: expected weights of today's network.*train it again"):
+    with pytest.raises(RunError, match=r"run: expected weights of the network.*train it again"):
         resume(now, folder, folder.config)
     _, saved, *_ = folder.load(torch.device("cpu"))
-    with pytest.raises(RunError, match=f"{now.recipe.name}: expected weights of today's network"):
+    with pytest.raises(RunError, match=f"{now.recipe.name}: expected weights of the network"):
         trained_network(saved, now.recipe, digits.train.images, 10, torch.device("cpu"))
 
 

@@ -23,7 +23,9 @@ def robustness(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; seeds of one recipe share a column.")],
     severity: Annotated[int, typer.Option(min=1, max=3, help="How strong corruptions are.")] = SEVERITY,
     iterations: Annotated[int, typer.Option(min=1, help="Of networks that iterate.")] = ITERATIONS,
-    figure: Annotated[Path | None, typer.Option(help="Draw all runs in one picture, into this file.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Draw all runs in one picture, into this file.")
+    ] = None,
     into: Annotated[
         Path | None,
         typer.Option(

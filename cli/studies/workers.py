@@ -12,8 +12,8 @@ import torch
 import typer
 
 from cli import errors
+from cli.console.signals import Signals
 from cli.plugins import load_plugins
-from cli.signals import Signals
 
 if TYPE_CHECKING:
     from ffrec.studies.shared import Shared

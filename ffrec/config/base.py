@@ -1,7 +1,8 @@
-"""What all configurations share: how strict they are, names on menus, shares from 0 to 1, and the one
-error."""
+"""What all configurations share: how strict they are, names on menus, shares from 0 to 1, which values can
+be stored and computed with, and the one error."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -10,6 +11,8 @@ from ffrec import registry
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Share1 = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+WHOLE = 2**63  # whole numbers that a tensor holds are below this
+SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # normal numbers of float32, by their size
 
 
 class ConfigError(Exception):
@@ -26,3 +29,36 @@ def on_menu(menu: str) -> AfterValidator:
             raise ValueError(f"{error} (--plugin FILE.py adds your own)") from None
 
     return AfterValidator(check)
+
+
+def check_plain(value: Any, name: str) -> None:
+    """Raise ConfigError, naming the setting, for a value that JSON cannot store or float32 cannot compute
+    with: a date, a whole number beyond 64 bits, a number that would become 0 or infinite."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            check_plain(part, f"{name}.{key}".strip("."))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            check_plain(part, name)
+    elif isinstance(value, bool | str | None):
+        return
+    elif isinstance(value, int):
+        if not -WHOLE <= value < WHOLE:
+            raise ConfigError(
+                f"{name}: expected a whole number of 64 bits, found {brief(value)}: give another"
+            )
+    elif not isinstance(value, float):
+        raise ConfigError(
+            f"{name}: expected a number, a word, true or false, or a list of these, found "
+            f"{type(value).__name__} {value}: give another"
+        )
+    elif value and not SMALLEST <= abs(value) <= LARGEST:  # also of nan
+        raise ConfigError(
+            f"{name}: expected 0, or a number of float32 ({SMALLEST:.3g} to {LARGEST:.3g}), found {value}: "
+            "give another"
+        )
+
+
+def brief(value: int) -> str:
+    """A whole number, or how large it is."""
+    return str(value) if abs(value) < 10**30 else f"one of {value.bit_length()} bits"

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from ffrec import registry
 from ffrec.config.aliases import modern
 from ffrec.config.backprop import BaselineConfig
-from ffrec.config.base import STRICT, ConfigError
+from ffrec.config.base import STRICT, ConfigError, check_plain
 from ffrec.config.character import CharacterConfig
 from ffrec.config.layers import LayerConfig
 from ffrec.config.training import TextTraining, TrainingConfig
@@ -113,6 +113,7 @@ def recipe_from(values: object) -> Recipe:
 
 def validated(kind: type[R], values: Mapping[str, Any]) -> R:
     """A recipe of one kind from plain values; raises ConfigError."""
+    check_plain(values, "")
     try:
         return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:

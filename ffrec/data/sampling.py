@@ -18,11 +18,13 @@ def draw(p: Tensor, draws: Draws) -> Tensor:
 def sharpen(log_p: Tensor, temperature: float, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
     """p^(1/temperature) `(rows, n)` of the at most k likeliest symbols that first reach a sum of top_p.
 
-    Temperature 0 gives all to the likeliest. `log_p` `(rows, n)` need not be normalised.
+    Temperature 0 gives all to the likeliest, and so does one that `log_p` `(rows, n)`, which need not be
+    normalised, cannot be divided by: it is no normal number of its type.
     """
-    if temperature == 0:
+    if temperature < torch.finfo(log_p.dtype).tiny:
         return torch.nn.functional.one_hot(log_p.argmax(1), log_p.shape[1]).to(log_p.dtype)
-    p = ((log_p - log_p.amax(1, keepdim=True)) / temperature).softmax(1)  # safe at any temperature
+    temperature = min(temperature, torch.finfo(log_p.dtype).max)
+    p = ((log_p - log_p.amax(1, keepdim=True)) / temperature).softmax(1)  # safe at any such temperature
     if top_k is None and top_p >= 1:
         return p
     ordered, symbols = p.sort(dim=1, descending=True, stable=True)

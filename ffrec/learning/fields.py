@@ -151,6 +151,7 @@ def square_fields(side: int, field: int, stride: int, channels: int = 1) -> Tens
             f"local: expected fields that tile a side of {side}, found {field} with stride {stride}: choose "
             "a stride that divides the side less the field"
         )
-    units = rearrange(torch.arange(side * side * channels), "(y x c) -> y x c", y=side, x=side)
+    places = torch.arange(side * side * channels, device="cpu")  # also of a network that is only planned
+    units = rearrange(places, "(y x c) -> y x c", y=side, x=side)
     patches = units.unfold(0, field, stride).unfold(1, field, stride)  # (down, right, channels, y, x)
     return rearrange(patches, "down right c y x -> (down right) (y x c)")

@@ -83,6 +83,10 @@ class Leader(StageTrainer):
         self.fetch()
         return super().trace()
 
+    def activities(self) -> list[Tensor]:
+        self.fetch()
+        return super().activities()
+
     def end_epoch(self) -> dict[str, Any]:
         record = super().end_epoch()
         self.fetch()

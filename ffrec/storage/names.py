@@ -15,6 +15,7 @@ FOLDERS = ("checkpoints", "pictures", "tensorboard")
 DOCUMENTS = (
     "baselines",
     "calibration",
+    "collapse",
     "confidence",
     "config",
     "data",
@@ -23,7 +24,15 @@ DOCUMENTS = (
     "robustness",
 )
 PICTURES = (
-    *("confidence", "dreams_scored", "generated_strings", "goodness_histograms", "heat_map", "hybrids"),
+    *(
+        "collapse",
+        "confidence",
+        "dreams_scored",
+        "generated_strings",
+        "goodness_histograms",
+        "heat_map",
+        "hybrids",
+    ),
     *("learning_curve", "loss_curves", "perplexity", "receptive_fields", "robustness", "wake_sleep"),
 )
 OURS = re.compile(

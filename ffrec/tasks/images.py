@@ -13,11 +13,12 @@ from ffrec.config import ConfigError, ImageRecipe
 from ffrec.data.draws import Draws
 from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.calibration import Calibration, calibrate
+from ffrec.evaluation.health import guessed
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
 from ffrec.negatives.labels import hard_labels
 from ffrec.storage.files import RunError, write_atomic
 from ffrec.storage.run_folder import RunFolder
-from ffrec.tasks.recorded import check_data, check_fit, describe, weights
+from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, weights
 from ffrec.tasks.task import Task, TrainedRun
 from ffrec.training.backprop import BackpropTrainer, StagedTrainer
 from ffrec.training.images import ImageTrainer, make_network
@@ -126,7 +127,8 @@ class ImageTask(Task):
                     f"{part:>10}: error {goodness}{found['error_softmax']:.2f} % by softmax "
                     f"({found['images']} images)"
                 )
-        return [*lines, *chance(result.get("test")), f"       run: {result['run']}"]
+        warned = [f"   warning: {warning}" for warning in result.get("warnings", [])]
+        return [*lines, *(warned or chance(result.get("test"))), f"       run: {result['run']}"]
 
 
 def chance(test: Mapping[str, Any] | None) -> list[str]:
@@ -197,7 +199,9 @@ class TrainedImages(TrainedRun):
 
 
 def parts_for(recipe: ImageRecipe, corpus: LabelledCorpus) -> LabelledCorpus:
-    """The data in the parts that a recipe wants."""
+    """The data in the parts that a recipe wants; raises ConfigError if a part is there but empty."""
+    parts = {"training": corpus.train, "validation": corpus.validation, "test": corpus.test}
+    refuse_empty({name: part.labels for name, part in parts.items() if part is not None})
     return corpus.joined() if recipe.training.train_on_validation else corpus
 
 
@@ -216,11 +220,11 @@ def trained_network(
     saved: dict[str, Tensor], recipe: ImageRecipe, like: Tensor, classes: int, device: torch.device
 ) -> Any:
     """The network that `weights` read from a run folder, for images of the shape of `like[0]`."""
-    drawn, pixels = torch.Generator(), like[0].numel()
-    network = make_network(recipe.network, pixels, classes, drawn)
-    check_fit(network, saved, recipe.name)
-    network.load_state_dict(saved)
-    return network.to(device)
+
+    def make(generator: torch.Generator) -> Any:
+        return make_network(recipe.network, like[0].numel(), classes, generator)
+
+    return restored(make, saved, recipe.name, device)
 
 
 def finish_images(
@@ -239,6 +243,7 @@ def finish_images(
         return tested
     result = describe(folder, trainer.device)
     last = (folder.metrics() or [{}])[-1]
+    result["warnings"] = [*last.get("warnings", []), *(guessed(tested["test"], "test") if tested else [])]
     if "validation" in last:
         result["validation"] = last["validation"]
     if test is not None and (shown := shown_examples(trainer, images, test)):

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from ffrec.config import ConfigError, Recipe, recipe_from
 from ffrec.evaluation.calibration import Calibration
 from ffrec.storage.files import RunError, brief
 from ffrec.storage.run_folder import UNLEARNT, RunFolder, epochs_of
+from ffrec.training.memory import planned
 from ffrec.training.trainer import Trainer
+
+N = TypeVar("N", bound=nn.Module)
 
 SAME_AGAIN = "give the same recipe, --set, --seed, --precision, or choose another --out"
 CHECKSUMS = ("data_sha256", "text")  # of images, and of strings
@@ -148,8 +151,29 @@ def check_fit(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> Non
     """Raise RunError, naming the run, if saved weights have other names or shapes than the network's."""
     if {n: w.shape for n, w in saved.items()} != {n: w.shape for n, w in network.state_dict().items()}:
         raise RunError(
-            f"{name}: expected weights of today's network, found those of another version: train it again"
+            f"{name}: expected weights of the network that its configuration describes today, found those of "
+            "another: train it again"
         )
+
+
+def refuse_empty(parts: Mapping[str, Tensor]) -> None:
+    """Raise ConfigError, before training starts, for a part of the data without any case."""
+    for name, cases in parts.items():
+        if not len(cases):
+            raise ConfigError(f"data: expected {name} cases, found none: give some")
+
+
+def restored(
+    make: Callable[[torch.Generator], N], saved: Mapping[str, Tensor], name: str, device: torch.device
+) -> N:
+    """The network that `make(generator)` makes, with saved weights, on the device; raises RunError, before
+    memory is taken for it, if they do not fit."""
+    if plan := planned(make):
+        check_fit(plan, saved, name)
+    network = make(torch.Generator())
+    check_fit(network, saved, name)
+    network.load_state_dict(saved)
+    return network.to(device)
 
 
 def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Runs on a text."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import safetensors.torch
@@ -10,17 +10,19 @@ from torch import Tensor
 
 from ffrec.config import TextRecipe, TextTraining
 from ffrec.data.draws import Draws
+from ffrec.evaluation.health import guessed_text
 from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.character import Character
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
-from ffrec.tasks.recorded import check_data, check_fit, describe, weights
+from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, weights
 from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed, symbols_of
 from ffrec.tasks.task import Task, TrainedRun
 from ffrec.tasks.text_baselines import counted_baselines, held_out
 from ffrec.training.text import TextTrainer
 
+DREAMT = 1000  # strings that are generated together; bounds memory
 SHOWN = 100  # test strings whose goodness is kept for a picture
 
 
@@ -38,6 +40,10 @@ class TextTask(Task):
     ) -> None:
         super().__init__(plugins)
         self.recipe, self.corpus, self.symbols = recipe, corpus, corpus.description.classes
+        parts = {"training": corpus.train, "validation": corpus.validation}
+        if corpus.sha256:  # of the whole text: a search has it without its test strings
+            parts["test"] = corpus.test
+        refuse_empty(parts)
         self.trainer: TextTrainer = TextTrainer(
             recipe, corpus.train, len(self.symbols), seed, device, precision
         )
@@ -76,8 +82,14 @@ class TextTask(Task):
         parts = {name: getattr(text, name) for name in ("validation", "test")}
         train, start = trainer.strings.cpu(), self.recipe.network.window
         result["baselines"] = counted_baselines(train, text.validation, parts, start, network.symbols)
-        strings = text.test[:SHOWN].to(trainer.device)
-        shown = dreamt_examples(network, strings, trainer.seed, self.recipe.training.temperature)
+        counted = result["baselines"]["unigram"]["test"]["perplexity"]
+        last = (folder.metrics() or [{}])[-1]
+        result["warnings"] = [
+            *last.get("warnings", []),
+            *guessed_text(result["test"]["perplexity"], counted, "test"),
+        ]
+        strings, drawn = text.test[:SHOWN].to(trainer.device), Draws(trainer.seed, trainer.device)
+        shown = dreamt_examples(network, strings, drawn, self.recipe.training.temperature)
         write_atomic(folder.path / "examples.safetensors", safetensors.torch.save(shown))
         folder.write_json("result.json", result)
         return result
@@ -93,6 +105,7 @@ class TextTask(Task):
         for name, found in result.get("baselines", {}).items():
             values = ", ".join(f"{part} {found[part]['perplexity']:.2f}" for part in found if part in result)
             lines.append(f"            {name}: {values}")
+        lines += [f"   warning: {warning}" for warning in result.get("warnings", [])]
         return [*lines, f"       run: {result['run']}"]
 
 
@@ -125,12 +138,14 @@ class TrainedText(TrainedRun):
         self.symbols = symbols_of(folder.config, folder.path)
         self.text: Text = StoredText.read(folder) or load(recipe)
         check_data(folder, {"text": self.text.sha256}, recipe.data)
-        self.network = Character(recipe.network, len(self.symbols), torch.Generator())
-        check_fit(self.network, saved, recipe.name)
-        self.network.load_state_dict(saved)
+
+        def make(generator: torch.Generator) -> Character:
+            return Character(recipe.network, len(self.symbols), generator)
+
+        self.network = restored(make, saved, recipe.name, device)
         self.train = self.text.train[: recipe.training.strings]
         with torch.no_grad():
-            self.network.to(device).remember(self.train.to(device))
+            self.network.remember(self.train.to(device))
 
     def evaluate(self) -> dict[str, Any]:
         """The result on the run's own text, beside models that count its training strings."""
@@ -150,11 +165,13 @@ class TrainedText(TrainedRun):
         start, symbols = self.recipe.network.window, len(self.symbols)
         return counted_baselines(self.train, self.text.validation, parts, start, symbols)
 
-    def dream(self, count: int, seed: int, temperature: float) -> dict[str, Tensor]:
-        """Negative strings that go on from validation strings: see `dreamt_examples`."""
-        real = self.text.validation.to(self.device)
-        strings = real.repeat(-(-count // len(real)), 1)[:count]
-        return dreamt_examples(self.network, strings, seed, temperature)
+    def dream(self, count: int, seed: int, temperature: float) -> Iterator[dict[str, Tensor]]:
+        """Negative strings that go on from validation strings, some at a time: see `dreamt_examples`."""
+        real, drawn = self.text.validation, Draws(seed, self.device)
+        for turn, start in enumerate(range(0, count, DREAMT)):
+            drawn.begin(turn)
+            places = torch.arange(start, min(start + DREAMT, count)) % len(real)
+            yield dreamt_examples(self.network, real[places].to(self.device), drawn, temperature)
 
 
 def evaluate_parts(
@@ -169,7 +186,9 @@ def evaluate_parts(
     return found
 
 
-def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature: float) -> dict[str, Tensor]:
+def dreamt_examples(
+    network: Character, strings: Tensor, drawn: Draws, temperature: float
+) -> dict[str, Tensor]:
     """Real strings, strings that the network generates from their first windows, and the goodness of both.
 
     The softmax alone generates, as in training: a memory is emptied first.
@@ -177,7 +196,6 @@ def dreamt_examples(network: Character, strings: Tensor, seed: int, temperature:
     `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
     """
     size, length = network.config.window, strings.shape[1]
-    drawn = Draws(seed, strings.device)
     if network.memory:
         network.memory.forget()
     with torch.no_grad():

@@ -23,6 +23,9 @@ class BackpropTrainer(ImageTrainer):
         self.learning_layers = 0  # no hidden layer has a loss of its own
         super().prepare()
 
+    def activities(self) -> list[Tensor]:
+        return []  # its layers have no goodness that could collapse
+
     def update(self, index: Tensor) -> Tensor:
         """One weight update from the cross-entropy of the images at `index`."""
         self.begin("both")

@@ -8,15 +8,18 @@ from torch import Tensor
 from ffrec.config import AgreementConfig, BaselineConfig, ImageRecipe, LayerConfig
 from ffrec.data.draws import Draws
 from ffrec.data.images import Images, LabelledImages, add_noise, cut_out, jitter, mirror, silence
+from ffrec.evaluation.health import guessed
 from ffrec.evaluation.images import evaluate_images
+from ffrec.learning.update import Step
 from ffrec.negatives.hybrids import Hybrid
 from ffrec.negatives.labels import Negatives
 from ffrec.networks.network import Classifier
 from ffrec.registry import pick
+from ffrec.training.memory import check_memory
 from ffrec.training.phases import Phase, Schedule, both
 from ffrec.training.trainer import Trainer
 
-TRACED = 200  # training images whose goodness is recorded through wake and sleep phases
+TRACED = 200  # training images whose activities are checked, and goodness recorded where phases are apart
 
 
 def make_network(
@@ -51,8 +54,12 @@ class ImageTrainer(Trainer):
     ) -> None:
         self.images = Images(images, device, recipe.training.permute)
         self.labels = labels.to(device)
-        generator = torch.Generator().manual_seed(seed)
-        network = make_network(recipe.network, self.images.features, classes, generator)
+
+        def make(generator: torch.Generator) -> Classifier:
+            return make_network(recipe.network, self.images.features, classes, generator)
+
+        check_memory(make, recipe.training, torch.device(device), arithmetic)
+        network = make(torch.Generator().manual_seed(seed))
         super().__init__(recipe, network, len(images), seed, device, arithmetic)
         self.negatives = make_negatives(recipe)
         self.prepare()
@@ -139,6 +146,23 @@ class ImageTrainer(Trainer):
             self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), accuracy])
 
+    def last_step(self, rows: Tensor, candidates: Tensor) -> Step:
+        """What layers make of rows, with candidate labels `(batch, candidates)` if they see any."""
+        network = self.network
+        encoding = network.encode(rows)
+        step: Step = encoding.step
+        if network.scored:
+            *_, step = network.steps(encoding, candidates, network.window[1])
+        return step
+
+    def activities(self) -> list[Tensor]:
+        """Of the first training images, with their labels if layers see any."""
+        rows = self.images.rows(self.images.images[:TRACED])
+        return list(self.last_step(rows, self.labels[: len(rows), None]).activities.values())
+
+    def guessed(self, found: dict[str, Any]) -> list[str]:
+        return guessed(found, "validation")
+
     def trace(self) -> dict[str, list[float]]:
         """Mean goodness, layer by layer, of the first training images, positive and made negative."""
         network, images = self.network, self.images.images[:TRACED]
@@ -147,12 +171,8 @@ class ImageTrainer(Trainer):
             always = Draws(self.seed, self.device)
             twins = self.negatives.images(images, images.roll(1, 0), always)
             rows = torch.stack([rows, self.images.rows(twins)], dim=1)
-        encoding = network.encode(rows)
-        step = encoding.step
-        if network.scored:
-            labels = torch.stack([truth, (truth + 1) % network.classes], dim=1)
-            *_, step = network.steps(encoding, labels, network.window[1])
-        positive, negative = network.mean_goodness(step).T.tolist()
+        labels = torch.stack([truth, (truth + 1) % network.classes], dim=1)
+        positive, negative = network.mean_goodness(self.last_step(rows, labels)).T.tolist()
         return {"positive": positive, "negative": negative}
 
     def held_out(self, part: LabelledImages | None) -> tuple[Images, Tensor] | None:

@@ -40,6 +40,7 @@ def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
+SIDE = 4  # of the weights that an optimiser is tried with
 UNFIT = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
 
 
@@ -52,13 +53,7 @@ def make_optimiser(
     On a CUDA device its rates, which `set_rates` fills in, and its counts lie there too, if they can
     (`capturable`).
     """
-    kind = getattr(torch.optim, training.optimiser, None)
-    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in UNFIT:
-        raise ConfigError(
-            f"optimiser: expected a class of torch.optim that steps by dense gradients, "
-            f"found {training.optimiser!r}"
-        )
-    groups = []
+    kind, groups = optimiser_class(training.optimiser), []
     decay_of_softmax = training.softmax_weight_decay
     if decay_of_softmax is None:
         decay_of_softmax = training.weight_decay
@@ -78,18 +73,59 @@ def make_optimiser(
                     "learns": learns,
                 }
             )
+    device = next(readout.parameters()).device
+    options = options_for(kind, training, device)
+    if device.type == "cuda" and capturable(kind):
+        for group in groups:
+            group["lr"] = torch.full((), 0.0, device=device)
+    rehearse(training, device)
+    try:
+        return kind(groups, **options)
+    except Exception as error:
+        raise refusal(training, error) from None
+
+
+def rehearse(training: OptimiserConfig, device: torch.device) -> int:
+    """Take one step with weights of our own, since some options fail only there; returns how many numbers
+    the optimiser keeps for each weight. Raises ConfigError."""
+    kind = optimiser_class(training.optimiser)
+    weight = torch.zeros(SIDE, SIDE, device=device)
+    weight.grad = torch.zeros_like(weight)
+    try:
+        optimiser = kind([weight], **options_for(kind, training, device))
+        optimiser.step()
+    except Exception as error:  # options of any kind reach code that does not expect them
+        raise refusal(training, error) from None
+    kept = (value for value in optimiser.state[weight].values() if isinstance(value, Tensor))
+    return sum(value.numel() == weight.numel() for value in kept)
+
+
+def refusal(training: OptimiserConfig, error: Exception) -> ConfigError:
+    """What to say of options that torch refuses."""
+    says = str(error) or type(error).__name__
+    return ConfigError(f"optimiser_options: torch.optim.{training.optimiser} says: {says}")
+
+
+def optimiser_class(name: str) -> type[torch.optim.Optimizer]:
+    """The class of torch.optim; raises ConfigError for one that does not step by dense gradients."""
+    kind = getattr(torch.optim, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in UNFIT:
+        raise ConfigError(
+            f"optimiser: expected a class of torch.optim that steps by dense gradients, found {name!r}"
+        )
+    return kind
+
+
+def options_for(
+    kind: type[torch.optim.Optimizer], training: OptimiserConfig, device: torch.device
+) -> dict[str, Any]:
+    """The recipe's options, and those that make steps fast, or fit for a CUDA graph."""
     options = dict(training.optimiser_options)
     if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
         options.setdefault("fused", True)  # one pass over the weights: several times as fast on a CPU
-    device = next(readout.parameters()).device
     if device.type == "cuda" and capturable(kind):
         options.setdefault("capturable", True)
-        for group in groups:
-            group["lr"] = torch.full((), 0.0, device=device)
-    try:
-        return kind(groups, **options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"optimiser_options: torch.optim.{training.optimiser} says: {error}") from None
+    return options
 
 
 def capturable(kind: type[torch.optim.Optimizer]) -> bool:

@@ -11,12 +11,16 @@ from ffrec.config import TextRecipe
 from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
-from ffrec.evaluation.text import evaluate_text
+from ffrec.evaluation.health import guessed_text
+from ffrec.evaluation.ngram import unigram_log_likelihood
+from ffrec.evaluation.text import evaluate_text, perplexity
 from ffrec.networks.character import Character, windows_of
 from ffrec.registry import pick
+from ffrec.training.memory import check_memory
 from ffrec.training.phases import Phase, Schedule, generating
 from ffrec.training.trainer import Diverged, Trainer
 
+CHECKED = 10  # training strings whose activities are checked
 GENERATED = 1000  # strings that are generated together; bounds memory
 
 
@@ -42,7 +46,12 @@ class TextTrainer(Trainer):
     ) -> None:
         training = recipe.training
         self.strings = strings[: training.strings].to(device)
-        network = Character(recipe.network, symbols, torch.Generator().manual_seed(seed))
+
+        def make(generator: torch.Generator) -> Character:
+            return Character(recipe.network, symbols, generator)
+
+        check_memory(make, recipe.training, torch.device(device), arithmetic)
+        network = make(torch.Generator().manual_seed(seed))
         super().__init__(recipe, network, len(self.strings), seed, device, arithmetic)
         self.passes = training.passes
         self.size = self.cases * (self.strings.shape[1] - recipe.network.window)
@@ -170,6 +179,14 @@ class TextTrainer(Trainer):
         passages = torch.cat([windows, draw(p, self.draws)[:, None]], dim=1)
         return passages[:, -self.network.passage :]
 
+    def activities(self) -> list[Tensor]:
+        """Of the passages of the first training strings."""
+        passages = self.network.passages(self.strings[:CHECKED])
+        return list(self.network.encode(passages).step.activities.values())
+
+    def guessed(self, found: dict[str, Any]) -> list[str]:
+        return guessed_text(found["perplexity"], found["unigram"], "validation")
+
     def validate(self, held_out: Tensor) -> dict[str, Any]:
         """Perplexity on held-out strings and on the training strings; the memory is filled for it, and its
         share set by the held-out ones."""
@@ -184,7 +201,9 @@ class TextTrainer(Trainer):
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
         again = evaluate_text(network, self.strings, team=self.team)
-        return {**found, "training_perplexity": again["perplexity"]}
+        start, symbols = network.config.window, network.symbols
+        counted = perplexity(unigram_log_likelihood(self.strings, held_out, start, symbols))
+        return {**found, "training_perplexity": again["perplexity"], "unigram": counted}
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"negatives": self.negatives}

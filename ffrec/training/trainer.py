@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ffrec.config import ConfigError
 from ffrec.data.draws import Draws
+from ffrec.evaluation.health import dead, saturated, share_on
 from ffrec.parallel import sharing
 from ffrec.parallel.agreement import check_agreement
 from ffrec.parallel.averaging import Averaging
@@ -34,6 +35,10 @@ SPARING = 100  # times what a checkpoint takes to write, that pass before the ne
 
 class Diverged(Exception):
     """The loss stopped being a number; the message names the layer and the update."""
+
+
+class Collapsed(Diverged):
+    """Nothing is learnt any more, though the loss is a number; the message says what was found."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,9 @@ class Trainer(ABC):
         """This epoch's goodness, so far."""
         self.captured: Captured | None = None
         """The device's work as CUDA graphs, if `capture` was called."""
+        self.strict = False
+        """Whether training ends, with Collapsed, when an epoch has warnings."""
+        self.has_checkpoint = False
         self.local_sgd: dict[str, float] = {}
         """How processes learn apart, where they do: that changes what is learnt."""
         self.save_due = -math.inf
@@ -201,6 +209,15 @@ class Trainer(ABC):
             self.seconds += time.perf_counter() - start
             yield Update(self.epoch + 1, self.step, self.steps)
 
+    def activities(self) -> list[Tensor]:
+        """What every hidden layer makes of some training cases now, `(..., units)`; none if it is not
+        checked."""
+        return []
+
+    @abstractmethod
+    def guessed(self, found: dict[str, Any]) -> list[str]:
+        """Warnings about a validation that is no better than guessing."""
+
     def trace(self) -> dict[str, list[float]]:
         """Mean goodness of some positive and some negative data now, layer by layer; empty if not
         recorded."""
@@ -267,14 +284,15 @@ class Trainer(ABC):
             step = int(bad.any(1).nonzero()[0])
             where = [name for name, column in zip(names, bad[step].tolist(), strict=True) if column]
             update = self.epoch * self.steps + step + 1
-            raise Diverged(
-                f"the loss of {', '.join(where)} is not finite at update {update}: "
-                "lower the learning rate; the last good checkpoint is kept"
-            )
+            cure = "lower the learning rate" if update > 1 else "mend threshold or sharpness"
+            kept = "; the last good checkpoint is kept" if self.has_checkpoint else ""
+            raise Diverged(f"the loss of {', '.join(where)} is not finite at update {update}: {cure}{kept}")
 
     def end_epoch(self) -> dict[str, Any]:
         """Close the epoch and return its record."""
-        means = self.history.mean(0).tolist()
+        means, late = self.history.mean(0).tolist(), self.history[-CHECK_EVERY:].mean(0).tolist()
+        with torch.no_grad():
+            on = share_on(self.activities())
         self.epoch, self.step, self.checked = self.epoch + 1, 0, 0
         record = {
             "epoch": self.epoch,
@@ -288,6 +306,7 @@ class Trainer(ABC):
         }
         if self.traced:
             record["goodness"] = self.traced
+        record |= {"on": on, "warnings": dead(on) + saturated(late[: self.learning_layers])}
         self.seconds, self.traced = 0.0, []
         return record
 
@@ -311,7 +330,7 @@ class Trainer(ABC):
         """Go back to what `state` and the network's state dict recorded."""
         self.network.load_state_dict(weights)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
-        self.checked = self.step
+        self.checked, self.has_checkpoint = self.step, True
         self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])
         self.traced = list(state["traced"])
@@ -348,10 +367,14 @@ class Trainer(ABC):
             record = self.end_epoch()
             if due:
                 record["validation"] = self.validate(validation)
+                if 2 * self.epoch >= training.epochs:  # some recipes begin slowly
+                    record["warnings"] += self.guessed(record["validation"])
             if folder:
                 folder.append_metrics(record)
             saved = self.save(folder, sparing=self.epoch < training.epochs)
             yield Epoch(record)
+            if self.strict and record["warnings"]:
+                raise Collapsed("; ".join(record["warnings"]))
             if self.team.any(stop()):
                 if not saved:
                     self.save(folder)
@@ -380,6 +403,7 @@ class Trainer(ABC):
         state = self.state()
         if folder:
             folder.save(self.updates, dict(self.network.state_dict()), state)
+        self.has_checkpoint = True
         now = time.perf_counter()
         self.save_due = now + SPARING * (now - start)
         return True

@@ -42,10 +42,11 @@ def pair_accuracy(positive: Array, negative: Array) -> list[float]:
 
     Both arrays are `(layers, cases)`.
     """
-    return [
-        float((p[:, None] > n).mean() + (p[:, None] == n).mean() / 2)
-        for p, n in zip(positive, negative, strict=True)
-    ]
+    shares = []
+    for p, n in zip(positive, np.sort(negative), strict=True):
+        below, to_equal = np.searchsorted(n, p, "left"), np.searchsorted(n, p, "right")
+        shares.append(float((below + to_equal).mean() / 2 / len(n)))
+    return shares
 
 
 def generated_strings(run: Summary) -> Figure:

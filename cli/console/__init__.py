@@ -1,0 +1,1 @@
+"""What is between a command and the terminal it was started from."""
