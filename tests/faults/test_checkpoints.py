@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from commands import assert_refused, ffrec
 from injected import outcome, tree
-from runs import TRAIN, train
+from small_runs import TRAIN, train
 
 RESUME = (*TRAIN, "--out", "run", "--resume")
 READERS = (("evaluate", "run"), RESUME)

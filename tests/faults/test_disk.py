@@ -13,7 +13,7 @@ import pytest
 import torch
 from commands import ffrec
 from injected import Full, forked, leftovers, outcome, tree
-from runs import CONFIG, TRAIN, fill, train
+from small_runs import CONFIG, TRAIN, fill, train
 
 from ffrec.reports.figures.canvas import save
 from ffrec.storage.files import DiskFull, append, write_atomic

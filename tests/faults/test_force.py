@@ -3,7 +3,7 @@
 import pytest
 from commands import assert_refused, ffrec
 from injected import leftovers, tree
-from runs import CONFIG, OTHER, TRAIN, fill
+from small_runs import CONFIG, OTHER, TRAIN, fill
 
 from ffrec.reports.figures import FIGURES
 from ffrec.storage.files import RunError

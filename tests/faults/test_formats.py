@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from commands import assert_refused, ffrec
-from runs import CONFIG, TRAIN, fill, train
+from small_runs import CONFIG, TRAIN, fill, train
 
 from ffrec.config import recipe_from
 from ffrec.models.saved import Saved

@@ -11,7 +11,7 @@ import torch
 from commands import ffrec
 from hypothesis import HealthCheck, given, settings
 from injected import budget
-from runs import TRAIN, train
+from small_runs import TRAIN, train
 
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 NEAR = st.sampled_from([0, 1, -1, 2**63, 1e308, "", "mnist", "character", "recurrent", [], {}, [0], [[1]]])

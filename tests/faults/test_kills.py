@@ -7,7 +7,7 @@ import time
 
 import pytest
 from injected import begun, budget, changes, ended, forked, leftovers, outcome, tree
-from runs import CONFIG, OTHER, fill, train
+from small_runs import CONFIG, OTHER, fill, train
 
 from ffrec.storage.run_folder import RunFolder
 

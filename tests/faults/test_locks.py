@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import assert_refused, ffrec
 from injected import tree
-from runs import CONFIG, TRAIN, fill
+from small_runs import CONFIG, TRAIN, fill
 
 from ffrec.storage.files import RunError
 from ffrec.storage.lock import check_unlocked
