@@ -1,6 +1,6 @@
 """What a reading of the text, or a remedy, does to twin networks; the test set is never read.
 
-    python benchmarks/twins.py run [--group WORDS] [--only NAME …] [--seed 0 …]
+    python benchmarks/twins.py run [--group WORDS] [--only NAME …] [--seed 0 …] [--part 1/2]
     python benchmarks/twins.py show [--into docs/twins.md]
     python benchmarks/twins.py runs [--into docs/twins.md]
 
@@ -10,18 +10,15 @@ layer has collapsed (`ffrec.evaluation.collapse`). `runs` prints the test accura
 results/.
 """
 
-import argparse
-import json
 import statistics
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
+from changes import Line, Work, measured, parser, run, tables
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
@@ -40,7 +37,6 @@ from ffrec.training.twin import TwinTrainer
 HERE = Path(__file__).parent
 LIST: Mapping[str, Any] = tomllib.loads((HERE / "twins.toml").read_text())
 HEAD = ("change", "seeds", "after 1 epoch, %", "at the end, %", "together, %", "rank", "within", "between")
-Line = Mapping[str, Any]
 OF_RUNS = ("recipe", "paper", "seeds", "epochs", "together, %", "each, %", "minutes")
 MEAN, DEVIATION = 0.1307, 0.3081  # of MNIST's pixels as shares of the brightest
 
@@ -94,20 +90,8 @@ def turns_of(name: str) -> list[set[str]]:
     }[name]
 
 
-@dataclass(frozen=True)
-class Work:
-    """One change of one group, with one seed."""
-
-    title: str
-    recipe: str
-    shared: Mapping[str, Any]
-    change: str
-    settings: Mapping[str, Any]
-    seed: int
-
-    @property
-    def name(self) -> tuple[str, str, int]:
-        return self.title, self.change, self.seed
+class Reading(Work):
+    """A change of a recipe's settings, or, as a tweak, of what no setting says."""
 
     @property
     def tweaks(self) -> Mapping[str, str]:
@@ -144,8 +128,7 @@ class Work:
 
     def train(self) -> Line:
         """What the network reaches on validation images, on the way and at the end."""
-        start, recipe = time.perf_counter(), self.made()
-        corpus = load(recipe, None)
+        start, corpus = time.perf_counter(), load(self.made(), None)
         trainer = self.trainer(corpus)
         trainer.due = lambda epoch: epoch in (1, 2, 3, 10, 20, 30)  # type: ignore[method-assign]
         held_out = trainer.held_out(corpus.validation)
@@ -153,11 +136,6 @@ class Work:
         found = {r["epoch"]: r["validation"] for r in epochs if "validation" in r}
         kept = ("error_softmax", "error_by_network", "collapse")
         return {
-            "group": self.title,
-            "change": self.change,
-            "settings": self.settings,
-            "seed": self.seed,
-            "recipe": plain(recipe),
             "found": {str(epoch): {key: of[key] for key in kept} for epoch, of in found.items()},
             "loss": epochs[-1]["loss"],
             "minutes": (time.perf_counter() - start) / 60,
@@ -173,50 +151,6 @@ def taking(name: str, images: Tensor) -> Callable[[Tensor], Tensor]:
     pixels = images.flatten(1).float()
     mean, deviation = pixels.mean(0), pixels.std(0).clamp_min(1.0)
     return lambda x: (x - mean) / deviation
-
-
-def listed(seeds: Sequence[int]) -> list[Work]:
-    """All that the list asks for, seed by seed."""
-    return [
-        Work(group["title"], group["recipe"], group["settings"], change, settings, seed)
-        for seed in seeds
-        for group in LIST["group"]
-        for change, settings in group["changes"].items()
-    ]
-
-
-def measured(file: Path) -> list[Line]:
-    """What has been measured of today's list and recipes, in the order of the list."""
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    works = {work.name[:2]: work for work in listed([0])}
-    order = list(works)
-
-    def current(line: Line) -> bool:
-        work = works.get((line["group"], line["change"]))
-        return work is not None and decisive(plain(work.made()), work.settings) == decisive(
-            line["recipe"], line["settings"]
-        )
-
-    known = [line for line in lines if current(line)]
-    return sorted(known, key=lambda line: (order.index((line["group"], line["change"])), line["seed"]))
-
-
-def decisive(recipe: Line, settings: Line) -> tuple[Any, ...]:
-    """What decides a line's numbers."""
-    return recipe["network"], recipe["training"], settings.get("tweaks", {})
-
-
-def run(options: argparse.Namespace) -> None:
-    """Train what is missing of the list; every result is a line of the file at once."""
-    for work in listed(options.seed):
-        done = {(line["group"], line["change"], line["seed"]) for line in measured(options.file)}
-        wanted = options.group in work.title and (not options.only or work.change in options.only)
-        if not wanted or work.name in done:
-            continue
-        line = json.dumps(work.train())
-        with options.file.open("a") as file:
-            file.write(f"{line}\n")
-        print(*work.name, row([json.loads(line)])[2:], flush=True)
 
 
 def row(lines: Sequence[Line]) -> list[str]:
@@ -240,15 +174,6 @@ def row(lines: Sequence[Line]) -> list[str]:
         collapse("within", 3),
         collapse("between", 3),
     ]
-
-
-def tables(lines: Sequence[Line]) -> str:
-    """A table for every group."""
-    parts = []
-    for title, of_group in groupby(lines, lambda line: line["group"]):
-        rows = [row(list(runs)) for _, runs in groupby(of_group, lambda line: line["change"])]
-        parts.append(f"**{title}**\n\n{table(HEAD, rows)}")
-    return "\n\n".join(parts)
 
 
 def of_runs(folder: Path) -> str:
@@ -275,22 +200,16 @@ def of_runs(folder: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Twin networks: readings of the text, and remedies.")
-    parser.add_argument("--file", type=Path, default=Path("results/twins.jsonl"))
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("run")
-    one.add_argument("--group", default="", help="groups whose titles hold these words")
-    one.add_argument("--only", nargs="+", help="changes, by name")
-    one.add_argument("--seed", nargs="+", type=int, default=[0])
-    commands.add_parser("show").add_argument("--into", type=Path)
+    made, commands = parser("Twin networks: readings of the text, and remedies.", "results/twins.jsonl")
     commands.add_parser("runs").add_argument("--into", type=Path)
-    options = parser.parse_args()
+    options = made.parse_args()
     if options.command == "run":
-        torch.set_num_threads(1)
-        run(options)
+        run(Reading.listed(LIST, options.seed), options)
         return
-    of_lines = options.command == "show"
-    found = tables(measured(options.file)) if of_lines else of_runs(options.file.parent)
+    if of_lines := options.command == "show":
+        found = tables(measured(Reading.listed(LIST, [0]), options.file), HEAD, row)
+    else:
+        found = of_runs(options.file.parent)
     if options.into:
         put_between(options.into, "twins" if of_lines else "twins-runs", found)
     else:
