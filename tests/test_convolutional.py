@@ -166,7 +166,7 @@ def test_what_does_not_fit_the_image_is_refused(make, fields, words):
     [
         ({"kernel": 2}, "kernel: expected odd numbers"),
         ({"pool": (2, 2, 2)}, "pool has 3 values for 2 hidden layers"),
-        ({"reads": (3,)}, "reads: expected different levels from 1 to 2"),
+        ({"reads": (3,)}, "reads names level 3 but there are 2"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(fields, words):

@@ -149,6 +149,16 @@ def test_a_pair_of_views_of_one_class_is_learnt_from(digits, monkeypatch):
     assert sum(a == b for a, b in zip(*places, strict=True)) < len(first) / 2
 
 
+@pytest.mark.parametrize(
+    "settings", [{"jitter": 1}, {"mirror": True}, {"cutout": 3}, {"dropout": 0.2}, {"noise": 0.5}]
+)
+def test_images_that_are_varied_are_two_views(settings, digits):
+    index = torch.arange(20)
+    assert trainer_of(digits).views(index).shape == (20, 64)
+    first, second = trainer_of(digits, **settings).views(index).unbind(1)
+    assert not torch.equal(first, second)
+
+
 def test_a_network_that_is_compared_with_itself_learns_from_both_sides(digits):
     """∂L/∂h has a part for a case that asks, and one for a case that is asked for."""
     trainer = staged(digits, [["local", 1]], sharpness=5.0)

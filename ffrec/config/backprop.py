@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT, Share
+from ffrec.config.base import STRICT, Share, check_levels
 from ffrec.config.shapes import Shapes
 from ffrec.config.training import TrainingConfig
 from ffrec.registry import register
@@ -36,19 +36,14 @@ class BaselineConfig:
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        if max(self.read) > len(self.hidden):
-            raise ValueError(f"reads names level {max(self.read)} but there are {len(self.hidden)}")
-        if len(set(self.reads)) < len(self.reads):
-            raise ValueError(f"reads names a level twice: {self.reads}")
+        check_levels(self.read, len(self.hidden))
         if self.hidden_dropout and not self.hidden:
             raise ValueError("hidden_dropout: there is no hidden layer: leave it out")
         return self
 
     def suits(self, training: TrainingConfig) -> None:
         """Raise ValueError unless the network can be trained on images so."""
-        for name in ("wake", "sleep", "states", "negatives", "hybrid_labels", "repeats"):
-            if getattr(training, name) != getattr(TrainingConfig(), name):
-                raise ValueError(f"{name}: backpropagation has no negative data: leave it out")
+        training.refuse_negatives("backpropagation has no negative data")
         if training.perturbs:
             raise ValueError(
                 "hidden_noise and unit_dropout are for layers that learn locally: use hidden_dropout"

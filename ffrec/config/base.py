@@ -31,6 +31,14 @@ def on_menu(menu: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def check_levels(reads: tuple[int, ...], layers: int) -> None:
+    """Raise ValueError unless `reads` names different levels of so many hidden layers."""
+    if max(reads, default=0) > layers:
+        raise ValueError(f"reads names level {max(reads)} but there are {layers}")
+    if len(set(reads)) < len(reads):
+        raise ValueError(f"reads names a level twice: {reads}")
+
+
 def check_plain(value: Any, name: str) -> None:
     """Raise ConfigError, naming the setting, for a value that JSON cannot store or float32 cannot compute
     with: a date, a whole number beyond 64 bits, a number that would become 0 or infinite."""

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT
+from ffrec.config.base import STRICT, check_levels
 from ffrec.config.layers import LayerConfig
 from ffrec.registry import pick, register
 
@@ -34,10 +34,7 @@ class CharacterConfig(LayerConfig):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        if self.reads and max(self.reads) > len(self.hidden):
-            raise ValueError(f"reads names level {max(self.reads)} but there are {len(self.hidden)}")
-        if len(set(self.reads)) < len(self.reads):
-            raise ValueError(f"reads names a level twice: {self.reads}")
+        check_levels(self.reads, len(self.hidden))
         if self.connection != "dense" and len(self.hidden) == 1:
             raise ValueError("connection: characters reach the only hidden layer by codes: leave it out")
         if not self.by_class and not pick("objective", self.objective).single:

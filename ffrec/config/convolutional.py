@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT
+from ffrec.config.base import STRICT, check_levels
 from ffrec.config.layers import LayerConfig
 from ffrec.config.shapes import Shapes
 from ffrec.config.training import TrainingConfig
@@ -35,9 +35,7 @@ class ConvolutionalConfig(Shapes, LayerConfig):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        layers = len(self.hidden)
-        if max(self.read) > layers or len(set(self.reads)) < len(self.reads):
-            raise ValueError(f"reads: expected different levels from 1 to {layers}, found {self.reads}")
+        check_levels(self.read, len(self.hidden))
         if self.connection != "dense":
             raise ValueError("connection: a convolution is one of its own: leave it out")
         return self

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT
+from ffrec.config.base import STRICT, check_levels
 from ffrec.config.layers import LayerConfig
 from ffrec.config.training import TrainingConfig
 from ffrec.registry import pick, register
@@ -50,10 +50,7 @@ class FeedForwardConfig(LayerConfig):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        if max(self.read) > len(self.hidden):
-            raise ValueError(f"reads names level {max(self.read)} but there are {len(self.hidden)}")
-        if len(set(self.reads)) < len(self.reads):
-            raise ValueError(f"reads names a level twice: {self.reads}")
+        check_levels(self.read, len(self.hidden))
         if self.masked and not self.local:
             raise ValueError("masked is a way to compute local receptive fields: give local as well")
         if self.by_class and self.label != "none":

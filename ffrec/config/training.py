@@ -113,6 +113,17 @@ class TrainingConfig(PhasedConfig):
         """Whether anything changes what hidden layers send while they learn."""
         return bool(self.hidden_noise or self.unit_dropout)
 
+    @property
+    def varies(self) -> bool:
+        """Whether training images are shown otherwise than they are, afresh in every batch."""
+        return bool(self.jitter or self.mirror or self.cutout or self.dropout or self.noise)
+
+    def refuse_negatives(self, why: str) -> None:
+        """Raise ValueError, saying why, for a setting of negative data."""
+        for name in ("wake", "sleep", "states", "negatives", "hybrid_labels", "repeats"):
+            if getattr(self, name) != getattr(TrainingConfig(), name):
+                raise ValueError(f"{name}: {why}: leave it out")
+
 
 @dataclass(frozen=True, config=STRICT)
 class TextTraining(PhasedConfig):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT, on_menu
+from ffrec.config.base import STRICT, check_levels, on_menu
 from ffrec.config.training import TrainingConfig
 from ffrec.registry import pick, register
 
@@ -52,10 +52,7 @@ class AgreementConfig:
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        if max(self.read) > len(self.hidden):
-            raise ValueError(f"reads names level {max(self.read)} but there are {len(self.hidden)}")
-        if len(set(self.reads)) < len(self.reads):
-            raise ValueError(f"reads names a level twice: {self.reads}")
+        check_levels(self.read, len(self.hidden))
         agreement = pick("agreement", self.agreement)
         for name, taken in {"margin": agreement.takes_margin, "sharpness": agreement.takes_sharpness}.items():
             if not taken and getattr(self, name) != getattr(AgreementConfig, name):
@@ -64,9 +61,7 @@ class AgreementConfig:
 
     def suits(self, training: TrainingConfig) -> None:
         """Raise ValueError unless the network can be trained on images so."""
-        for name in ("wake", "sleep", "states", "negatives", "hybrid_labels", "repeats"):
-            if getattr(training, name) != getattr(TrainingConfig(), name):
-                raise ValueError(f"{name}: agreement has no negative data by label: leave it out")
+        training.refuse_negatives("agreement has no negative data by label")
         if training.perturbs and (len(self.hidden) == 1 or not self.normalised):
             raise ValueError(
                 "hidden_noise and unit_dropout: expected several hidden layers that send normalised "

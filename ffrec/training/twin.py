@@ -46,7 +46,7 @@ class TwinTrainer(ImageTrainer):
         images are changed in training, or are others of the same class."""
         training, config = self.recipe.training, self.recipe.network
         by_class = isinstance(config, TwinConfig) and config.views == "class"
-        if config.networks == 1 or not (training.jitter or training.dropout or training.noise or by_class):
+        if config.networks == 1 or not (training.varies or by_class):
             return self.rows(index)
         other = index[self.partners(self.labels[index])] if by_class else index
         return torch.stack([self.rows(index), self.rows(other)], dim=1)
