@@ -166,6 +166,7 @@ def test_what_does_not_fit_the_image_is_refused(make, fields, words):
     [
         ({"kernel": 2}, "kernel: expected odd numbers"),
         ({"pool": (2, 2, 2)}, "pool has 3 values for 2 hidden layers"),
+        ({"goodness": "score"}, "unknown goodness 'score': did you mean scores"),
         ({"reads": (3,)}, "reads names level 3 but there are 2"),
     ],
 )

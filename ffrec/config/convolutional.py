@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT, check_levels
+from ffrec.config.base import STRICT, check_levels, on_menu
 from ffrec.config.layers import LayerConfig
 from ffrec.config.shapes import Shapes
 from ffrec.config.training import TrainingConfig
@@ -21,7 +21,7 @@ class ConvolutionalConfig(Shapes, LayerConfig):
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64, 128, 256)
     """Channels of each hidden layer, from the image up."""
     objective: Literal["classes"] = "classes"
-    goodness: str = "scores"
+    goodness: Annotated[str, on_menu("goodness")] = "scores"
     sharpness: float | tuple[float, ...] = 1.0
     reads: tuple[PositiveInt, ...] = ()
     """Hidden levels whose pooled activities the softmax reads and whose scores, summed, predict; the upper

@@ -53,7 +53,8 @@ class Convolutional(Network):
                 self.layers.append(self.make_layer(level, {str(level - 1): connection}, generator))
             except ValueError as error:
                 raise ConfigError(f"hidden layer {level}: {error}") from None
-            self.layer(level).standardise = Standardise(channels)
+            if level < len(config.hidden):  # the last one sends to none
+                self.layer(level).standardise = Standardise(channels)
         pooled = [config.pooled[level - 1] for level in config.read]
         self.readout = Readout(sum(pooled), classes)
 
