@@ -16,7 +16,7 @@ from corpora import Alphabet
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.examples import Array
 from ffrec.reports.figures.histograms import pair_accuracy, real_and_generated
-from ffrec.storage.streamed import streamed
+from ffrec.storage.files import streamed
 from ffrec.tasks.text import TrainedText
 
 
@@ -40,7 +40,8 @@ def dream(
     alphabet = Alphabet.of_symbols(trained.symbols)
     positive: list[Tensor] = []
     negative: list[Tensor] = []
-    with written(out) as write, counting("strings", count) as done:
+    needed = count * (trained.text.train.shape[1] + 1)
+    with written(out, needed) as write, counting("strings", count) as done:
         for found in trained.dream(count, seed, temperature):
             lines = [alphabet.decode(string) for string in found["dreamt"]]
             write("".join(f"{line}\n" for line in lines))
@@ -56,12 +57,13 @@ def dream(
 
 
 @contextmanager
-def written(out: Path | None) -> Iterator[Callable[[str], object]]:
-    """What writes text to a file, which is there once all is written; without a file it does nothing."""
+def written(out: Path | None, needed: int) -> Iterator[Callable[[str], object]]:
+    """What writes text of so many bytes to a file, which is there once all is written; without a file it does
+    nothing."""
     if out is None:
         yield lambda _text: None
         return
-    with streamed(out) as file:
+    with streamed(out, needed) as file:
         yield lambda text: file.write(text.encode())
 
 

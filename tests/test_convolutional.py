@@ -223,6 +223,8 @@ def test_backpropagation_has_the_same_layers(fields, images, generator):
     network = Convolutions(config, COLOURS * SIDE**2, CLASSES, generator).double()
     for moments in network.moments:
         moments.running_mean.normal_(0, 1, generator=generator)
+    for softmax in (network.readout, *network.heads):
+        softmax.weight.data.normal_(generator=generator)
     x, pooled = images, []
     for layer, moments in zip(network.layers, network.moments, strict=True):
         z = (x - moments.running_mean.view(-1, 1, 1)) / (1 + 1e-5) ** 0.5

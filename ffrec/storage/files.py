@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel, ValidationError
 
@@ -52,22 +52,27 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, now or after a crash, finds all of it or what was there before.
-
-    Raises DiskFull.
-    """
+@contextmanager
+def streamed(path: Path, needed: int) -> Iterator[BinaryIO]:
+    """A file to write so many bytes to, piece by piece: a reader, now or after a crash, finds all of it or
+    what was there before. It gets its name when the block ends without an error. Raises DiskFull."""
     temporary = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
-    with room(path, len(data)):
+    with room(path, needed):
         try:
             with open(temporary, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file whole, as `streamed` does."""
+    with streamed(path, len(data)) as file:
+        file.write(data)
 
 
 def append(path: Path, data: bytes) -> None:
