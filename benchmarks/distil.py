@@ -6,8 +6,8 @@
 The teacher is a run folder of any network for images. Between the two is a black box: a pupil gets the
 teacher's probabilities of the classes, and nothing else of it. Its hidden layers learn from them as they do
 from labels: by class scores of their own, or by agreement, where two images are of one class with the
-probability that the teacher gives. All pupils make as many updates. The settings were fixed beforehand; the
-test set is read once.
+probability that the teacher gives. All pupils make about as many updates. The settings were fixed
+beforehand; the test set is read once.
 """
 
 import argparse

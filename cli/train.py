@@ -28,7 +28,7 @@ from cli.together import (
     stage_of,
 )
 from corpora import Alphabet
-from ffrec.config import Recipe
+from ffrec.config import ConfigError, Recipe
 from ffrec.parallel.team import Team
 from ffrec.storage.files import append
 from ffrec.storage.run_folder import RunFolder
@@ -109,8 +109,6 @@ def train(
             refuse_pipeline(chosen, team, sync_every)
         goes_on = team.lead(lambda: continues(path, resume, force))
         arithmetic = team.lead(lambda: arithmetic_of(path if goes_on else None, precision, where))
-        if team.first and precision == "auto":
-            note(f"precision: {arithmetic} (auto)")
         events = event_writer() if tensorboard else None
         chosen = corpus.with_own(chosen, images or text)
         found = read_in_turn(team, lambda: corpus.load(chosen, data, alphabet))
@@ -121,6 +119,11 @@ def train(
             task.trainer.join(team, sync_every, outer_momentum)
         if followed(task):
             return
+        computed = task.trainer.arithmetic
+        if precision not in ("auto", computed):
+            raise ConfigError(f"precision: this recipe is computed in {computed}: leave it out")
+        if team.first and precision == "auto":
+            note(f"precision: {computed} (auto)")
         if capture:
             task.trainer.capture()
         task.trainer.strict = strict

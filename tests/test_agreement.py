@@ -97,6 +97,15 @@ def test_contrast_by_hand(layers_of):
     assert float(found.loss) == pytest.approx((asked(a, b) + asked(b, a)) / 2)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_one_case_teaches_numbers(kind, generator):
+    """A case that is alone in a batch has no pair: the last batch of an epoch may be so."""
+    a, same = torch.rand(1, 5, generator=generator), torch.ones(1, 1)
+    assert all(found.isfinite().all() for found in KINDS[kind].grade(a, a, same))
+    if kind != "decorrelation":
+        assert not (KINDS[kind].grade(a, a, same).grad_a.abs() > 1e-6).any()
+
+
 def test_contrast_of_a_layer_with_itself_leaves_a_case_and_lonely_ones_out(layers_of):
     a, _, target = layers_of
     found = KINDS["contrast"].grade(a, a, target @ target.T)
@@ -183,7 +192,9 @@ def test_the_update_of_a_pair_of_layers_equals_autograd(kind, bent, scores, gene
         assert (p.grad is None) == (found[n, name] is None) == (not scores and "goodness" in name)
         if p.grad is not None:
             torch.testing.assert_close(found[n, name], p.grad)
-    assert measured.loss.shape == measured.accuracy.shape == (1,)
+    assert measured.accuracy.shape == (1,)
+    agreed = KINDS[kind].grade(h[1], h[2], target @ target.T).loss
+    torch.testing.assert_close(measured.loss[0], ((loss + agreed) / 2).detach())  # the scores' mean, not sum
 
 
 def test_neighbours_are_other_cases():

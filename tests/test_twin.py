@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from commands import assert_refused, ffrec
 from torch.nn.functional import cross_entropy
 
 import corpora
@@ -161,7 +163,7 @@ def test_images_that_are_varied_are_two_views(settings, digits):
 
 def test_a_network_that_is_compared_with_itself_learns_from_both_sides(digits):
     """∂L/∂h has a part for a case that asks, and one for a case that is asked for."""
-    trainer = staged(digits, [["local", 1]], sharpness=5.0)
+    trainer = staged(digits, [["local", 1], ["softmax", 1]], sharpness=5.0)
     network, rows = trainer.network, trainer.images.batch(slice(0, 40))
     target = torch.eye(10)[digits.train.labels[:40]]
     network.learn(network.encode(rows), target)
@@ -175,7 +177,7 @@ def test_a_network_that_is_compared_with_itself_learns_from_both_sides(digits):
 
 
 def test_a_single_network_is_not_evaluated_apart(digits):
-    trainer = staged(digits, [["local", 1]])
+    trainer = staged(digits, [["local", 1], ["softmax", 1]])
     assert "error_by_network" not in evaluate_images(
         trainer.network, Images(digits.test.images), digits.test.labels
     )
@@ -242,17 +244,6 @@ def test_partners_are_of_the_same_class(digits):
     assert len(found) > 5
 
 
-def test_networks_see_one_image_unless_images_are_changed(digits):
-    index = torch.arange(20)
-    trainer = trainer_of(digits)
-    trainer.draws.begin(0, 20, 0)
-    assert trainer.views(index).shape == (20, 64)
-    noisy = trainer_of(digits, noise=0.5)
-    noisy.draws.begin(0, 20, 0)
-    first, second = noisy.views(index).unbind(1)
-    assert not torch.equal(first, second)
-
-
 def test_a_teachers_answers_take_the_labels_place(digits):
     """Answers that are sure teach what labels do; others do not."""
     labelled, taught, other = (trainer_of(digits) for _ in range(3))
@@ -277,6 +268,28 @@ def test_a_stage_changes_what_it_learns_and_nothing_else(place, stage, digits):
     expected = {"local": layers, "global": layers, "softmax": softmax, "backprop": layers | softmax}
     assert changed(trainer, before) == expected[stage]
     assert not any(p.requires_grad for p in trainer.network.parameters())
+
+
+def test_stages_are_not_captured(digits):
+    with pytest.raises(ConfigError, match="--capture: what an update does changes with the stage"):
+        staged(digits, STAGES).capture()
+
+
+def test_dead_layers_are_counted_by_level(digits):
+    """A layer is dead if it is so in both networks."""
+    trainer = trainer_of(digits)
+    trainer.network.layer(2).bias.fill_(-100.0)
+    assert [bool((h != 0).any()) for h in trainer.activities()] == [True, True]
+    trainer.network.layer(4).bias.fill_(-100.0)
+    assert [bool((h != 0).any()) for h in trainer.activities()] == [True, False]
+
+
+@pytest.mark.slow
+def test_a_precision_that_would_be_replaced_is_refused(tmp_path):
+    asked = ("train", "ffcl-mnist", "--precision", "bf16", "--images", "own.npz")
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", x=images, y=np.arange(60) % 2)
+    assert_refused(ffrec(*asked, cwd=tmp_path), "precision: this recipe is computed in fp32")
 
 
 def test_backpropagated_stages_are_computed_in_float32(digits):
@@ -313,9 +326,12 @@ def test_settings_that_do_not_fit_are_refused(fields, says):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"stages": [["local", 3]]}, "give epochs=3"),
+        ({"stages": [["softmax", 3]]}, "give epochs=3"),
+        ({"stages": [["local", 30]]}, "nothing ever predicts"),
+        ({"stages": [["backprop", 30]], "output": "binary"}, "output: backprop stages"),
+        ({"stages": [["softmax", 30]], "margin": 0.3}, "margin: no stage compares layers"),
         ({"agreement": "cosine"}, "a network agrees with itself"),
-        ({"scores": 1.0, "stages": [["global", 30]]}, "scores"),
+        ({"scores": 1.0, "stages": [["global", 29], ["softmax", 1]]}, "scores"),
         ({"stages": [["night", 30]]}, "stages"),
     ],
 )
@@ -324,6 +340,11 @@ def test_stages_that_do_not_fit_are_refused(fields, says):
     values["network"] = {"kind": "staged", "hidden": [30], **fields}
     with pytest.raises(ConfigError, match=says):
         recipe_from(values)
+
+
+def test_noise_that_stages_would_ignore_is_refused():
+    with pytest.raises(ConfigError, match="hidden_noise and unit_dropout: stages have none"):
+        recipe("ffcl-mnist").override({"hidden_noise": 0.3})
 
 
 def test_a_batch_cannot_be_split(digits):

@@ -69,6 +69,9 @@ class AgreementConfig:
             )
 
 
+DEFAULTS = {name: getattr(AgreementConfig, name) for name in ("agreement", "margin", "sharpness")}
+
+
 @register("config", "twin")
 @dataclass(frozen=True, config=STRICT)
 class TwinConfig(AgreementConfig):
@@ -100,6 +103,14 @@ class StagedConfig(AgreementConfig):
     def compared(self) -> Self:
         if self.agreement in ("cosine", "decorrelation"):
             raise ValueError(f"agreement {self.agreement}: a network agrees with itself anyway: use pairs")
+        done = {name for name, _ in self.stages}
+        if not done & {"softmax", "backprop"}:
+            raise ValueError("stages: expected one of softmax or backprop, or nothing ever predicts: add one")
+        if "backprop" in done and self.output == "binary":
+            raise ValueError("output: backprop stages have the softmax's cross-entropy: leave binary out")
+        own = [name for name in ("agreement", "margin", "sharpness") if getattr(self, name) != DEFAULTS[name]]
+        if own and not done & {"local", "global"}:
+            raise ValueError(f"{own[0]}: no stage compares layers: leave it out")
         if self.scores and ("global" in dict(self.stages) or "local" not in dict(self.stages)):
             raise ValueError(
                 "scores: they are learnt in local stages, and backpropagated in none: set it to 0"
@@ -118,6 +129,8 @@ class StagedConfig(AgreementConfig):
 
     def suits(self, training: TrainingConfig) -> None:
         super().suits(training)
+        if training.perturbs:
+            raise ValueError("hidden_noise and unit_dropout: stages have none: set them to 0")
         total = sum(epochs for _, epochs in self.stages)
         if total != training.epochs:
             raise ValueError(

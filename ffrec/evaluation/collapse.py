@@ -23,7 +23,8 @@ class Collapse(TypedDict):
 
 
 def collapse(h: Tensor, labels: Tensor) -> Collapse:
-    """The measures of activities `(cases, units)` with labels `(cases,)`; each class needs two cases."""
+    """The measures of activities `(cases, units)` with labels `(cases,)`: of two classes
+    at least, one of which has two cases."""
     u, _ = direction(h.double())
     mean, covariance = u.mean(0), torch.cov(u.T, correction=0).view(u.shape[1], -1)
     sums = torch.zeros(int(labels.max()) + 1, u.shape[1]).to(u).index_add_(0, labels, u)

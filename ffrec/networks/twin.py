@@ -63,6 +63,11 @@ class Twin(Local):
         """Layers that are compared, level by level."""
         return list(zip(self.numbers(0), self.numbers(self.config.networks - 1), strict=True))
 
+    @property
+    def senders(self) -> set[int]:
+        """The layers that send to another: not the last of each network."""
+        return {number for number in self.levels if number % self.depth}
+
     def take(self, image: Tensor) -> Tensor:
         """An image `(..., pixels)` as the first layers take it."""
         if self.config.normalised:
@@ -80,7 +85,8 @@ class Twin(Local):
                 layer, sent[str(number)] = self.layer(number), below
                 total = layer.add_input("below", below, layer.unit_bias())
                 activities[number], slopes[number] = layer.activation(total)
-                below = layer.send(activities[number]) if self.config.normalised else activities[number]
+                if number in self.senders:
+                    below = layer.send(activities[number]) if self.config.normalised else activities[number]
         return Encoding(image, {}, step._replace(inputs=sent))
 
     def features_apart(self, encoding: Encoding) -> Iterator[Tensor]:
@@ -114,9 +120,8 @@ class Twin(Local):
 
     def learn_softmax(self, encoding: Encoding, target: Tensor) -> Tensor:
         """Set the gradients of every softmax; return their mean loss, `()`."""
-        losses = [
-            readout.learn(x, readout(x), target)
-            for readout, x in zip(self.readout, self.features_apart(encoding), strict=True)
-            if isinstance(readout, Readout)
-        ]
+        losses = []
+        for readout, x in zip(self.readout, self.features_apart(encoding), strict=True):
+            assert isinstance(readout, Readout)  # for the type checker: ModuleList forgets the class
+            losses.append(readout.learn(x, readout(x), target))
         return torch.stack(losses).mean()

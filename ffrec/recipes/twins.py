@@ -1,6 +1,7 @@
 """Twin networks on images, and their ancestors FFCL and FFCM."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from ffrec.config import ImageRecipe, StagedConfig, TrainingConfig, TwinConfig
@@ -27,7 +28,7 @@ def ours(name: str, data: str, paper: str, network: TwinConfig, training: Traini
 
 
 SMALL = TwinConfig(agreement="cosine", scores=10.0, reads=(1, 2))
-WIDE = TwinConfig(hidden=(500, 500), agreement="cosine", scores=10.0, reads=(1, 2))
+WIDE = replace(SMALL, hidden=(500, 500))
 
 
 def ffcl_mnist() -> ImageRecipe:
@@ -55,15 +56,7 @@ def ffcm_mnist() -> ImageRecipe:
 
 
 RATES = TrainingConfig(epochs=30, batch=512, rate=3e-3, softmax_rate=3e-3, validate_every=5)
-NOISY = TrainingConfig(
-    epochs=30,
-    batch=512,
-    rate=3e-3,
-    softmax_rate=3e-3,
-    noise=0.3,
-    hidden_noise=0.3,
-    validate_every=5,
-)
+NOISY = replace(RATES, noise=0.3, hidden_noise=0.3)
 MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
     twin_mnist,
     partial(ours, "twin-mnist-labels", "mnist", PAPER, SMALL, RATES),

@@ -56,6 +56,9 @@ class StagedTrainer(TwinTrainer):
         if self.settings.backpropagates:
             self.arithmetic = "fp32"  # weights that are cast once an update have no graph
 
+    def capture(self) -> None:
+        raise ConfigError("--capture: what an update does changes with the stage: leave it out")
+
     @property
     def settings(self) -> StagedConfig:
         """Of the network."""

@@ -67,8 +67,10 @@ class TwinTrainer(ImageTrainer):
         self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), accuracy])
 
-    def trace(self) -> dict[str, list[float]]:
-        return {}
+    def activities(self) -> list[Tensor]:
+        """Of both networks, level by level."""
+        found, depth = super().activities(), self.network.depth
+        return [torch.cat(found[level::depth]) for level in range(depth)]
 
     @torch.no_grad()
     def validate(self, held_out: tuple[Images, Tensor]) -> dict[str, Any]:

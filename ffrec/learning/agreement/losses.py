@@ -50,8 +50,7 @@ class OfPairs(Agreement):
     def grade(self, a: Tensor, b: Tensor, same: Tensor) -> Agreed:
         """∂L/∂a = (G v̂ − û (û · G v̂)) / |a| with G = ∂L/∂S; likewise for b with Gᵀ û."""
         (u, of_a), (v, of_b) = direction(a), direction(b)
-        counted = torch.ones_like(same).fill_diagonal_(float(a is not b))
-        loss, grad = self.of_cosines(u @ v.T, same, counted)
+        loss, grad = self.of_cosines(u @ v.T, same, counted_pairs(a, b))
         return Agreed(loss, across(grad @ v, u) / of_a, across(grad.T @ u, v) / of_b)
 
     @abstractmethod
@@ -82,7 +81,7 @@ class Pairs(OfPairs):
     takes_margin = True
 
     def of_cosines(self, cosines: Tensor, same: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-        near, far = (part / (2 * part.sum().clamp_min(1)) for part in (same * counted, (1 - same) * counted))
+        near, far = halves(same, counted)
         beyond = (cosines - self.margin).clamp_min(0)
         loss = (near * (1 - cosines) + far * beyond).sum()
         return loss, far * (beyond > 0) - near
@@ -114,7 +113,8 @@ class Contrast(OfPairs):
         wanted = same / total.clamp_min(SMALLEST)
         log_p = logits.log_softmax(1)
         loss = -torch.where(wanted > 0, wanted * log_p, 0.0).sum(1).mean()
-        return loss, self.sharpness * (log_p.exp() - wanted) * (total > 0) / len(logits)
+        pull = torch.where(total > 0, log_p.exp() - wanted, 0.0)  # of a lone case log p is not a number
+        return loss, self.sharpness * pull / len(logits)
 
 
 @final
@@ -127,9 +127,9 @@ class PairGoodness(Agreement):
     takes_margin = takes_sharpness = True
 
     def grade(self, a: Tensor, b: Tensor, same: Tensor) -> Agreed:
-        units, counted = a.shape[1], torch.ones_like(same).fill_diagonal_(float(a is not b))
+        units = a.shape[1]
         logits = self.sharpness * (a @ b.T / units - self.margin)
-        near, far = (part / (2 * part.sum().clamp_min(1)) for part in (same * counted, (1 - same) * counted))
+        near, far = halves(same, counted_pairs(a, b))
         softplus = torch.nn.functional.softplus
         loss = (near * softplus(-logits) + far * softplus(logits)).sum()
         grad = (far * logits.sigmoid() - near * (-logits).sigmoid()) * self.sharpness / units
@@ -149,13 +149,24 @@ class Decorrelation(Agreement):
     def grade(self, a: Tensor, b: Tensor, same: Tensor) -> Agreed:
         del same
         (x, of_a), (y, of_b) = standard(a), standard(b)
-        eye = torch.eye(a.shape[1]).to(a)
+        eye = torch.eye(a.shape[1], dtype=a.dtype, device=a.device)
         gap = x.T @ y / len(a) - eye
         weight = (eye + (1 - eye) / a.shape[1]) / a.shape[1]
         grad = 2 * weight * gap / len(a)
         return Agreed(
             (weight * gap.square()).sum(), unstandard(y @ grad.T, x, of_a), unstandard(x @ grad, y, of_b)
         )
+
+
+def counted_pairs(a: Tensor, b: Tensor) -> Tensor:
+    """1 for the pairs of cases that count, `(cases, cases)`: not a case and itself in the same layer."""
+    return a.new_ones(len(a), len(a)).fill_diagonal_(float(a is not b))
+
+
+def halves(same: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights of the pairs of one class and of two, `(cases, cases)`: the mean over each kind, halved."""
+    near, far = same * counted, (1 - same) * counted
+    return near / (2 * near.sum().clamp_min(1)), far / (2 * far.sum().clamp_min(1))
 
 
 def direction(h: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,8 +27,9 @@ def agreement_update(
 
         δ_a = (∂L/∂a + scores · ∂C/∂a) · act′,    ∂/∂W = xᵀ δ_a,    ∂/∂b = Σ δ_a,    likewise for b
 
-    `target` `(batch, classes)` holds the probability of every class: cases i and j are of one class with
-    probability target_i · target_j. Nothing travels from layer to layer but activities.
+    The loss that is returned is L plus the mean of both layers' C. `target` `(batch, classes)` holds the
+    probability of every class: cases i and j are of one class with probability target_i · target_j. Nothing
+    travels from layer to layer but activities.
     """
     same, measured = target @ target.T, []
     for pair in pairs:
