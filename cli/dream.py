@@ -40,7 +40,7 @@ def dream(
     alphabet = Alphabet.of_symbols(trained.symbols)
     positive: list[Tensor] = []
     negative: list[Tensor] = []
-    needed = count * (trained.text.train.shape[1] + 1)
+    needed = count * (trained.text.train.shape[1] + 1)  # at least: some symbols have several bytes
     with written(out, needed) as write, counting("strings", count) as done:
         for found in trained.dream(count, seed, temperature):
             lines = [alphabet.decode(string) for string in found["dreamt"]]

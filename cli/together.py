@@ -59,7 +59,7 @@ def continues(path: Path, resume: bool, force: bool) -> bool:
 
 def began(path: Path) -> bool:
     """Whether this launch of torchrun, before it started again, began the run in a folder."""
-    made_by = RunFolder.open(path).read_json("environment.json") or {}
+    made_by = RunFolder.open(path).environment
     return made_by.get("launch") == launch()
 
 

@@ -726,11 +726,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "cli/train.py": [],
     "ffrec/storage/checkpoint.py": [
-        (
-            "check_format(manifest := read_json(folder / MANIFEST, Manifest, cure), folder / MANIFEST)",
-            "manifest = read_json(folder / MANIFEST, Manifest, cure)",
-            "faults/formats",
-        ),
         ("if not (folder / MANIFEST).is_file():", "if False:", "faults/checkpoints"),
         ("if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
         ("weights_only=True", "weights_only=False", "checkpoint"),
@@ -794,8 +789,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if starts >= STARTS:", "if False:", "tune"),
         ("self.space.settings(twin.params) == settings", "False", "tune"),
         ("trial.report(value, epoch)\n            ", "pass\n            ", "tune"),
-        ("if trial.number not in best:", "if False:", "tune"),
-        ("if trial.number not in best:", "if True:", "tune"),
+        ("if trial.number not in best and", "if False and", "tune"),
+        ("if trial.number not in best and", "if True and", "tune"),
         ("return None if self.busy else self.take_repeat()", "return self.take_repeat()", "tune"),
         ("range(self.seed + 1, self.seed + self.plan.seeds)", "range(1, self.plan.seeds)", "tune"),
         (
@@ -918,7 +913,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if cls.unbegun(path):", "if False:", "cli sweep"),
         ("if not is_ours(entry, path):", "if False:", "faults/force"),
         ("self.lock = self.lock or lock_run(self.path)", "pass", "faults/locks"),
-        ('check_format(config, self.path / "config.json")', "pass", "faults/formats"),
         ("folder.path = path / NEXT\n                folder.path.mkdir()", "pass", "faults/force"),
     ],
     "ffrec/storage/checkpoints.py": [
@@ -928,11 +922,12 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("written + error.needed", "0", "faults/disk"),
     ],
     "ffrec/storage/files.py": [
+        ("(newer := format_of(data)) > FORMAT", "(newer := 0) > FORMAT", "faults/formats"),
+        ('held, held.get("config")', "held", "faults/formats"),
+        ("error.filename = str(path)", "pass", "faults/disk"),
+        ("file.tell() if file.seekable() else None", "file.tell()", "faults/disk"),
         ("file.truncate(end)", "pass", "faults/disk"),
         ("if error.errno not in FULL:", "if True:", "faults/disk"),
-    ],
-    "ffrec/storage/formats.py": [
-        ("> FORMAT", "> 99", "faults/formats"),
     ],
     "ffrec/storage/names.py": [
         ("os.kill(int(digits), 0)", "raise ProcessLookupError", "faults/locks"),
@@ -942,7 +937,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/storage/replacing.py": [
         ("not is_ours(entry, folder)", "False", "faults/force"),
-        ("if (folder / READY).exists():", "if False:", "faults/kills"),
+        ("if (folder / READY).exists():", "if False:", "faults/force"),
     ],
     "ffrec/studies/journal.py": [
         ('not line.endswith(b"\\n") or', "", "faults/journals"),

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from ffrec.config import recipe_from
 from ffrec.evaluation.calibration import Calibration
-from ffrec.storage.files import RunError, parsed, write_atomic
-from ffrec.storage.formats import check_format
+from ffrec.storage.files import FORMAT, RunError, parsed, write_atomic
 from ffrec.storage.run_folder import RunFolder
-from ffrec.storage.schemas import FORMAT, Whole
+from ffrec.storage.schemas import Whole
 from ffrec.tasks.recorded import stored_calibration, weights
 from ffrec.tasks.stored_text import StoredText
 
@@ -56,7 +55,8 @@ class Saved:
         try:
             with safetensors.safe_open(str(path), framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                held = parsed((file.metadata() or {})["ffrec"].encode(), Whole, f"{path}")
+                told = (file.metadata() or {})["ffrec"].encode()
+                held = parsed(told, Whole, str(path), "save the model again")
         except (safetensors.SafetensorError, KeyError):
             raise RunError(
                 f"{path}: expected a run folder or a file that Model.save wrote, found another file: "
@@ -64,7 +64,7 @@ class Saved:
             ) from None
         strings = tensors.pop("strings", None)
         saved = {name.removeprefix("weights."): tensor for name, tensor in tensors.items()}
-        check_format(config := dict(held["config"]), path)
+        config = dict(held["config"])
         config.pop("format", None)
         return cls(path, config, saved, held["data"], Calibration(**held["calibration"]), strings)
 

@@ -13,9 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ffrec.storage.files import RunError, read_json, to_json, write_atomic
-from ffrec.storage.formats import check_format
-from ffrec.storage.schemas import FORMAT, Manifest
+from ffrec.storage.files import FORMAT, RunError, read_json, to_json, write_atomic
+from ffrec.storage.schemas import Manifest
 
 PARTS = ("weights.safetensors", "state.pt")  # of a checkpoint, beside its manifest
 MANIFEST = "manifest.json"
@@ -54,7 +53,7 @@ def read_checkpoint(folder: Path, cure: str = "") -> tuple[int, dict[str, Tensor
     cure = cure or f"delete {folder} to go back to the checkpoint before it"
     if not (folder / MANIFEST).is_file():
         raise RunError(f"{folder / MANIFEST} is missing, but a finished checkpoint has one: {cure}")
-    check_format(manifest := read_json(folder / MANIFEST, Manifest, cure), folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST, Manifest, cure)
     files = {}
     for name, expected in manifest["sha256"].items():
         file = folder / name

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ffrec.storage.checkpoint import read_checkpoint, write_checkpoint
-from ffrec.storage.files import RESTORE, UNFINISHED, DiskFull, RunError, sync_folder
+from ffrec.storage.files import RESTORE, UNFINISHED, DiskFull, RunError, remove, sync_folder
 from ffrec.storage.names import ASIDE, STEP
 
 KEPT = 2
@@ -44,7 +44,7 @@ def save(folder: Path, step: int, weights: dict[str, Tensor], state: dict[str, A
 def tidy(folder: Path) -> None:
     """Drop all but the last two checkpoints, and put right what saves that were cut short left behind."""
     for unfinished in folder.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(unfinished)
+        remove(unfinished)
     replaced = set(folder.glob(f"{ASIDE}*"))
     for wanted in replaced & set(complete(folder)):  # its successor never came
         os.replace(wanted, wanted.with_name(wanted.name.removeprefix(ASIDE)))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 UNFINISHED = ".tmp-"  # in front of what is being written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORMAT = 1  # of config.json, manifest.json and saved models; what has none is older
 RESTORE = "restore it, or train again with --force"
 
 
@@ -64,9 +65,21 @@ def streamed(path: Path, needed: int) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+        except OSError as error:
+            if error.filename == str(temporary):  # a name that the user never gave
+                error.filename = str(path)
+            raise
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def remove(entry: Path) -> None:
+    """Remove a file, a link or a folder."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -78,12 +91,13 @@ def write_atomic(path: Path, data: bytes) -> None:
 def append(path: Path, data: bytes) -> None:
     """Add to the end of a file, all of it or, on a full disk, nothing; raises DiskFull."""
     with room(path, len(data)), open(path, "ab", buffering=0) as file:
-        end = file.tell()
+        end = file.tell() if file.seekable() else None  # a pipe takes what it takes
         try:
             if file.write(data) < len(data):
                 raise OSError(errno.ENOSPC, "only a part was written")
         except OSError:
-            file.truncate(end)
+            if end is not None:
+                file.truncate(end)
             raise
 
 
@@ -107,7 +121,12 @@ def read_json(path: Path, shape: type[BaseModel], cure: str = RESTORE) -> dict[s
 
 def parsed(data: bytes, shape: type[BaseModel], source: str, cure: str = RESTORE) -> dict[str, Any]:
     """A JSON object of a shape, as it stands; raises RunError, naming its source, the first fault and the
-    cure."""
+    cure, or both formats if a newer ffrec wrote it: its shape may be another."""
+    if (newer := format_of(data)) > FORMAT:
+        raise RunError(
+            f"{source} is of format {newer}, which a newer ffrec wrote: expected at most format {FORMAT}: "
+            "update ffrec, or use the version that environment.json names"
+        )
     try:
         shape.model_validate_json(data, strict=True)
         value: dict[str, Any] = json.loads(data)
@@ -120,6 +139,17 @@ def parsed(data: bytes, shape: type[BaseModel], source: str, cure: str = RESTORE
     else:
         return value
     raise RunError(f"{source} is damaged: {brief(says)}: {cure}")
+
+
+def format_of(data: bytes) -> int:
+    """The format that a JSON object, or the configuration in it, says it is of; 0 if none does."""
+    try:
+        held = json.loads(data)
+    except (ValueError, RecursionError):
+        return 0
+    parts = [held, held.get("config")] if isinstance(held, dict) else []
+    found = [part.get("format") for part in parts if isinstance(part, dict)]
+    return max((number for number in found if isinstance(number, int)), default=0)
 
 
 def brief(value: Any, most: int = 120) -> str:

@@ -25,11 +25,10 @@ def lock_run(folder: Path) -> FileLock | None:
             f"{folder} is being written by another process: expected nobody at work on it: wait for it, "
             "stop it, or choose another --out"
         ) from None
-    except NotImplementedError:
-        return None
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
             raise
+        (folder / LOCK).unlink(missing_ok=True)
         return None
     return lock
 

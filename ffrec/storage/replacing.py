@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from ffrec.storage import checkpoints
-from ffrec.storage.files import sync_folder
-from ffrec.storage.names import LOCK, NEXT, READY, inside, is_ours, unfinished
+from ffrec.storage.files import RunError, remove, sync_folder
+from ffrec.storage.names import IDENTITY, LOCK, NEXT, READY, inside, is_ours, unfinished
 
 
 def clean(folder: Path) -> None:
@@ -28,7 +28,12 @@ def clean(folder: Path) -> None:
 
 
 def promote(folder: Path) -> None:
-    """Replace the run in a folder by the one that has begun in its `.next/`."""
+    """Replace the run in a folder by the one that has begun in its `.next/`; raises RunError, and changes
+    nothing, unless that is one."""
+    if not all((folder / NEXT / name).is_file() for name in IDENTITY):
+        raise RunError(
+            f"{folder / NEXT}: expected the run that is to replace this one, found a part of it: remove it"
+        )
     remove_ours(folder)
     os.replace(folder / NEXT, folder / READY)
     move_up(folder / READY, folder)
@@ -57,11 +62,3 @@ def move_up(source: Path, target: Path) -> None:
             os.replace(entry, there)
     sync_folder(target)
     source.rmdir()
-
-
-def remove(entry: Path) -> None:
-    """Remove a file, a link or a folder."""
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink(missing_ok=True)

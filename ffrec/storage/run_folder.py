@@ -17,17 +17,26 @@ from torch import Tensor
 
 from ffrec.storage import checkpoints
 from ffrec.storage.environment import environment
-from ffrec.storage.files import RESTORE, UNFINISHED, RunError, parsed, read_json, to_json, write_atomic
-from ffrec.storage.formats import check_format
+from ffrec.storage.files import (
+    FORMAT,
+    RESTORE,
+    UNFINISHED,
+    RunError,
+    parsed,
+    read_json,
+    to_json,
+    write_atomic,
+)
 from ffrec.storage.lock import lock_run, unlock_run
 from ffrec.storage.names import IDENTITY, LOCK, NEXT, READY, inside, is_ours
 from ffrec.storage.replacing import clean, promote
-from ffrec.storage.schemas import FORMAT, SHAPES, Open, Record
+from ffrec.storage.schemas import SHAPES, Open, Record
 
 UNLEARNT = ("validate_every",)  # settings in a configuration that change nothing of what is learnt
 EARLY = ("environment.json", LOCK)  # what is there before config.json
 CURES = {
     "config.json": "restore it, or, if it is no run of ffrec, move its folder elsewhere",
+    "environment.json": "restore it, or choose another --out",
     "metrics.jsonl": "restore it, or remove it to go on without the record of these epochs",
 }
 
@@ -91,7 +100,10 @@ class RunFolder:
         except RunError:
             known = False
         if path.exists() and not known:
-            raise RunError(f"{path} is not a run folder, so --force leaves it alone: choose another --out")
+            raise RunError(
+                f"{path} is not a run folder, or one whose environment.json is damaged, so --force leaves it "
+                "alone: choose another --out"
+            )
         for entry in inside(path) if path.exists() else ():
             if not is_ours(entry, path):
                 raise RunError(
@@ -103,7 +115,8 @@ class RunFolder:
         """A run that is there, to be read; raises RunError if it is not."""
         if any((path / waiting).exists() for waiting in (NEXT, READY)):
             with contextlib.suppress(RunError, OSError):  # who replaces it may live; it may be read-only
-                cls(path).hold().release()
+                if lock := lock_run(path):  # without locks nobody can tell
+                    cls(path, lock).hold().release()
         if not all((path / name).is_file() for name in IDENTITY):
             raise RunError(
                 f"{path} is not a run folder: expected one that `ffrec train` made; `ffrec ls` lists them"
@@ -138,7 +151,6 @@ class RunFolder:
         config = self.read_json("config.json")
         if config is None:
             raise RunError(f"{self.path} has no config.json: it is no run folder: choose another")
-        check_format(config, self.path / "config.json")
         config.pop("format", None)
         return config
 

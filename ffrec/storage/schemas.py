@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, RootModel
 
-FORMAT = 1  # of config.json and manifest.json; what has none is older
-
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Number = FiniteFloat | None
 Word = Annotated[str, Field(max_length=10_000)]

@@ -146,3 +146,17 @@ def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path):
     with pytest.raises(DiskFull), Full(4):
         RunFolder.create(tmp_path / "run", CONFIG)
     assert os.listdir(tmp_path) == []
+
+
+def test_what_a_file_is_written_by_is_never_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        write_atomic(tmp_path / "nowhere/x", b"data")
+    assert error.value.filename == str(tmp_path / "nowhere/x")
+
+
+def test_a_pipe_is_added_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    append(tmp_path / "pipe", b"dreams")
+    assert os.read(reader, 10) == b"dreams"
+    os.close(reader)

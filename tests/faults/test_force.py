@@ -79,3 +79,13 @@ def test_readers_find_the_old_run_until_the_new_one_has_a_checkpoint(run):
 def test_resume_and_force_are_refused_together(run):
     done = ffrec(*TRAIN, "--out", str(run), "--resume", "--force", cwd=run)
     assert_refused(done, "--resume goes on with a run, --force replaces it")
+
+
+def test_a_run_that_had_replaced_another_moves_up(tmp_path):
+    """The process died once the old run was gone, before the new one's files were in its place."""
+    fill(tmp_path / "new", OTHER)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "new").rename(tmp_path / "run/.ready")
+    assert RunFolder.open(tmp_path / "run").config == OTHER
+    assert RunFolder.open(tmp_path / "run").load()[0] == 3
+    assert not (tmp_path / "run/.ready").exists()

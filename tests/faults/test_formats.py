@@ -11,9 +11,8 @@ from small_runs import CONFIG, TRAIN, fill, train
 from ffrec.config import recipe_from
 from ffrec.models.saved import Saved
 from ffrec.reports.summary import read_all
-from ffrec.storage.files import RunError
+from ffrec.storage.files import FORMAT, RunError
 from ffrec.storage.run_folder import RunFolder
-from ffrec.storage.schemas import FORMAT
 from ffrec.tasks.recorded import completed
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,7 +22,8 @@ STORED = sorted({file.parent.parent for file in (ROOT / "results").rglob("config
 def newer(file: Path) -> None:
     held = json.loads(file.read_text())
     assert held["format"] == FORMAT
-    file.write_text(json.dumps(held | {"format": FORMAT + 1, "new": {"setting": 1}}))
+    changed = {name: {"of": "another shape"} for name in held} | {"format": FORMAT + 1}
+    file.write_text(json.dumps(changed))
 
 
 def test_a_newer_run_is_refused_by_name(tmp_path):
@@ -65,9 +65,8 @@ def test_a_newer_file_of_a_model_is_refused_by_name(tmp_path):
     saved = Saved.of_folder(tmp_path / "run")
     saved.to_file(tmp_path / "model")
     assert Saved.of_file(tmp_path / "model").config == saved.config
-    newest = Saved(
-        saved.source, {**saved.config, "format": FORMAT + 1}, saved.weights, saved.data, saved.calibration
-    )
+    config = {"format": FORMAT + 1, "recipe": "another shape"}
+    newest = Saved(saved.source, config, saved.weights, saved.data, saved.calibration)
     newest.to_file(tmp_path / "newer")
     with pytest.raises(RunError, match="which a newer ffrec wrote"):
         Saved.of_file(tmp_path / "newer")

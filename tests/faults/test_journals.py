@@ -84,9 +84,8 @@ def test_the_command_says_what_was_dropped(sweep, tmp_path):
 
 def test_a_search_gets_its_trials_back_from_their_folders(tmp_path):
     chosen = recipe("supervised-digits").override({"epochs": 1})
-    space = Space.of(
-        {"rate": {"low": 1e-4, "high": 1e-2, "log": True}, "goodness": ["squares", "activities"]}, chosen
-    )
+    values = {"rate": {"low": 1e-4, "high": 1e-2, "log": True}, "goodness": ["squares", "activities"]}
+    space = Space.of(values | {"softmax_rate": [1, 1e-3], "hidden": [[8, 8], [9]]}, chosen)
 
     def search():
         return Search(tmp_path / "t", chosen, space, Plan(3, 1, 1, "random", "none"))
@@ -109,6 +108,26 @@ def test_a_search_gets_its_trials_back_from_their_folders(tmp_path):
     assert [(t.number, space.settings(t.params)) for t in again.trials()] == began
     with again.claim() as job:
         assert (job.number, job.settings) == began[0]
+
+
+def test_a_search_gets_trials_back_beyond_one_that_had_no_folder(tmp_path):
+    chosen = recipe("supervised-digits").override({"epochs": 1})
+    space = Space.of({"rate": {"low": 1e-4, "high": 1e-2, "log": True}}, chosen)
+    for number in (0, 2):
+        settings = {"rate": 1e-3 * (number + 1)}
+        folder = RunFolder.create(
+            tmp_path / f"t/trial-{number:04d}", configuration(chosen.override(settings), 0, "fp32")
+        )
+        folder.release()
+    search = Search(tmp_path / "t", chosen, space, Plan(3, 1, 1, "random", "none"))
+    assert [trial.number for trial in search.trials()] == [0, 1, 2]
+    found = []
+    for _ in range(3):
+        with search.claim() as job:
+            found.append(job.settings["rate"])
+            job.ended = Ended(reason="it lost")
+    assert (found[0], found[2]) == (1e-3, 3e-3)
+    assert 1e-4 <= found[1] <= 1e-2  # drawn anew
 
 
 def test_checkpoints_of_a_trial_that_somebody_goes_on_with_are_spared(tmp_path):

@@ -6,9 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 from commands import assert_refused, ffrec
 from injected import tree
-from small_runs import CONFIG, TRAIN, fill
+from small_runs import CONFIG, OTHER, TRAIN, fill
 
 from ffrec.storage.files import RunError
 from ffrec.storage.lock import check_unlocked
@@ -77,6 +78,32 @@ def test_a_file_system_without_locks_does_without(tmp_path, monkeypatch, answer)
 
     monkeypatch.setattr("ffrec.storage.lock.FileLock.acquire", refuse)
     fill(tmp_path / "run")
+    assert RunFolder.open(tmp_path / "run").load()[0] == 3
+
+
+def test_without_locks_a_reader_leaves_a_run_alone_that_replaces_another(tmp_path, monkeypatch):
+    def refuse(*_arguments):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr("fcntl.flock", refuse)  # so that the lock's file is made
+    fill(tmp_path / "run")
+    old = tree(tmp_path / "run")
+    with RunFolder.create(tmp_path / "run", OTHER, force=True) as folder:
+        folder.append_metrics({"epoch": 1, "loss": [1.0]})
+        assert RunFolder.open(tmp_path / "run").config == CONFIG
+        assert {name: held for name, held in tree(tmp_path / "run").items() if ".next" not in name} == old
+        folder.save(1, {"w": torch.zeros(2)}, {})
+    replaced = RunFolder.open(tmp_path / "run")
+    assert (replaced.config, replaced.load()[0], len(replaced.metrics())) == (OTHER, 1, 1)
+    assert not (tmp_path / "run/run.lock").exists()
+
+
+def test_a_part_of_a_run_replaces_none(tmp_path):
+    fill(tmp_path / "run")
+    with RunFolder.create(tmp_path / "run", OTHER, force=True) as folder:
+        (folder.path / "config.json").unlink()
+        with pytest.raises(RunError, match="expected the run that is to replace this one, found a part"):
+            folder.save(1, {"w": torch.zeros(2)}, {})
     assert RunFolder.open(tmp_path / "run").load()[0] == 3
 
 

@@ -18,7 +18,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from ffrec.config import ConfigError, Recipe
 from ffrec.reports.summary import flat
 from ffrec.storage.files import RunError, to_json, write_atomic
-from ffrec.storage.lock import check_unlocked
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.record import SEARCH
 from ffrec.studies.shared import Held, Shared, free_lock
@@ -66,8 +65,7 @@ class Search(Shared):
         wanted |= {"sampler": plan.sampler, "pruner": plan.pruner, "plugins": list(plugins)}
         super().__init__(folder, SEARCH, storage, wanted)
         self.study.pruner = make_pruner(plan.pruner, recipe, space)
-        if self.dropped:
-            self.recover()
+        self.recover()
 
     def keep(self, wanted: Mapping[str, Any]) -> None:
         held = self.study.user_attrs.get("recipe")
@@ -76,14 +74,19 @@ class Search(Shared):
         super().keep(wanted)
 
     def recover(self) -> None:
-        """Add the trials that a damaged record has lost, with the settings that their run folders tell, as
-        trials that were left."""
+        """Add the trials that a damaged record has lost, as trials that were left: with the settings that
+        their run folders tell, or, where one had no folder, with settings to be drawn anew."""
         with self.locked():
-            while (self.path(len(self.trials()), self.seed) / "config.json").exists():
-                held = completed(RunFolder.open(self.path(len(self.trials()), self.seed)).config)["recipe"]
-                params, drawn = self.space.params(flat(held)), dict(self.space.distributions)
-                lost = create_trial(state=TrialState.RUNNING, params=params, distributions=drawn)
-                self.study.add_trial(lost)
+            last = max(map(number_of, self.folder.glob("trial-*/config.json")), default=-1)
+            for number in range(len(self.trials()), last + 1):
+                params, path = {}, self.path(number, self.seed)
+                if (path / "config.json").exists():
+                    held = completed(RunFolder.open(path).config)["recipe"]
+                    params = self.space.params(flat(held))
+                drawn = {name: self.space.distributions[name] for name in params}
+                self.study.add_trial(
+                    create_trial(state=TrialState.RUNNING, params=params, distributions=drawn)
+                )
 
     def path(self, number: int, seed: int) -> Path:
         """The run folder of a trial, or of its repeat with another seed."""
@@ -107,6 +110,7 @@ class Search(Shared):
         """The next run and its lock; the study's lock has to be held."""
         self.busy = False
         for left in self.trials(TrialState.RUNNING):
+            self.study.sampler = make_sampler(self.plan.sampler, self.seed, left.number)
             lock = free_lock(self.path(left.number, self.seed))
             if lock is None:
                 self.busy = True
@@ -179,7 +183,12 @@ class Search(Shared):
         write_atomic(self.folder / FILE, to_json(document(self)))
         best = {trial.number for trial in self.best()}
         for trial in self.trials(*ENDED, TrialState.FAIL):
-            if trial.number not in best:
-                with suppress(RunError):
-                    check_unlocked(path := self.path(trial.number, self.seed))
+            path = self.path(trial.number, self.seed)
+            if trial.number not in best and (path / "checkpoints").exists():
+                with suppress(RunError), RunFolder(path).hold():
                     shutil.rmtree(path / "checkpoints", ignore_errors=True)
+
+
+def number_of(config: Path) -> int:
+    """The number of the trial whose folder, or that of a repeat, has this file."""
+    return int(config.parent.name.split("-")[1])

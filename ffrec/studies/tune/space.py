@@ -84,10 +84,7 @@ class Space:
 
     def params(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """A trial's parameters from its settings: the inverse of `settings`."""
-        return {
-            name: json.dumps(settings[name]) if isinstance(drawn, CategoricalDistribution) else settings[name]
-            for name, drawn in self.distributions.items()
-        }
+        return {name: held(settings[name], drawn) for name, drawn in self.distributions.items()}
 
 
 def kinds_of(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
@@ -156,6 +153,14 @@ def choices(name: str, value: list[Any], kinds: tuple[Any, ...]) -> CategoricalD
             "a list is a list"
         )
     return CategoricalDistribution(texts)
+
+
+def held(setting: Any, drawn: BaseDistribution) -> Any:
+    """What Optuna holds of a setting: the inverse of `decoded`. A choice may be written 1 where a recipe has
+    1.0."""
+    if not isinstance(drawn, CategoricalDistribution):
+        return setting
+    return next(choice for choice in drawn.choices if decoded(choice, drawn) == setting)
 
 
 def decoded(value: Any, drawn: BaseDistribution) -> Any:
