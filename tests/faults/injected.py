@@ -18,17 +18,21 @@ def budget(name: str, default: int) -> int:
 
 
 CHANGES = ("mkdir", "replace", "rename", "fsync", "unlink", "rmdir", "symlink", "truncate")
-"""All that alters a folder; a file that is opened to be written counts twice: before, and while empty."""
+"""What alters a folder; a file that is opened to be written counts twice: before, and while empty. A lock's
+file does not count: whatever dies with one leaves it free."""
+ROOM = ("open", "mkdir", "symlink", "fsync")
+"""What needs room on a disk."""
 
 
-def interposed(strike: Callable[[int], None]) -> mock._patch_dict | object:
-    """Patches of the os layer that call `strike` with 1, 2, … before each change to the disk."""
+def interposed(strike: Callable[[int, str], object]) -> mock._patch_dict | object:
+    """Patches of the os layer that call `strike` before each change to the disk, with its number, from 1 on,
+    and its name."""
     count = iter(range(1, 10**9))
     real_open = builtins.open
 
-    def before(real):
+    def before(name, real):
         def call(*args, **kwargs):
-            strike(next(count))
+            strike(next(count), name)
             return real(*args, **kwargs)
 
         return call
@@ -36,12 +40,12 @@ def interposed(strike: Callable[[int], None]) -> mock._patch_dict | object:
     def opened(file, mode="r", *args, **kwargs):
         if not set(mode) & set("wax+") or str(file) == os.devnull:
             return real_open(file, mode, *args, **kwargs)
-        strike(next(count))
+        strike(next(count), "open")
         made = real_open(file, mode, *args, **kwargs)
-        strike(next(count))
+        strike(next(count), "open")
         return made
 
-    patches = [mock.patch.object(os, name, before(getattr(os, name))) for name in CHANGES]
+    patches = [mock.patch.object(os, name, before(name, getattr(os, name))) for name in CHANGES]
     return [*patches, mock.patch.object(builtins, "open", opened)]
 
 
@@ -68,7 +72,7 @@ def begun(act: Callable[[], object], log: Path, dies_at: int = 0) -> int:
             for stream in (1, 2):
                 os.dup2(out.fileno(), stream)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        for patch in interposed(lambda now: now == dies_at and os.kill(os.getpid(), signal.SIGKILL)):
+        for patch in interposed(lambda now, _name: now == dies_at and os.kill(os.getpid(), signal.SIGKILL)):
             patch.start()
         code = act() or 0
         sys.stdout.flush()
@@ -91,7 +95,7 @@ def changes(act: Callable[[], object], log: Path) -> int:
     with log.open("a") as out:
         for stream in (1, 2):
             os.dup2(out.fileno(), stream)
-    for patch in interposed(lambda _now: os.write(write, b"1")):
+    for patch in interposed(lambda *_: os.write(write, b"1")):
         patch.start()
     try:
         act()
@@ -105,8 +109,8 @@ class Full:
     def __init__(self, nth: int) -> None:
         self.nth, self.reached = nth, False
 
-    def strike(self, now: int) -> None:
-        if now >= self.nth and not self.reached:
+    def strike(self, now: int, name: str) -> None:
+        if now >= self.nth and (name in ROOM or not self.reached):
             self.reached = True
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
