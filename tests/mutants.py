@@ -357,6 +357,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("self.grad_memory.zero_()", "self.grad_memory", "connections arithmetic"),
     ],
     "ffrec/training/arithmetic.py": [
+        ("    torch.set_flush_denormal(True)", "    pass", "arithmetic"),
+        ("torch.set_flush_denormal(before)", "torch.set_flush_denormal(False)", "arithmetic"),
+        ("torch.set_flush_denormal(before)", "pass", "arithmetic"),
         ("FASTER * seconds(torch.bfloat16)", "seconds(torch.bfloat16)", "arithmetic"),
         ("network.compute_in(None)", "pass", "train"),
         ("torch.bfloat16 if low else None", "None", "train"),

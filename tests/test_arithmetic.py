@@ -249,3 +249,32 @@ def test_a_connection_that_multiplies_by_its_own_weights_is_named(generator):
     layer.connection("0").arithmetic = torch.bfloat16
     with pytest.raises(PluginError, match=r"connection Old: expected products with self\.working"):
         layer(torch.ones(2, 5, dtype=torch.bfloat16))
+
+
+def silent(steps: int) -> torch.Tensor:
+    """Adam's moving average of a gradient that has been zero for so many steps."""
+    weight = torch.zeros(8, requires_grad=True)
+    optimiser = torch.optim.Adam([weight], betas=(0.5, 0.9))
+    for step in range(steps):
+        weight.grad = torch.full((8,), float(step == 0))
+        optimiser.step()
+    return optimiser.state[weight]["exp_avg"]
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this CPU cannot take them for zero")
+def test_averages_of_silent_units_end_at_zero_instead_of_denormal_numbers():
+    assert 0 < silent(140).abs().max() < torch.finfo(torch.float32).tiny
+    with computing(of_images("supervised").network, "fp32", CPU):
+        assert not silent(140).any()
+    assert silent(140).any(), "denormal numbers are put back"
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this CPU cannot take them for zero")
+def test_a_user_who_flushes_denormal_numbers_goes_on_doing_so():
+    torch.set_flush_denormal(True)
+    try:
+        with computing(of_images("supervised").network, "fp32", CPU):
+            pass
+        assert not silent(140).any()
+    finally:
+        torch.set_flush_denormal(False)
