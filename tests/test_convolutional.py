@@ -3,7 +3,16 @@
 import pytest
 import torch
 from einops import rearrange
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, cross_entropy, max_pool2d
+from torch.nn.functional import (
+    adaptive_avg_pool2d,
+    avg_pool2d,
+    batch_norm,
+    conv2d,
+    cross_entropy,
+    logsigmoid,
+    max_pool2d,
+    one_hot,
+)
 
 from ffrec.baselines.convolutions import Convolutions
 from ffrec.baselines.reference import check_goodness
@@ -11,7 +20,7 @@ from ffrec.config import ConfigError, ConvolutionalBackpropConfig, Convolutional
 from ffrec.data.images import cut_out, mirror
 from ffrec.learning.fields import Convolution
 from ffrec.learning.goodness import MeanSquare
-from ffrec.learning.scores import LearntScores, OnGrid, RandomScores
+from ffrec.learning.scores import Grid, LearntScores, OnGrid, RandomScores
 from ffrec.learning.transform import Standardise
 from ffrec.networks.convolutional import Convolutional
 from ffrec.recipes import recipe
@@ -53,9 +62,7 @@ def by_layer(network, images):
             -1, 1, 1
         )
         h = max_pool2d(maps.relu(), connection.pool)
-        pooled = adaptive_avg_pool2d(h, layer.goodness.shape[1] // layer.goodness.square[0]).permute(
-            0, 2, 3, 1
-        )
+        pooled = adaptive_avg_pool2d(h, network.config.each("grid")[level - 1]).permute(0, 2, 3, 1)
         size = pooled.flatten(1).square().mean(1, keepdim=True).sqrt()
         found.append((h, pooled.flatten(1) / size @ layer.goodness.whole.weight))
         x, moments = h / h.square().mean((1, 2, 3), keepdim=True).sqrt(), layer.standardise
@@ -94,6 +101,63 @@ def test_labels_are_scored_by_the_layers_that_are_read(make, images):
     torch.testing.assert_close(network.scores(step, every), 2.0 * (first + third))
 
 
+LABELLED = {"label": "first", "objective": "logistic", "goodness": "squares"}
+
+
+def with_labels(network, images, candidates):
+    """Every layer's goodness for candidate labels, `(batch, candidates)` or with places, written with torch's own
+    functions; inputs are detached."""
+    found, moments = [], network.standardise
+    x = images[:, None].expand(-1, candidates.shape[1], -1, -1, -1)
+    for level in network.levels:
+        layer = network.layer(level)
+        x = batch_norm(x.flatten(0, 1), moments.mean, moments.variance).detach()
+        total = conv2d(x, layer.connection(str(level - 1)).weight, padding=1) + layer.bias.view(-1, 1, 1)
+        if level == 1 or network.config.label == "every":
+            codes = one_hot(candidates.flatten(), CLASSES).double() * CLASSES**0.5
+            total = total + (codes @ layer.connection("label").weight)[:, :, None, None]
+        h = max_pool2d(total.relu(), 2)
+        axes = 1 if network.config.per_place else (1, 2, 3)
+        mean = h.square().mean(axes, keepdim=True)
+        found.append(mean.flatten(1).view(*candidates.shape, -1))
+        x = (h / mean.clamp_min(1e-16).sqrt()).unflatten(0, candidates.shape)
+        moments = layer.standardise
+    return found
+
+
+@pytest.mark.parametrize("label", ["first", "every"])
+@pytest.mark.parametrize("per_place", [False, True])
+def test_goodness_of_maps_learns_what_autograd_says(make, images, label, per_place):
+    network = make(**LABELLED | {"label": label, "per_place": per_place}, threshold=0.8)
+    with network.following():
+        network.encode(images.flatten(1) * 0.7)
+    candidates, signs = torch.stack([LABELS, (LABELS + 1) % CLASSES], 1), torch.tensor([1.0, -1.0]).double()
+    encoding = network.encode(images.flatten(1))
+    network.learn(encoding, candidates, signs)
+    local = {name: p.grad for name, p in network.layers.named_parameters()}
+    network.zero_grad()
+    network.requires_grad_()
+    found = with_labels(network, images, candidates)
+    logits = [2.0 * (goodness - 0.8) * signs[:, None] for goodness in found]
+    torch.stack([-logsigmoid(logit).mean() for logit in logits]).sum().backward()
+    for name, parameter in network.layers.named_parameters():
+        torch.testing.assert_close(local[name], parameter.grad, msg=name)
+    (step,) = network.steps(encoding, candidates)
+    torch.testing.assert_close(network.scores(step, candidates), found[1].mean(2))
+
+
+@pytest.mark.parametrize("label", ["first", "every"])
+def test_the_neutral_label_is_the_mean_of_all(make, images, label):
+    """In the first layer's total input; the rest of the pass is what labels' passes are."""
+    network = make(**LABELLED | {"label": label})
+    encoding = network.encode(images.flatten(1))
+    codes = network.layer(1).connection("label")
+    every = codes(torch.arange(CLASSES).view(1, -1, 1))
+    torch.testing.assert_close(codes.neutral(), every[0].mean(0))
+    total = encoding.drive[1] + every.mean(1, keepdim=True)
+    torch.testing.assert_close(encoding.step.activities[1], total.relu())
+
+
 def test_the_softmax_reads_pooled_activities(make, images):
     network = make(reads=(2,))
     (_, (h, _)) = by_layer(network, images)
@@ -120,16 +184,17 @@ def test_channels_are_standardised_by_running_moments(generator):
 @pytest.mark.parametrize("make_scores", [LearntScores, RandomScores])
 def test_scores_on_a_grid_have_the_gradient_of_autograd(make_scores, generator):
     whole = make_scores(2 * 2 * 3, CLASSES, generator)
-    check_goodness(OnGrid(whole, (3, 4, 6), 2).double(), 3 * 4 * 6)
+    check_goodness(OnGrid(whole, Grid((3, 4, 6), 2)).double(), 3 * 4 * 6)
 
 
 def test_a_grid_by_hand():
     maps = torch.arange(8.0)  # four places of two channels
-    on_grid = OnGrid(MeanSquare(), (2, 2, 2), 1)
-    assert on_grid.pooled(maps.view(1, -1)).tolist() == [[3.0, 4.0]]
-    assert on_grid.value(maps.view(1, -1)).item() == 12.5
+    grid = Grid((2, 2, 2), 1)
+    assert grid.mean(maps.view(1, -1)).tolist() == [[3.0, 4.0]]
+    assert grid.spread(torch.tensor([[3.0, 4.0]])).tolist() == [[3.0, 4.0] * 4]
+    assert OnGrid(MeanSquare(), grid).value(maps.view(1, -1)).item() == 12.5
     with pytest.raises(ValueError, match="grid: expected one that divides 2 × 2 places, found 3"):
-        OnGrid(MeanSquare(), (2, 2, 2), 3)
+        Grid((2, 2, 2), 3)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +233,13 @@ def test_what_does_not_fit_the_image_is_refused(make, fields, words):
         ({"pool": (2, 2, 2)}, "pool has 3 values for 2 hidden layers"),
         ({"goodness": "score"}, "unknown goodness 'score': did you mean scores"),
         ({"reads": (3,)}, "reads names level 3 but there are 2"),
+        ({"label": "first"}, "label first: objective classes expects none"),
+        (
+            {"objective": "logistic", "goodness": "squares"},
+            "label none: objective logistic expects first or every",
+        ),
+        ({"per_place": True}, "per_place: class scores have a grid"),
+        (LABELLED | {"blocks": 2}, "blocks: a map's goodness is of all channels"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(fields, words):

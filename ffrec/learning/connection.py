@@ -97,29 +97,37 @@ class Codes(Connection):
 
     A row of `positions` codes `(..., positions)` stands for as many one-of-N vectors side by side, each
     scaled by √symbols to unit mean square; weights are `(positions · symbols, units)`. Last positions that
-    are missing are neutral: an equal share of every symbol (Hinton 2022 §3.3).
+    are missing are neutral: an equal share of every symbol (Hinton 2022 §3.3). Codes for maps of so many
+    `places` send the same to every place, as constant maps of their own would.
     """
 
-    def __init__(self, symbols: int, units: int, generator: torch.Generator, positions: int = 1) -> None:
+    def __init__(
+        self, symbols: int, units: int, generator: torch.Generator, positions: int = 1, places: int = 1
+    ) -> None:
         inputs = positions * symbols
-        super().__init__(inputs, units, (inputs, units), inputs, generator)
+        super().__init__(inputs, units * places, (inputs, units), inputs, generator)
         self.symbols, self.positions, self.size = symbols, positions, symbols**0.5
+        self.places, self.bias_units = places, units
         self.register_buffer("offsets", torch.arange(positions) * symbols, persistent=False)
         self.offsets: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x + self.offsets[: x.shape[-1]]
         if self.positions == 1 and x.shape[-1] == 1:
-            return self.working[rows.squeeze(-1)].mul_(self.size)
+            return self.everywhere(self.working[rows.squeeze(-1)].mul_(self.size))
         total: Tensor = embedding_bag(rows.flatten(0, -2), self.working, mode="sum")
         for position in range(x.shape[-1], self.positions):
             total += self.working[position * self.symbols :][: self.symbols].mean(0)
-        return total.mul_(self.size).view(*x.shape[:-1], self.units)
+        return self.everywhere(total.mul_(self.size).view(*x.shape[:-1], -1))
+
+    def everywhere(self, sent: Tensor) -> Tensor:
+        """What a place is sent, `(..., units of a place)`, at all places: `(..., units)`."""
+        return sent if self.places == 1 else sent.repeat(*(1,) * (sent.ndim - 1), self.places)
 
     def neutral(self) -> Tensor:
         """What the neutral code sends where all positions are missing, `(units,)`."""
         sent: Tensor = self.weight.view(self.positions, self.symbols, -1).mean(1).sum(0) * self.size
-        return sent.to(self.dtype)
+        return self.everywhere(sent.to(self.dtype))
 
     def dense(self, x: Tensor) -> Tensor:
         given = x.shape[-1]
@@ -130,5 +138,7 @@ class Codes(Connection):
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         """Rows may be codes or dense. A product with codes written out, some rows at a time, is at least as
         fast here as scattered sums, and needs nothing of the order in which they are made."""
+        if self.places > 1:
+            delta = delta.unflatten(-1, (self.places, -1)).sum(-2)
         for part, rows in zip(x.split(BLOCK), delta.split(BLOCK), strict=True):
             self.add_product(part if part.is_floating_point() else self.dense(part), rows)

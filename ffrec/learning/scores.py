@@ -3,6 +3,7 @@
 With A the indicator of groups of units this is `Blocks`; here A is fixed at random, or learnt.
 """
 
+import math
 from typing import ClassVar, Self, final
 
 import torch
@@ -74,37 +75,44 @@ class RandomScores(Scores):
 
 
 @final
-class OnGrid(Wrapped):
-    """g of a map's activities averaged over the squares of a `grid` × `grid` grid, of every channel.
+class Grid:
+    """A `grid` × `grid` grid over maps of `(channels, height, width)`, whose rows `(..., units)` are ordered place
+    by place. Raises ValueError if it does not divide the map's sides."""
 
-    Rows `(..., units)` are maps of `(channels, height, width)`, ordered place by place. `whole` sees
-    `(..., grid² · channels)`. Raises ValueError if the grid does not divide the map's sides.
-    """
-
-    def __init__(self, whole: Goodness, shape: tuple[int, int, int], grid: int) -> None:
-        super().__init__(whole)
+    def __init__(self, shape: tuple[int, int, int], grid: int) -> None:
         if any(side % grid for side in shape[1:]):
             raise ValueError(f"grid: expected one that divides {shape[1]} × {shape[2]} places, found {grid}")
-        self.takes_bfloat16 = True
         self.shape, self.square = shape, (shape[1] // grid, shape[2] // grid)
 
-    def pooled(self, h: Tensor) -> Tensor:
-        """The mean of every square, `(..., grid² · channels)`."""
+    def mean(self, h: Tensor) -> Tensor:
+        """The mean of every channel in every square, `(..., grid² · channels)`."""
         found = as_rows(avg_pool2d(as_maps(h, self.shape), self.square))
         return found.view(*h.shape[:-1], -1).to(wide(h.dtype))
 
+    def spread(self, of_squares: Tensor) -> Tensor:
+        """Maps `(..., units)` that have a square's number, `(..., grid² · channels)`, at each of its places."""
+        (down, right), channels = self.square, self.shape[0]
+        pattern = "... (i j c) -> ... (i y j x c)"
+        return repeat(of_squares, pattern, i=self.shape[1] // down, y=down, x=right, c=channels)
+
+
+@final
+class OnGrid(Wrapped):
+    """g of the means of a map's activities in the squares of a grid: `whole` sees `(..., grid² · channels)`."""
+
+    def __init__(self, whole: Goodness, grid: Grid) -> None:
+        super().__init__(whole)
+        self.takes_bfloat16, self.grid = True, grid
+
     def value(self, h: Tensor) -> Tensor:
-        return self.whole.value(self.pooled(h))
+        return self.whole.value(self.grid.mean(h))
 
     def grad(self, h: Tensor, weight: Tensor) -> Tensor:
-        down, right = self.square
-        of_squares = (self.whole.grad(self.pooled(h), weight) / (down * right)).to(h.dtype)
-        pattern, channels = "... (i j c) -> ... (i y j x c)", self.shape[0]
-        whole = repeat(of_squares, pattern, i=self.shape[1] // down, y=down, x=right, c=channels)
-        return whole.mul_(h != 0)
+        of_squares = self.whole.grad(self.grid.mean(h), weight) / math.prod(self.grid.square)
+        return self.grid.spread(of_squares.to(h.dtype)).mul_(h != 0)
 
     def add_weight_grad(self, h: Tensor, weight: Tensor) -> None:
-        self.whole.add_weight_grad(self.pooled(h), weight)
+        self.whole.add_weight_grad(self.grid.mean(h), weight)
 
     def norm(self, h: Tensor) -> Tensor:
         return root_mean_square(h)
