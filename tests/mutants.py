@@ -114,8 +114,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     "ffrec/learning/scores.py": [
-        ("/ (down * right)", "", "convolutional"),
-        ("whole.mul_(h != 0)", "whole", "convolutional"),
+        ("/ math.prod(self.grid.square)", "", "convolutional"),
+        ("of_squares.to(h.dtype)).mul_(h != 0)", "of_squares.to(h.dtype))", "convolutional"),
         ("direction - x * (direction * x).mean(-1, keepdim=True)", "direction", "goodness"),
         ("/ size * (h != 0)", "* (h != 0)", "goodness"),
         ("/ size * (h != 0)", "/ size", "goodness"),
@@ -174,6 +174,12 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/learning/connection.py": [
         ("div_(fan_in**0.5)", "div_(fan_in)", "connections"),
+        (
+            "delta.unflatten(-1, (self.places, -1)).sum(-2)",
+            "delta[..., :self.weight.shape[1]]",
+            "convolutional",
+        ),
+        ("return sent if self.places == 1", "return sent if self.places == 2", "convolutional"),
         ("(x.T @ delta) * self.mask", "x.T @ delta", "connections"),
         ("self.weight.mul_(self.mask)", "pass", "connections"),
         ("self.weight.grad.add_(x.T @ delta)", "self.weight.grad.copy_(x.T @ delta)", "connections"),
@@ -630,6 +636,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             '"b (place colour) -> b 1 (place colour)"',
             "convolutional",
         ),
+        ("level > 1 and", "level > 2 and", "convolutional"),
+        ("codes.neutral() if labels is None", "0 if labels is None", "convolutional"),
+        ("{1: drive} if self.labelled else {}", "{1: 2 * drive}", "convolutional"),
     ],
     "ffrec/baselines/perceptron.py": [
         ("label_smoothing=self.config.label_smoothing", "label_smoothing=0.0", "train_images"),

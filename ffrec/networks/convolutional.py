@@ -87,11 +87,12 @@ class Convolutional(Network):
         rows = rearrange(x, "b (colour place) -> b 1 (place colour)", colour=self.colours)
         image, first = self.standardise(rows, self.layer(1).exchange).to(self.dtype), self.layer(1)
         drive = first.add_input("0", image, first.unit_bias())
-        return Encoding(image, {1: drive}, self.climb(image, drive))
+        return Encoding(image, {1: drive} if self.labelled else {}, self.climb(image, drive))
 
     def climb(self, image: Tensor, drive: Tensor, labels: Tensor | None = None) -> Step:
         """A pass up with candidate labels `(batch, candidates, 1)`, or the neutral one, from what the image and
-        the bias make of the first level's total input `(batch, 1, units)`."""
+        the bias make of the first level's total input `(batch, 1, units)`, which is overwritten if there are no
+        labels at all."""
         sent, activities, slopes = {"0": image}, {}, {}
         for level in self.levels:
             layer, total = self.layer(level), drive
@@ -101,8 +102,6 @@ class Convolutional(Network):
                 codes = layer.connection("label")
                 assert isinstance(codes, Codes)
                 total = total + (codes.neutral() if labels is None else codes(labels))
-            elif level == 1:
-                total = total.clone()  # the activation overwrites it
             activities[level], slopes[level] = layer.activation(total)
             if level < len(self.layers):
                 sent[str(level)] = layer.send(activities[level])
