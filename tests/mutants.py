@@ -285,6 +285,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("index[self.partners(self.labels[index])]", "index", "twin"),
         ("scatter_(0, orders[0], orders[1])", "scatter_(0, orders[0], orders[0])", "twin"),
         ("return self.answers[index]", "pass", "twin"),
+        (
+            "none.scatter_(1, labels, 1.0)",
+            "torch.nn.functional.one_hot(labels[:, 0], self.network.classes).float()",
+            "capture",
+        ),
         ("if team.world > 1:", "if False:", "twin"),
     ],
     "ffrec/evaluation/collapse.py": [
