@@ -617,6 +617,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("return 1 if self.network.config.by_class else 2", "return 2", "train_text"),
     ],
     "ffrec/training/backprop.py": [
+        ('if done & {"softmax", "backprop"} else []', "", "twin"),
+        ("super().guessed(found) if done", "[] if done", "twin"),
+        ("for epoch in range(self.epoch)", "for epoch in range(self.epoch - 1)", "twin"),
+        (
+            "encoding = network.encode(rows)\n                if of",
+            "encoding = network.encode(rows)\n                if not of",
+            "twin",
+        ),
         ("self.learning_layers = 0  #", "#", "train_images"),
     ],
     "ffrec/baselines/convolutions.py": [

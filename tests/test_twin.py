@@ -270,6 +270,18 @@ def test_a_stage_changes_what_it_learns_and_nothing_else(place, stage, digits):
     assert not any(p.requires_grad for p in trainer.network.parameters())
 
 
+@pytest.mark.parametrize(("rate", "warned"), [(1e-3, [0, 0, 0]), (1e-12, [0, 0, 1])])
+def test_a_softmax_that_has_not_learnt_yet_is_no_reason_to_warn(rate, warned, digits):
+    """From half of the epochs on, as in all training; here the softmax learns in the last one."""
+    trainer = staged(digits, [["local", 2], ["softmax", 1]])
+    trainer.recipe = trainer.recipe.override({"softmax_rate": rate})
+    trainer = new_trainer(trainer.recipe, digits.train.images, digits.train.labels, 10)
+    epochs = [
+        e.record for e in trainer.run(None, trainer.held_out(digits.validation)) if isinstance(e, Epoch)
+    ]
+    assert [sum("guessing" in line for line in e["warnings"]) for e in epochs] == warned
+
+
 def test_stages_are_not_captured(digits):
     with pytest.raises(ConfigError, match="--capture: what an update does changes with the stage"):
         staged(digits, STAGES).capture()
