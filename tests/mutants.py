@@ -285,6 +285,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("index[self.partners(self.labels[index])]", "index", "twin"),
         ("scatter_(0, orders[0], orders[1])", "scatter_(0, orders[0], orders[0])", "twin"),
         ("return self.answers[index]", "pass", "twin"),
+        (
+            "none.scatter_(1, labels, 1.0)",
+            "torch.nn.functional.one_hot(labels[:, 0], self.network.classes).float()",
+            "capture",
+        ),
         ("if team.world > 1:", "if False:", "twin"),
     ],
     "ffrec/evaluation/collapse.py": [
@@ -615,6 +620,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("return 1 if self.network.config.by_class else 2", "return 2", "train_text"),
     ],
     "ffrec/training/backprop.py": [
+        ('if done & {"softmax", "backprop"} else []', "", "twin"),
+        ("super().guessed(found) if done", "[] if done", "twin"),
+        ("for epoch in range(self.epoch)", "for epoch in range(self.epoch - 1)", "twin"),
+        (
+            "encoding = network.encode(rows)\n                if of",
+            "encoding = network.encode(rows)\n                if not of",
+            "twin",
+        ),
         ("self.learning_layers = 0  #", "#", "train_images"),
     ],
     "ffrec/baselines/convolutions.py": [

@@ -67,6 +67,11 @@ class StagedTrainer(TwinTrainer):
             raise ConfigError(f"staged: expected a network with stages, found {config.kind}")
         return config
 
+    def guessed(self, found: dict[str, Any]) -> list[str]:
+        """Nothing before the first stage in which the softmax learns."""
+        done = {self.settings.stage(epoch) for epoch in range(self.epoch)}
+        return super().guessed(found) if done & {"softmax", "backprop"} else []
+
     def learn(self, index: Tensor, phase: Phase) -> Tensor:
         """One update of what the epoch's stage learns; the loss of what it does not learn is 0."""
         stage, network = self.settings.stage(self.epoch), self.network
