@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.compared import data_faults
 from ffrec.config import ConfigError
 from ffrec.recipes import RECIPES
 from ffrec.reports.figures import draw
@@ -40,10 +41,13 @@ def report(
 ) -> None:
     """Write a page with figures for every run that has finished an epoch, or tables of results.
 
-    A folder that cannot be read is left out, with one line on stderr.
+    A folder that cannot be read is left out, with one line on stderr; so much is said, too, of a run that was
+    trained on other data than is there now.
     """
 
     found = read_runs(runs)
+    for fault in data_faults(found):
+        print(f"ffrec: {fault}", file=sys.stderr)
     if not (results or into or headline or expected):
         write_pages(found)
         return

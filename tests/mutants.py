@@ -29,6 +29,13 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/config/base.py": [
         ("-WHOLE <= value < WHOLE", "True", "faults/settings"),
     ],
+    "cli/compared.py": [
+        ("if key not in read:", "if True:", "faults/data"),
+        ("if not StoredText.read(folder):", "if StoredText.read(folder):", "faults/data"),
+    ],
+    "corpora/loading.py": [
+        ("and file.name != source.archive", "", "faults/data"),
+    ],
     "cli/together.py": [
         ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
         ("RunFolder.check_free(path, force)", "pass", "cli"),
