@@ -99,8 +99,7 @@ def main() -> None:
     keep_freed_memory()
     fit_encoding()
     with once():
-        code = run()
-    last_words()
+        code = last_words(run())
     if "RANK" in os.environ:
         os._exit(code)
     sys.exit(code)

@@ -100,7 +100,10 @@ def put_between(file: Path, name: str, table: str) -> None:
         raise ConfigError(
             f"{file}: expected a file with the lines {start} and {end}, found none: check the path"
         )
-    text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines
+    try:
+        text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: expected UTF-8 text, found other bytes: check the path") from None
     marked = re.search(rf"^{re.escape(start)}\r?\n(.*?)^{re.escape(end)}\r?$", text, re.DOTALL | re.MULTILINE)
     if not marked:
         raise ConfigError(f"{file}: expected the lines {start} and {end}, found none: add them")

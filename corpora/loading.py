@@ -81,7 +81,7 @@ def look_up(name_or_path: str | Path, seed: int = 0) -> Dataset:
 
 
 def at_hand(name_or_path: str | Path, folder: Path | None = None) -> bool:
-    """Whether `load` would find a data set where it is, without a download and without unpacking an archive."""
+    """Whether `load` would find a data set without a download, and without unpacking an archive."""
     try:
         source, place = look_up(name_or_path).source, data_folder(folder)
         files = [locate(source, file, place) for file in source.sha256] if source else []

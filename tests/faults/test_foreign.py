@@ -1,4 +1,4 @@
-"""What is no JSON, folders of other tools and forged safetensors: one line each."""
+"""What is no JSON, paths to something else, folders of other tools, forged safetensors: one line each."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ import shutil
 import pytest
 import safetensors.torch
 import torch
-from commands import ffrec
+from commands import assert_refused, ffrec
 from test_json import COMMANDS, TABLES, check
 
 
@@ -19,6 +19,25 @@ def test_what_is_no_json_is_one_line(finished, tmp_path, file, text):
     (tmp_path / "f/run" / file).write_bytes(text.encode(errors="surrogatepass"))
     for name in ("evaluate", "ls"):
         check(tmp_path / "f", name, COMMANDS["run"][name])
+
+
+ODD = {
+    "a page of bytes": ("report", "other", "--into", "binary"),
+    "a file without a name": ("report", ".", "--expected", "."),
+    "a folder for a file": ("report", ".", "--expected", "other"),
+    "plugins in a circle": ("evaluate", "other", "--plugin", "circle"),
+    "images in a circle": ("train", "recurrent-digits", "--images", "circle", "--out", "new"),
+}
+
+
+@pytest.mark.parametrize("arguments", ODD.values(), ids=ODD)
+def test_a_path_to_something_else_is_one_line(finished, tmp_path, arguments):
+    shutil.copytree(finished / "other", tmp_path / "other")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    done = ffrec(*arguments, cwd=tmp_path)
+    assert_refused(done)
+    assert "Errno" not in done.stderr
 
 
 FOREIGN = ({"model_type": "bert"}, {}, {"recipe": 1}, {"recipe": {"name": "a"}}, [], "a", None)
@@ -56,7 +75,7 @@ def forged():
         yield pytest.param(data, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("data", forged())
+@pytest.mark.parametrize("data", list(forged()))
 def test_damaged_examples_are_one_line(finished, tmp_path, data):
     shutil.copytree(finished, tmp_path / "f")
     (tmp_path / "f/run/examples.safetensors").write_bytes(data)

@@ -46,6 +46,17 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("not os.path.exists('/dev/full')", reason="needs /dev/full")
+def test_an_output_that_is_full_is_one_line(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command("data", "ls"), cwd=tmp_path, env=environment(), stdout=full, stderr=-1)
+    assert done.returncode == 2
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("ffrec: standard output: ")
+    assert line.endswith("No space left on device: check it")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["typer", "torch"])
 def test_interrupts_while_it_imports_print_nothing(module, tmp_path):
     twice = "for _ in range(2):\n    os.kill(os.getpid(), signal.SIGINT)\n"

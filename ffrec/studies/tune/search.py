@@ -97,12 +97,14 @@ class Search(Shared):
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     def known(self, trial: FrozenTrial) -> bool:
-        """Whether a trial has all its settings: one that is left, or that a damaged record tells of, may not."""
+        """Whether a trial has all its settings: one that a damaged record tells of may not."""
         return trial.params.keys() >= self.space.distributions.keys()
 
     def best(self) -> list[FrozenTrial]:
         """The trials that are run with more seeds, the best first; none twice with the same settings."""
-        found = [t for t in self.trials(TrialState.COMPLETE) if "same_as" not in t.user_attrs and self.known(t)]
+        found = [
+            t for t in self.trials(TrialState.COMPLETE) if "same_as" not in t.user_attrs and self.known(t)
+        ]
         return sorted(found, key=lambda t: (t.values[0], t.number))[: self.plan.top]
 
     def claim(self) -> AbstractContextManager[Job | None]:
