@@ -10,6 +10,7 @@ point of the group `ffrec.plugins` that is installed, and by the files given wit
 import difflib
 import importlib
 import importlib.util
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -115,7 +116,7 @@ def load_installed() -> None:
 def load_plugins(files: Iterable[Path]) -> None:
     """Import users' own files, which call `register`; a file is imported once. Raises PluginError."""
     for file in files:
-        load_plugin(Path(file).resolve())
+        load_plugin(Path(os.path.realpath(file)))  # not `resolve`, which raises for links in a circle
 
 
 @cache

@@ -17,17 +17,24 @@ ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/evaluation/health.py": [
-        (".any(0).float()", ".all(0).float()", "faults/fault_numbers"),
-        ("if loss > SATURATED", "if loss < SATURATED", "faults/fault_numbers"),
-        ("> GUESS * guess", "> guess", "faults/fault_numbers"),
+        (".any(0).float()", ".all(0).float()", "faults/numbers"),
+        ("if loss > SATURATED", "if loss < SATURATED", "faults/numbers"),
+        ("> GUESS * guess", "> guess", "faults/numbers"),
     ],
     "ffrec/training/memory.py": [
-        ("numbers = 2 + states", "numbers = 1 + states", "faults/fault_memory"),
-        ("needed.bytes > there", "needed.bytes > 2 * there", "faults/fault_memory"),
-        ("*map(limit, LIMITS)", "", "faults/fault_memory"),
+        ("numbers = 2 + states", "numbers = 1 + states", "faults/out_of_memory"),
+        ("needed.bytes > there", "needed.bytes > 2 * there", "faults/out_of_memory"),
+        ("*map(limit, LIMITS)", "", "faults/out_of_memory"),
     ],
     "ffrec/config/base.py": [
-        ("-WHOLE <= value < WHOLE", "True", "faults/fault_settings"),
+        ("-WHOLE <= value < WHOLE", "True", "faults/settings"),
+    ],
+    "cli/compared.py": [
+        ("if key not in read:", "if True:", "faults/data"),
+        ("if not StoredText.read(folder):", "if StoredText.read(folder):", "faults/data"),
+    ],
+    "corpora/loading.py": [
+        ("and file.name != source.archive", "", "faults/data"),
     ],
     "cli/together.py": [
         ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
@@ -710,7 +717,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (".mul_(self.sharpness)", "", "memory"),
     ],
     "ffrec/data/sampling.py": [
-        ("temperature < torch.finfo(log_p.dtype).tiny", "temperature == 0", "faults/fault_text"),
+        ("temperature < torch.finfo(log_p.dtype).tiny", "temperature == 0", "faults/strings"),
         ("p / p.sum(1, keepdim=True)", "p", "sampling"),
         ("kept[:, 0] = True", "pass", "sampling"),
         ("kept[:, top_k:] = False", "kept[:, top_k + 1 :] = False", "sampling"),
