@@ -438,7 +438,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "recurrent",
         ),
     ],
-    "ffrec/networks/character.py": [
+    "ffrec/networks/text/character.py": [
         ("torch.arange(size - 1, -1, -1.0)", "torch.arange(size * 1.0)", "character"),
         (
             ".view(len(self.layers), len(strings), -1).mean(2)",
@@ -688,7 +688,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("deviation * scale", "deviation", "train_images"),
         ("rows[:, self.order]", "rows", "images"),
     ],
-    "ffrec/networks/memory.py": [
+    "ffrec/networks/text/memory.py": [
         ("(1 - self.FLOOR) * (likeness", "(likeness", "memory"),
         ("recalled + self.share.log()", "recalled + (1 - self.share).log()", "memory character"),
         (".mul_(self.sharpness)", "", "memory"),

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ffrec.networks.character import Character
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Network
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.text.character import Character
 
 
 class Product(NamedTuple):

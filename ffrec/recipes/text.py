@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from ffrec.config import CharacterConfig, TextRecipe, TextTraining
+from ffrec.config import CharacterConfig, GoodnessCharacterConfig, TextRecipe, TextTraining
 
 REGIMES = ("random", "together", "sleep", "teacher-forced", "night")
 FIGURE_5 = "a curve without numbers (Hinton 2022, figure 5, 2000 units a layer)"
@@ -95,9 +96,24 @@ def fables() -> TextRecipe:
     )
 
 
+def judged(name: str, data: str, *hidden: int, **training: Any) -> TextRecipe:
+    """Every next character is tried, and each layer judges it by its goodness."""
+    settings = {"strings": None, "regime": "teacher-forced", "passes": 1, "batch": 6}
+    return TextRecipe(
+        name=name,
+        paper="–",
+        data=data,
+        network=GoodnessCharacterConfig(hidden=hidden),
+        training=TextTraining(**settings | training),
+    )
+
+
 MAKERS: tuple[Callable[[], TextRecipe], ...] = (
     *(partial(figure_5, regime, small) for small in (False, True) for regime in REGIMES),
     aesop_recall,
     aesop_full,
     fables,
+    partial(
+        judged, "aesop-goodness", "aesop", 300, 300, strings=248, epochs=15, rate=2e-3, hidden_dropout=0.3
+    ),
 )

@@ -12,7 +12,7 @@ from ffrec.config import TextRecipe, TextTraining
 from ffrec.data.draws import Draws
 from ffrec.evaluation.health import guessed_text
 from ffrec.evaluation.text import evaluate_text
-from ffrec.networks.character import Character
+from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
@@ -20,7 +20,7 @@ from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, w
 from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed, symbols_of
 from ffrec.tasks.task import Task, TrainedRun
 from ffrec.tasks.text_baselines import counted_baselines, held_out
-from ffrec.training.text import TextTrainer
+from ffrec.training.text import TextTrainer, make_network
 
 DREAMT = 1000  # strings that are generated together; bounds memory
 SHOWN = 100  # test strings whose goodness is kept for a picture
@@ -139,8 +139,8 @@ class TrainedText(TrainedRun):
         self.text: Text = StoredText.read(folder) or load(recipe)
         check_data(folder, {"text": self.text.sha256}, recipe.data)
 
-        def make(generator: torch.Generator) -> Character:
-            return Character(recipe.network, len(self.symbols), generator)
+        def make(generator: torch.Generator) -> TextNetwork:
+            return make_network(recipe.network, len(self.symbols), generator)
 
         self.network = restored(make, saved, recipe.name, device)
         self.train = self.text.train[: recipe.training.strings]
@@ -175,7 +175,7 @@ class TrainedText(TrainedRun):
 
 
 def evaluate_parts(
-    network: Character, training: TextTraining, text: Text, team: Team = ALONE
+    network: TextNetwork, training: TextTraining, text: Text, team: Team = ALONE
 ) -> dict[str, Any]:
     """Perplexity on validation and test strings; then the memory, if there is one, is emptied, as it would
     only recall the training strings, and these are predicted by the softmax alone."""
@@ -187,7 +187,7 @@ def evaluate_parts(
 
 
 def dreamt_examples(
-    network: Character, strings: Tensor, drawn: Draws, temperature: float
+    network: TextNetwork, strings: Tensor, drawn: Draws, temperature: float
 ) -> dict[str, Tensor]:
     """Real strings, strings that the network generates from their first windows, and the goodness of both.
 

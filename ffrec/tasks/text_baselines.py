@@ -11,7 +11,7 @@ from torch import Tensor
 from ffrec.config import TextRecipe
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
-from ffrec.networks.character import Character
+from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.backprop import backprop
@@ -27,7 +27,7 @@ class HeldOut(Protocol):
     def test(self) -> Tensor: ...
 
 
-def held_out(network: Character, text: HeldOut, team: Team = ALONE) -> dict[str, Any]:
+def held_out(network: TextNetwork, text: HeldOut, team: Team = ALONE) -> dict[str, Any]:
     """Perplexity on the validation and on the test strings."""
     parts = {part: getattr(text, part).to(network.device) for part in ("validation", "test")}
     return {part: evaluate_text(network, strings, team=team) for part, strings in parts.items()}
