@@ -609,7 +609,7 @@ def test_runs_on_different_texts_are_kept_apart_and_the_softmax_stands_beside_it
     ]
     defaults = {"fables": plain(RECIPES["fables"]())}
     head, _, ours, other = results_table(runs, defaults).splitlines()
-    assert "| test perplexity | by the softmax alone | validation perplexity |" in head
+    assert "| test perplexity | without memory | validation perplexity |" in head
     assert (
         "| 2 (0, 1) | 144 | 7.00 ± 1.41 | 7.00 ± 0.00 | 5.00 ± 0.00 | 4.00 (Kneser-Ney of order 6) |" in ours
     )
@@ -630,7 +630,7 @@ def test_what_else_predicts_the_same_strings_stands_beside_a_run():
     run.result["baselines"]["Kneser-Ney of order 6"]["validation"] = {"perplexity": 4.5}
     assert models_table([run]).splitlines()[2:] == [
         "| x | the run itself | 5.00 | 6.00 |",
-        "| x | its softmax alone | 7.50 | 7.00 |",
+        "| x | without its memory | 7.50 | 7.00 |",
         "| x | Kneser-Ney of order 6 | 4.50 | 4.00 |",
         "| x | backpropagation | 5.50 | 5.25 |",
     ]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, check_levels
@@ -91,3 +91,5 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     context: Literal["below"] = "below"
     sharpness: float | tuple[float, ...] = 40.0
     recency: Annotated[float, Field(gt=0, le=1)] = 0.75
+    candidate_size: PositiveFloat = 1.0
+    """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""

@@ -139,7 +139,7 @@ class TextModel(Model):
     @torch.no_grad()
     def generate_negatives(self, n: int, seed: int = 0) -> list[str]:
         """n strings as the network writes its negative data: the first windows of n training strings, drawn
-        with replacement, each continued to a string's length by the softmax alone, without the memory."""
+        with replacement, each continued to a string's length without the memory."""
         if n < 1:
             raise ValueError(f"n: expected 1 or more, found {n}")
         strings = self.training_strings("negative strings go on from their first windows")

@@ -112,8 +112,10 @@ class TextTask(Task):
 def part_summary(part: str, found: dict[str, Any], recalls: bool) -> str:
     """The perplexity of one part of a text, in one line; `recalls`: the network has a memory."""
     between = "95 % {:.2f} to {:.2f}".format(*found["interval"]) if found["interval"] else "too few for 95 %"
-    alone = f"; softmax alone {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
-    by = " by the softmax alone (the memory would only recall)" if part == "train" and recalls else ""
+    alone = f"; without memory {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
+    by = " without the memory (it would only recall)" if part == "train" and recalls else ""
+    parts = [f"{name} {value:.2f}" for name, value in found.get("by_part", {}).items()]
+    alone += f"; by {', '.join(parts)}" if parts else ""
     return (
         f"{part:>10}: perplexity {found['perplexity']:.2f} ({between}), "
         f"{found['bits_per_character']:.3f} bits a character; {found['characters']} characters in "
@@ -178,7 +180,7 @@ def evaluate_parts(
     network: TextNetwork, training: TextTraining, text: Text, team: Team = ALONE
 ) -> dict[str, Any]:
     """Perplexity on validation and test strings; then the memory, if there is one, is emptied, as it would
-    only recall the training strings, and these are predicted by the softmax alone."""
+    only recall the training strings, and these are predicted without it."""
     found = held_out(network, text, team)
     if network.memory:
         network.memory.forget()
@@ -191,7 +193,7 @@ def dreamt_examples(
 ) -> dict[str, Tensor]:
     """Real strings, strings that the network generates from their first windows, and the goodness of both.
 
-    The softmax alone generates, as in training: a memory is emptied first.
+    The network generates without a memory, as in training: that is emptied first.
 
     `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
     """

@@ -40,6 +40,7 @@ class GoodnessCharacter(TextNetwork):
         connect, first = pick("connection", config.connection), config.hidden[0]
         window = Codes(symbols + 1, first, generator, config.window)
         following = Codes(symbols, first, generator)
+        following.weight.mul_(config.candidate_size)
         self.layers.append(self.make_layer(1, {"0": window, "next": following}, generator))
         for level, (below, units) in enumerate(pairwise(config.hidden), 2):
             connection = connect(below, units, generator)
