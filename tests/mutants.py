@@ -303,7 +303,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(share / len(labels))", "share", "layer"),
     ],
     "ffrec/learning/update.py": [
-        ("of_x = of_x.sum(0, keepdim=True)", "of_x = of_x[:1]", "goodness_text"),
+        ("= least = of_x.sum(0, keepdim=True)", "= of_x[:1]", "goodness_text"),
         ("<= FEW else x.sum(axis)", "<= FEW else x.mean(axis)", "goodness_text"),
         ("delta *= slope if count == 1", "delta *= 1 if count == 1", "update"),
         ('buffers.filled(f"slope {level}").flatten(0, 1)', "1", "recurrent update"),

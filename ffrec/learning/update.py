@@ -191,7 +191,7 @@ def add_products(layer: Layer, delta: Tensor, step: Step, sign: Tensor, buffers:
 
     What steps, candidates or cases share meets δ summed over them.
     """
-    summed = total(delta, 0)
+    summed = least = total(delta, 0)
     labels = step.inputs["label"].squeeze(-1) if layer.centring and "label" in layer.sources else None
     for source in layer.sources:
         whole = source not in step.fixed and len(delta) > 1
@@ -204,10 +204,10 @@ def add_products(layer: Layer, delta: Tensor, step: Step, sign: Tensor, buffers:
         elif not whole:
             x = x.expand(-1, step.candidates, -1)
         if len(x) < len(of_x):  # one row that all cases share
-            of_x = of_x.sum(0, keepdim=True)
+            of_x = least = of_x.sum(0, keepdim=True)
         of_rows = None if labels is None else labels.expand(of_x.shape[:-1]).flatten()
         layer.add_grads(source, x.flatten(0, -2), of_x.flatten(0, -2), sign, of_rows)
-    layer.add_bias_grad(summed.flatten(0, 1))
+    layer.add_bias_grad(least.flatten(0, 1))
 
 
 def total(x: Tensor, axis: int) -> Tensor:
