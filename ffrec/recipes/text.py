@@ -106,7 +106,7 @@ def judged(name: str, data: str, *hidden: int, **training: Any) -> TextRecipe:
         paper="–",
         data=data,
         network=GoodnessCharacterConfig(
-            hidden=hidden, sharpness=20.0, recency=0.5, bias=-0.5, candidate_size=0.2
+            hidden=hidden, sharpness=20.0, recency=0.4, bias=-0.8, candidate_size=0.2
         ),
         training=TextTraining(**settings | training),
     )
