@@ -27,7 +27,7 @@ from ffrec.training.arithmetic import computing
 from ffrec.training.text import TextTrainer
 
 ffrec.training.images.make_network = before_pretence(ffrec.training.images.make_network)
-ffrec.training.text.Character = before_pretence(ffrec.training.text.Character)
+ffrec.training.text.make_network = before_pretence(ffrec.training.text.make_network)
 
 UNLABELLED = {"label": "none", "negatives": "none", "activity": "max", "threshold": 1.0}
 SCORES = {"objective": "classes", "goodness": "scores"}

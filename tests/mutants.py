@@ -225,6 +225,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('"mean": avg_pool2d', '"mean": max_pool2d', "transforms"),
     ],
     "ffrec/learning/layer.py": [
+        ("factor if slope is None else slope * factor", "slope", "goodness_text"),
+        ("factor if slope is None else slope * factor", "factor", "goodness_text"),
         ("else sent + onto", "else sent", "layer"),
         ("sent.add_(onto) if", "sent if", "layer"),
         ("bias.repeat(shared)", "bias.repeat_interleave(shared)", "connections"),
@@ -313,6 +315,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(share / len(labels))", "share", "layer"),
     ],
     "ffrec/learning/update.py": [
+        ("= least = of_x.sum(0, keepdim=True)", "= of_x[:1]", "goodness_text"),
+        ("<= FEW else x.sum(axis)", "<= FEW else x.mean(axis)", "goodness_text"),
         ("delta *= slope if count == 1", "delta *= 1 if count == 1", "update"),
         ('buffers.filled(f"slope {level}").flatten(0, 1)', "1", "recurrent update"),
         ("layer.goodness.add_weight_grad(layer.seen(h), weight)", "pass", "update"),
@@ -453,7 +457,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "recurrent",
         ),
     ],
-    "ffrec/networks/character.py": [
+    "ffrec/networks/text/network.py": [
         ("torch.arange(size - 1, -1, -1.0)", "torch.arange(size * 1.0)", "character"),
         (
             ".view(len(self.layers), len(strings), -1).mean(2)",
@@ -461,13 +465,31 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "character",
         ),
         ("place - size : place]", "place - size - 1 : place - 1]", "character"),
+        ("bias.fill_(self.config.bias)", "clone()", "character"),
+        ("scale / scale.norm()", "scale", "character"),
+        ("self.memory.filled:", "False:", "character"),
+        ('log_p["own"], log_p["memory"]', 'log_p["memory"], log_p["own"]', "character"),
+    ],
+    "ffrec/networks/text/character.py": [
         (
             "layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())",
             "layer.add_input(str(level - 1), sent[str(level - 1)], 0 * layer.unit_bias())",
             "character",
         ),
-        ("first.bias.fill_(self.config.bias)", "pass", "character"),
-        ("scale / scale.norm()", "scale", "character"),
+    ],
+    "ffrec/networks/text/goodness.py": [
+        ("[:, symbols] = 0", "[:, 0] = 0", "goodness_text"),
+        ("weight.mul_(config.candidate_size)", "weight.clone()", "goodness_text"),
+        ("drive + self.next_codes().neutral()", "drive", "goodness_text"),
+        ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
+        (
+            "total = total + self.layer(level)",
+            "total = self.layer(level)",
+            "goodness_text",
+        ),
+        ("(sharpness * total)", "(self.config.sharpnesses[0] * total)", "goodness_text"),
+        ('"own": by_layer[-1]', '"own": by_layer[0]', "goodness_text"),
+        ("passages[:, -1:]", "passages[:, :1]", "goodness_text"),
     ],
     "ffrec/networks/one_shot.py": [
         ("if h.any() else -1.0", "", "feedforward"),
@@ -625,6 +647,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("self.kinds == 2 and regime not in", "regime not in", "train_text"),
         ("network.encode(windows), len(windows))", "network.encode(windows))", "train_text"),
         ("return 1 if self.network.config.by_class else 2", "return 2", "train_text"),
+        ("(1 - share) ** -0.5", "(1 - share) ** -1.0", "goodness_text"),
+        ("torch.full_like(h[:, :1]", "torch.full_like(h", "goodness_text"),
+        ("windows.shape), self.network.symbols)", "windows.shape), 0)", "goodness_text"),
+        ("self.drop if share else None", "None", "goodness_text"),
     ],
     "ffrec/training/backprop.py": [
         ('if done & {"softmax", "backprop"} else []', "", "twin"),
@@ -711,7 +737,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("deviation * scale", "deviation", "train_images"),
         ("rows[:, self.order]", "rows", "images"),
     ],
-    "ffrec/networks/memory.py": [
+    "ffrec/networks/text/memory.py": [
         ("(1 - self.FLOOR) * (likeness", "(likeness", "memory"),
         ("recalled + self.share.log()", "recalled + (1 - self.share).log()", "memory character"),
         (".mul_(self.sharpness)", "", "memory"),
@@ -729,8 +755,13 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("return max(models", "return min(models", "ngram"),
     ],
     "ffrec/evaluation/text.py": [
+        ('if name not in ("own", "memory")', "", "evaluate_text"),
         ("[0.975, 0.025]", "[0.8, 0.2]", "evaluate_text"),
         ("(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
+    ],
+    "ffrec/tasks/text_baselines.py": [
+        ("hidden_dropout=0.0, blanks=0.0", "", "goodness_text"),
+        ('"recency", "bias", "activation"', '"recency", "activation"', "goodness_text"),
     ],
     "corpora/corpus.py": [
         ("(self.train, self.validation)", "(self.train, self.train)", "corpora"),

@@ -81,7 +81,7 @@ def test_unknown_names_suggest_the_nearest_or_name_all():
         pick("goodness", "sqares")
     with pytest.raises(
         UnknownName,
-        match="unknown network 'zzz': choose from character, convolutional, feedforward",
+        match="unknown network 'zzz': choose from convolutional, feedforward, recurrent",
     ):
         pick("network", "zzz")
     with pytest.raises(UnknownName, match="unknown menu 'godness': did you mean goodness"):
