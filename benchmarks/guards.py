@@ -82,7 +82,7 @@ def main() -> None:
         "once a start": sum(spent[name] for name in START),
         "in every epoch": sum(spent.values()) - sum(spent[name] for name in START),
     }.items():
-        print(f"{when:24} {total:7.3f} s {100 * total / whole:6.2f} % of {whole:.1f} s, epochs: {asked.epochs}")
+        print(f"{when:24} {total:7.3f} s {100 * total / whole:6.2f} % of {whole:.1f} s ({asked.epochs})")
 
 
 if __name__ == "__main__":
