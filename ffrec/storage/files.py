@@ -64,14 +64,15 @@ def streamed(path: Path, needed: int) -> Iterator[Callable[[bytes], None]]:
     full = partial(room, path, needed)  # not around the block, whose errors may be of other files
 
     def write(data: bytes) -> None:
+        rest = memoryview(data)
         with full():
-            file.write(data)
-            file.flush()
+            while rest:
+                rest = rest[file.write(rest) :]
 
     try:
         with ExitStack() as held:
             with full():
-                file = held.enter_context(open(temporary, "wb"))
+                file = held.enter_context(open(temporary, "wb", buffering=0))  # closing must write nothing
             yield write
             with full():
                 os.fsync(file.fileno())
@@ -82,7 +83,8 @@ def streamed(path: Path, needed: int) -> Iterator[Callable[[bytes], None]]:
             error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with full():
+            temporary.unlink(missing_ok=True)
     with full():
         sync_folder(path.parent)
 
