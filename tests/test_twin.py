@@ -274,7 +274,7 @@ def test_a_stage_changes_what_it_learns_and_nothing_else(place, stage, digits):
 def test_a_softmax_that_has_not_learnt_yet_is_no_reason_to_warn(rate, warned, digits):
     """From half of the epochs on, as in all training; here the softmax learns in the last one."""
     trainer = staged(digits, [["local", 2], ["softmax", 1]])
-    trainer.recipe = trainer.recipe.override({"softmax_rate": rate})
+    trainer.recipe = trainer.recipe.override({"softmax_rate": rate, "validate_every": 1})
     trainer = new_trainer(trainer.recipe, digits.train.images, digits.train.labels, 10)
     epochs = [
         e.record for e in trainer.run(None, trainer.held_out(digits.validation)) if isinstance(e, Epoch)
