@@ -71,6 +71,8 @@ KINDS = {
     "characters, night": ("aesop-night-small", {"night": 2}),
     "characters, classes": ("aesop-teacher-small", SCORES),
     "characters, phases": ("aesop-together-small", {"wake": 1}),
+    "characters, judged": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
+    "characters, judged, bfloat16": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
 }
 
 

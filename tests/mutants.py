@@ -332,7 +332,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if name not in step.fixed:", "if name in step.shared:", "update recurrent"),
         ("x if name in step.shared else x.expand", "x.expand", "update"),
         ("torch.stack(measured, dim=1)", "2 * torch.stack(measured, dim=1)", "update recurrent"),
-        ("summed = total(delta, 0)", "summed = delta[0]", "update recurrent"),
+        ("summed = least = total(delta, 0)", "summed = least = delta[0]", "update recurrent"),
         ("source not in step.fixed and len(delta) > 1", "len(delta) > 1", "update recurrent"),
         ("of_x = delta if whole else summed", "of_x = summed", "update recurrent"),
         ("total(of_x, -2).unsqueeze(-2)", "of_x[..., :1, :]", "update"),
@@ -341,7 +341,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('(layer.context == "all" and at > level)', "False", "update"),
         ('layer.context == "own" or not others', "not others", "update"),
         (
-            "layer.add_bias_grad(summed.flatten(0, 1))",
+            "layer.add_bias_grad(least.flatten(0, 1))",
             "layer.add_bias_grad(delta[0].flatten(0, 1))",
             "update recurrent",
         ),
@@ -401,7 +401,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/network.py": [
         ("parts != (self.classes,)", "False", "feedforward"),
         ("first - 1, None)", "first, None)", "recurrent"),
-        ("self.layer(level).perturb = None", "pass", "recurrent train_images"),
+        ("self.layer(level).perturb = self.layer(level).drop = None", "pass", "recurrent train_images"),
         ("last - first + 1, self.workspace", "last - first + 2, self.workspace", "recurrent"),
         ("for level in self.scored]).sum(0)", "for level in self.scored])[0]", "evaluate"),
         ("for level in self.scored]", "for level in self.levels]", "train_images feedforward"),

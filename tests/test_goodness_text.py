@@ -6,6 +6,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from ffrec.config import ConfigError, GoodnessCharacterConfig, TextRecipe, TextTraining
 from ffrec.data.draws import Draws
+from ffrec.learning import update
 from ffrec.learning.goodness import normalise
 from ffrec.networks.text.goodness import GoodnessCharacter
 from ffrec.recipes import recipe
@@ -66,8 +67,10 @@ def learn(network, windows, following, drop=None):
 
 @pytest.mark.parametrize("activity", ["max", "min"])
 @pytest.mark.parametrize("hidden", [(9,), (9, 7, 8)])
-def test_local_update_equals_autograd(small, strings, hidden, activity):
+@pytest.mark.parametrize("few", [2, 10])  # candidates are more than that, or fewer
+def test_local_update_equals_autograd(small, strings, hidden, activity, few, monkeypatch):
     """Each layer's loss is the cross-entropy of the goodness up to it, and reaches no layer below."""
+    monkeypatch.setattr(update, "FEW", few)
     way = 1.0 if activity == "max" else -1.0
     network = small(hidden=hidden, activity=activity, threshold=way)
     windows, following = network.cases(strings)
