@@ -129,7 +129,7 @@ def load_plugin(file: Path) -> None:
     sys.modules[name] = module = importlib.util.module_from_spec(spec)  # dataclasses look there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end itself
         del sys.modules[name]
         raise PluginError(
             f"plugin {file}: expected a file that can be imported, found {type(error).__name__}: {error}: "
