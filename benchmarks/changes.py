@@ -68,16 +68,20 @@ class Work(ABC):
         ]
 
 
+def lines_of(file: Path) -> list[Line]:
+    """All that has been measured."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
 def measured(works: Sequence[Work], file: Path) -> list[Line]:
     """The lines of a file that are of today's list and recipes, in the order of the list."""
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     known = {work.name[:2]: work for work in works}
     order = list(known)
 
     def place(line: Line) -> tuple[str, str]:
         return line["group"], line["change"]
 
-    current = [line for line in lines if place(line) in known and known[place(line)].is_of(line)]
+    current = [line for line in lines_of(file) if place(line) in known and known[place(line)].is_of(line)]
     return sorted(current, key=lambda line: (order.index(place(line)), line["seed"]))
 
 

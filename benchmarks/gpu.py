@@ -28,8 +28,8 @@ from ffrec.bench.timing import synchronise
 from ffrec.bench.works import image_trainer, under
 from ffrec.config import CharacterConfig, ConfigError, ImageRecipe
 from ffrec.evaluation.images import BATCH
-from ffrec.networks.character import Character
 from ffrec.networks.network import Network
+from ffrec.networks.text.character import Character
 from ffrec.recipes import recipe
 from ffrec.storage.environment import environment
 from ffrec.training.arithmetic import computing

@@ -49,6 +49,15 @@ INITIAL: Mapping[str, Callable[[Tensor], object]] = {  # of weights (inputs, uni
 }
 
 
+@ffrec.register("agreement", "none")
+class NoAgreement(ffrec.Agreement):
+    """Layers that learn nothing from each other."""
+
+    def grade(self, a: Tensor, b: Tensor, same: Tensor) -> ffrec.Agreed:
+        del same
+        return ffrec.Agreed(a.new_zeros(()), torch.zeros_like(a), torch.zeros_like(b))
+
+
 class Sigmoids(Readout):
     """Ten logistic outputs, each with its own binary cross-entropy."""
 

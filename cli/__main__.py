@@ -6,12 +6,13 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import typer
-from typer.core import TyperGroup
-
 from cli import errors
 from cli.console.signals import at_once, once
 from cli.console.terminal import fit_encoding, last_words
+
+with at_once():
+    import typer
+    from typer.core import TyperGroup
 
 COMMANDS = {
     "demo": "Learn embedded digits, then fables, in about a minute each.",
@@ -98,8 +99,7 @@ def main() -> None:
     keep_freed_memory()
     fit_encoding()
     with once():
-        code = run()
-    last_words()
+        code = last_words(run())
     if "RANK" in os.environ:
         os._exit(code)
     sys.exit(code)

@@ -1,6 +1,7 @@
 """The data of a recipe or of a run, from what the command line says and the recipe names."""
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,7 @@ def refuse_folder(data: str) -> None:
 
 def with_own(recipe: Recipe, own: Path | None) -> Recipe:
     """The recipe on data of one's own, if there is any."""
-    return dataclasses.replace(recipe, data=str(own.resolve())) if own else recipe
+    return dataclasses.replace(recipe, data=os.path.realpath(own)) if own else recipe
 
 
 def load(recipe: Recipe, folder: Path | None = None, alphabet: str | Alphabet | None = None) -> Any:

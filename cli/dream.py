@@ -63,8 +63,8 @@ def written(out: Path | None, needed: int) -> Iterator[Callable[[str], object]]:
     if out is None:
         yield lambda _text: None
         return
-    with streamed(out, needed) as file:
-        yield lambda text: file.write(text.encode())
+    with streamed(out, needed) as write:
+        yield lambda text: write(text.encode())
 
 
 def show(lines: list[str], found: dict[str, Tensor], first: int) -> None:

@@ -47,6 +47,9 @@ def out_of_memory(error: BaseException) -> bool:
 def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        place = error.filename or "standard output"  # a file of ours has its name
+        message = f"{place}: expected a place to read or write, found: {error.strerror}: check it"
     if out_of_memory(error):
         tried = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", message)
         more = f", tried to have {tried[1]} more" if tried else ""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.compared import data_faults
 from ffrec.config import ConfigError
 from ffrec.recipes import RECIPES
 from ffrec.reports.figures import draw
@@ -40,10 +41,13 @@ def report(
 ) -> None:
     """Write a page with figures for every run that has finished an epoch, or tables of results.
 
-    A folder that cannot be read is left out, with one line on stderr.
+    A folder that cannot be read is left out, with one line on stderr; so much is said, too, of a run that was
+    trained on other data than is there now.
     """
 
     found = read_runs(runs)
+    for fault in data_faults(found):
+        print(f"ffrec: {fault}", file=sys.stderr)
     if not (results or into or headline or expected):
         write_pages(found)
         return
@@ -96,7 +100,10 @@ def put_between(file: Path, name: str, table: str) -> None:
         raise ConfigError(
             f"{file}: expected a file with the lines {start} and {end}, found none: check the path"
         )
-    text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines
+    try:
+        text = file.read_bytes().decode()  # not read_text: that would change the ends of all lines
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: expected UTF-8 text, found other bytes: check the path") from None
     marked = re.search(rf"^{re.escape(start)}\r?\n(.*?)^{re.escape(end)}\r?$", text, re.DOTALL | re.MULTILINE)
     if not marked:
         raise ConfigError(f"{file}: expected the lines {start} and {end}, found none: add them")

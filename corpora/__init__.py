@@ -2,7 +2,7 @@
 
 from corpora.alphabet import AESOP, ALPHABET, Alphabet, decode, encode, normalise
 from corpora.corpus import Corpus, DataError, Description, Split
-from corpora.loading import load, load_images, load_text
+from corpora.loading import at_hand, load, load_images, load_text
 from corpora.menu import DATASETS, Dataset, register, text_dataset
 from corpora.text import TextCorpus
 
@@ -17,6 +17,7 @@ __all__ = [
     "Description",
     "Split",
     "TextCorpus",
+    "at_hand",
     "decode",
     "encode",
     "load",

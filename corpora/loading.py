@@ -5,7 +5,7 @@ from pathlib import Path
 
 from corpora.alphabet import Alphabet
 from corpora.corpus import Corpus, DataError, Description
-from corpora.files import data_folder
+from corpora.files import data_folder, locate
 from corpora.menu import DATASETS, Choice, Dataset, named, text_dataset
 from corpora.own_images import load_own
 from corpora.text import LENGTH, TextCorpus, split
@@ -78,6 +78,16 @@ def look_up(name_or_path: str | Path, seed: int = 0) -> Dataset:
             f"{name}: expected a folder or .npz file of images, or a text file, found none: check the path"
         )
     return named(name)
+
+
+def at_hand(name_or_path: str | Path, folder: Path | None = None) -> bool:
+    """Whether `load` would find a data set without a download, and without unpacking an archive."""
+    try:
+        source, place = look_up(name_or_path).source, data_folder(folder)
+        files = [locate(source, file, place) for file in source.sha256] if source else []
+    except DataError:
+        return False
+    return all(file and source and file.name != source.archive for file in files)
 
 
 def choices(is_text: bool) -> str:

@@ -10,6 +10,7 @@ from ffrec.config import (
     ConfigError,
     ConvolutionalConfig,
     FeedForwardConfig,
+    GoodnessCharacterConfig,
     ImageRecipe,
     LayerConfig,
     Recipe,
@@ -35,13 +36,14 @@ from ffrec.learning.scores import LearntScores, RandomScores
 from ffrec.learning.transform import BlackBox, Pool
 from ffrec.learning.update import Measured, Step, local_update
 from ffrec.negatives.labels import Negatives
-from ffrec.networks.character import Character
 from ffrec.networks.convolutional import Convolutional
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.one_shot import one_shot
 from ffrec.networks.recurrent import Recurrent
 from ffrec.networks.stream import Stream
+from ffrec.networks.text.character import Character
+from ffrec.networks.text.goodness import GoodnessCharacter
 from ffrec.networks.twin import Twin
 from ffrec.recipes import RECIPES, recipe
 from ffrec.registry import register
@@ -82,6 +84,8 @@ __all__ = [
     "FeedForward",
     "FeedForwardConfig",
     "Goodness",
+    "GoodnessCharacter",
+    "GoodnessCharacterConfig",
     "ImageModel",
     "ImageRecipe",
     "ImageTrainer",

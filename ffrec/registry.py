@@ -10,6 +10,7 @@ point of the group `ffrec.plugins` that is installed, and by the files given wit
 import difflib
 import importlib
 import importlib.util
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -115,7 +116,7 @@ def load_installed() -> None:
 def load_plugins(files: Iterable[Path]) -> None:
     """Import users' own files, which call `register`; a file is imported once. Raises PluginError."""
     for file in files:
-        load_plugin(Path(file).resolve())
+        load_plugin(Path(os.path.realpath(file)))  # not `resolve`, which raises for links in a circle
 
 
 @cache
@@ -128,7 +129,7 @@ def load_plugin(file: Path) -> None:
     sys.modules[name] = module = importlib.util.module_from_spec(spec)  # dataclasses look there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end itself
         del sys.modules[name]
         raise PluginError(
             f"plugin {file}: expected a file that can be imported, found {type(error).__name__}: {error}: "

@@ -27,7 +27,7 @@ from ffrec.training.arithmetic import computing
 from ffrec.training.text import TextTrainer
 
 ffrec.training.images.make_network = before_pretence(ffrec.training.images.make_network)
-ffrec.training.text.Character = before_pretence(ffrec.training.text.Character)
+ffrec.training.text.make_network = before_pretence(ffrec.training.text.make_network)
 
 UNLABELLED = {"label": "none", "negatives": "none", "activity": "max", "threshold": 1.0}
 SCORES = {"objective": "classes", "goodness": "scores"}
@@ -55,6 +55,14 @@ KINDS = {
     "phases, centring, baseline": ("sleep-mnist-cure", {"wake": 1, "sleep": 1}),
     "phases of hybrids": ("sleep-fashion-masks-cure", {"wake": 1, "sleep": 1}),
     "phases, scaling, two states": ("sleep-mnist", {"wake": 1, "scaling": 0.1, "states": "separate"}),
+    "twins": ("twin-mnist-wide", {}),
+    "twins, classes, contrast, binary": (
+        "twin-mnist",
+        {"agreement": "contrast", "views": "class", "normalised": True},
+    ),
+    "twins, decorrelation": ("twin-digits", {"agreement": "decorrelation"}),
+    "twins, goodness of pairs, bfloat16": ("twin-digits", {"agreement": "goodness"}),
+    "twins, a network with itself": ("ffcm-mnist", {}),
     "characters, random": ("aesop-random-small", {}),
     "noise": ("recurrent-digits", {"noise": 0.5, "hidden_noise": 0.5}),
     "characters, together": ("aesop-together-small", {"dropout": 0.2}),
@@ -63,6 +71,8 @@ KINDS = {
     "characters, night": ("aesop-night-small", {"night": 2}),
     "characters, classes": ("aesop-teacher-small", SCORES),
     "characters, phases": ("aesop-together-small", {"wake": 1}),
+    "characters, judged": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
+    "characters, judged, bfloat16": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
 }
 
 

@@ -17,17 +17,24 @@ ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/evaluation/health.py": [
-        (".any(0).float()", ".all(0).float()", "faults/fault_numbers"),
-        ("if loss > SATURATED", "if loss < SATURATED", "faults/fault_numbers"),
-        ("> GUESS * guess", "> guess", "faults/fault_numbers"),
+        (".any(0).float()", ".all(0).float()", "faults/numbers"),
+        ("if loss > SATURATED", "if loss < SATURATED", "faults/numbers"),
+        ("> GUESS * guess", "> guess", "faults/numbers"),
     ],
     "ffrec/training/memory.py": [
-        ("numbers = 2 + states", "numbers = 1 + states", "faults/fault_memory"),
-        ("needed.bytes > there", "needed.bytes > 2 * there", "faults/fault_memory"),
-        ("*map(limit, LIMITS)", "", "faults/fault_memory"),
+        ("numbers = 2 + states", "numbers = 1 + states", "faults/out_of_memory"),
+        ("needed.bytes > there", "needed.bytes > 2 * there", "faults/out_of_memory"),
+        ("*map(limit, LIMITS)", "", "faults/out_of_memory"),
     ],
     "ffrec/config/base.py": [
-        ("-WHOLE <= value < WHOLE", "True", "faults/fault_settings"),
+        ("-WHOLE <= value < WHOLE", "True", "faults/settings"),
+    ],
+    "cli/compared.py": [
+        ("if key not in read:", "if True:", "faults/data"),
+        ("if not StoredText.read(folder):", "if StoredText.read(folder):", "faults/data"),
+    ],
+    "corpora/loading.py": [
+        ("and file.name != source.archive", "", "faults/data"),
     ],
     "cli/together.py": [
         ("RunFolder.check_free(path, force)", "RunFolder.check_free(path)", "cli"),
@@ -224,6 +231,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('"mean": avg_pool2d', '"mean": max_pool2d', "transforms"),
     ],
     "ffrec/learning/layer.py": [
+        ("factor if slope is None else slope * factor", "slope", "goodness_text"),
+        ("factor if slope is None else slope * factor", "factor", "goodness_text"),
         ("else sent + onto", "else sent", "layer"),
         ("sent.add_(onto) if", "sent if", "layer"),
         ("bias.repeat(shared)", "bias.repeat_interleave(shared)", "connections"),
@@ -291,6 +300,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("index[self.partners(self.labels[index])]", "index", "twin"),
         ("scatter_(0, orders[0], orders[1])", "scatter_(0, orders[0], orders[0])", "twin"),
         ("return self.answers[index]", "pass", "twin"),
+        (
+            "none.scatter_(1, labels, 1.0)",
+            "torch.nn.functional.one_hot(labels[:, 0], self.network.classes).float()",
+            "capture",
+        ),
         ("if team.world > 1:", "if False:", "twin"),
     ],
     "ffrec/evaluation/collapse.py": [
@@ -307,6 +321,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(share / len(labels))", "share", "layer"),
     ],
     "ffrec/learning/update.py": [
+        ("= least = of_x.sum(0, keepdim=True)", "= of_x[:1]", "goodness_text"),
+        ("<= FEW else x.sum(axis)", "<= FEW else x.mean(axis)", "goodness_text"),
         ("delta *= slope if count == 1", "delta *= 1 if count == 1", "update"),
         ('buffers.filled(f"slope {level}").flatten(0, 1)', "1", "recurrent update"),
         ("layer.goodness.add_weight_grad(layer.seen(h), weight)", "pass", "update"),
@@ -322,7 +338,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if name not in step.fixed:", "if name in step.shared:", "update recurrent"),
         ("x if name in step.shared else x.expand", "x.expand", "update"),
         ("torch.stack(measured, dim=1)", "2 * torch.stack(measured, dim=1)", "update recurrent"),
-        ("summed = total(delta, 0)", "summed = delta[0]", "update recurrent"),
+        ("summed = least = total(delta, 0)", "summed = least = delta[0]", "update recurrent"),
         ("source not in step.fixed and len(delta) > 1", "len(delta) > 1", "update recurrent"),
         ("of_x = delta if whole else summed", "of_x = summed", "update recurrent"),
         ("total(of_x, -2).unsqueeze(-2)", "of_x[..., :1, :]", "update"),
@@ -331,7 +347,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('(layer.context == "all" and at > level)', "False", "update"),
         ('layer.context == "own" or not others', "not others", "update"),
         (
-            "layer.add_bias_grad(summed.flatten(0, 1))",
+            "layer.add_bias_grad(least.flatten(0, 1))",
             "layer.add_bias_grad(delta[0].flatten(0, 1))",
             "update recurrent",
         ),
@@ -391,7 +407,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/network.py": [
         ("parts != (self.classes,)", "False", "feedforward"),
         ("first - 1, None)", "first, None)", "recurrent"),
-        ("self.layer(level).perturb = None", "pass", "recurrent train_images"),
+        ("self.layer(level).perturb = self.layer(level).drop = None", "pass", "recurrent train_images"),
         ("last - first + 1, self.workspace", "last - first + 2, self.workspace", "recurrent"),
         ("for level in self.scored]).sum(0)", "for level in self.scored])[0]", "evaluate"),
         ("for level in self.scored]", "for level in self.levels]", "train_images feedforward"),
@@ -447,7 +463,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "recurrent",
         ),
     ],
-    "ffrec/networks/character.py": [
+    "ffrec/networks/text/network.py": [
         ("torch.arange(size - 1, -1, -1.0)", "torch.arange(size * 1.0)", "character"),
         (
             ".view(len(self.layers), len(strings), -1).mean(2)",
@@ -455,13 +471,31 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "character",
         ),
         ("place - size : place]", "place - size - 1 : place - 1]", "character"),
+        ("bias.fill_(self.config.bias)", "clone()", "character"),
+        ("scale / scale.norm()", "scale", "character"),
+        ("self.memory.filled:", "False:", "character"),
+        ('log_p["own"], log_p["memory"]', 'log_p["memory"], log_p["own"]', "character"),
+    ],
+    "ffrec/networks/text/character.py": [
         (
             "layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())",
             "layer.add_input(str(level - 1), sent[str(level - 1)], 0 * layer.unit_bias())",
             "character",
         ),
-        ("first.bias.fill_(self.config.bias)", "pass", "character"),
-        ("scale / scale.norm()", "scale", "character"),
+    ],
+    "ffrec/networks/text/goodness.py": [
+        ("[:, symbols] = 0", "[:, 0] = 0", "goodness_text"),
+        ("weight.mul_(config.candidate_size)", "weight.clone()", "goodness_text"),
+        ("drive + self.next_codes().neutral()", "drive", "goodness_text"),
+        ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
+        (
+            "total = total + self.layer(level)",
+            "total = self.layer(level)",
+            "goodness_text",
+        ),
+        ("(sharpness * total)", "(self.config.sharpnesses[0] * total)", "goodness_text"),
+        ('"own": by_layer[-1]', '"own": by_layer[0]', "goodness_text"),
+        ("passages[:, -1:]", "passages[:, :1]", "goodness_text"),
     ],
     "ffrec/networks/one_shot.py": [
         ("if h.any() else -1.0", "", "feedforward"),
@@ -619,8 +653,20 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("self.kinds == 2 and regime not in", "regime not in", "train_text"),
         ("network.encode(windows), len(windows))", "network.encode(windows))", "train_text"),
         ("return 1 if self.network.config.by_class else 2", "return 2", "train_text"),
+        ("(1 - share) ** -0.5", "(1 - share) ** -1.0", "goodness_text"),
+        ("torch.full_like(h[:, :1]", "torch.full_like(h", "goodness_text"),
+        ("windows.shape), self.network.symbols)", "windows.shape), 0)", "goodness_text"),
+        ("self.drop if share else None", "None", "goodness_text"),
     ],
     "ffrec/training/backprop.py": [
+        ('if done & {"softmax", "backprop"} else []', "", "twin"),
+        ("super().guessed(found) if done", "[] if done", "twin"),
+        ("for epoch in range(self.epoch)", "for epoch in range(self.epoch - 1)", "twin"),
+        (
+            "encoding = network.encode(rows)\n                if of",
+            "encoding = network.encode(rows)\n                if not of",
+            "twin",
+        ),
         ("self.learning_layers = 0  #", "#", "train_images"),
     ],
     "ffrec/baselines/convolutions.py": [
@@ -700,13 +746,13 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("deviation * scale", "deviation", "train_images"),
         ("rows[:, self.order]", "rows", "images"),
     ],
-    "ffrec/networks/memory.py": [
+    "ffrec/networks/text/memory.py": [
         ("(1 - self.FLOOR) * (likeness", "(likeness", "memory"),
         ("recalled + self.share.log()", "recalled + (1 - self.share).log()", "memory character"),
         (".mul_(self.sharpness)", "", "memory"),
     ],
     "ffrec/data/sampling.py": [
-        ("temperature < torch.finfo(log_p.dtype).tiny", "temperature == 0", "faults/fault_text"),
+        ("temperature < torch.finfo(log_p.dtype).tiny", "temperature == 0", "faults/strings"),
         ("p / p.sum(1, keepdim=True)", "p", "sampling"),
         ("kept[:, 0] = True", "pass", "sampling"),
         ("kept[:, top_k:] = False", "kept[:, top_k + 1 :] = False", "sampling"),
@@ -718,8 +764,13 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("return max(models", "return min(models", "ngram"),
     ],
     "ffrec/evaluation/text.py": [
+        ('if name not in ("own", "memory")', "", "evaluate_text"),
         ("[0.975, 0.025]", "[0.8, 0.2]", "evaluate_text"),
         ("(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
+    ],
+    "ffrec/tasks/text_baselines.py": [
+        ("hidden_dropout=0.0, blanks=0.0", "", "goodness_text"),
+        ('"recency", "bias", "activation"', '"recency", "activation"', "goodness_text"),
     ],
     "corpora/corpus.py": [
         ("(self.train, self.validation)", "(self.train, self.train)", "corpora"),

@@ -26,6 +26,9 @@ KINDS = {
     "night": ("aesop-night-small", {"hidden": [12, 12], "night": 3}),
     "noise": ("recurrent-digits", {"hidden": [12, 12], "noise": 0.5, "hidden_noise": 0.5}),
     "teacher": ("aesop-teacher-small", {"hidden": [12, 12], "dropout": 0.2}),
+    "twins": ("twin-mnist-wide", {"hidden": [12, 12]}),
+    "twins, classes": ("twin-digits", {"hidden": [12], "reads": [1], "views": "class"}),
+    "twins, contrast": ("twin-digits", {"hidden": [12, 12], "agreement": "contrast", "scores": 0.0}),
 }
 APART = {"phases", "two states", "sleep"}
 

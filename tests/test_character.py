@@ -6,7 +6,8 @@ from torch.nn.functional import one_hot
 
 from ffrec.config import CharacterConfig, TextRecipe, TextTraining
 from ffrec.learning.goodness import normalise
-from ffrec.networks.character import Character, windows_of
+from ffrec.networks.text.character import Character
+from ffrec.networks.text.network import windows_of
 from ffrec.training.backprop import backprop
 
 SYMBOLS, THRESHOLD = 6, {"max": 1.0, "min": -1.0}
@@ -196,8 +197,7 @@ def test_a_long_context_counts_by_its_end(small, strings, draws):
 
 def test_likelihood_of_strings_is_that_of_their_windows(small, strings):
     network = small()
-    log_p, recalled = network.log_likelihood(strings)
-    assert recalled is None
+    (log_p,) = network.log_likelihood(strings).values()
     assert log_p.shape == (5, 8)
     for place in range(8):
         predicted = network.predict(strings[:, place : place + 4])
@@ -244,7 +244,7 @@ def test_backpropagation_learns_what_follows_from_the_window():
     )
     network, how = backprop(recipe, strings[:40], strings[40:], SYMBOLS, seed=0, patience=2)
     assert how["passes"] >= 1
-    predicted = network.log_likelihood(strings[40:])[0]
+    predicted = network.log_likelihood(strings[40:])["own"]
     assert predicted.mean().exp() > 0.4
     assert predicted.median().exp() > 0.8
     assert not any(p.requires_grad for p in network.parameters())

@@ -11,6 +11,7 @@ import torch
 from commands import assert_refused, command, environment, ffrec
 
 from corpora import ALPHABET, encode
+from ffrec import load
 
 SIZE = ["--set", "hidden=[20]", "--set", "window=6", "--set", "epochs=2", "--set", "passes=1"]
 SIZE += ["--set", "validate_every=2", "--set", "strings=60"]
@@ -283,3 +284,46 @@ def test_an_image_run_is_no_text_run(tmp_path):
     done = ffrec("sample", "run", cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "ffrec evaluate run" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """A small finished run that judges characters by goodness, and what `train --json` printed."""
+    folder = tmp_path_factory.mktemp("judged")
+    size = ["--set", "hidden=[20,10]", "--set", "window=6", "--set", "epochs=2", "--set", "strings=60"]
+    done = ffrec("train", "fables-goodness", *size, "--out", "run", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run", json.loads(done.stdout)
+
+
+def test_a_run_that_judges_by_goodness_says_what_each_layer_predicts(judged):
+    run, said = judged
+    parts = said["test"]["by_part"]
+    assert list(parts) == ["layer 1", "layer 2", "softmax"]
+    assert parts["layer 2"] == said["test"]["perplexity"]
+    found = json.loads(ffrec("perplexity", str(run), "--json", cwd=run.parent).stdout)
+    assert found["test"]["by_part"] == pytest.approx(parts)
+    printed = ffrec("perplexity", str(run), cwd=run.parent).stdout
+    assert f"by layer 1 {parts['layer 1']:.2f}, layer 2 {parts['layer 2']:.2f}, softmax" in printed
+    table = ffrec("report", ".", "--results", cwd=run.parent).stdout
+    assert f"| layer 2 | {said['validation']['by_part']['layer 2']:.2f} | {parts['layer 2']:.2f} |" in table
+
+
+def test_a_run_that_judges_by_goodness_samples_dreams_and_is_loaded(judged):
+    run, _ = judged
+    asked = ["sample", str(run), "--prompt", "the fox", "--length", "9", "--seed", "4"]
+    text = ffrec(*asked, cwd=run.parent).stdout
+    assert len(text) == 7 + 9 + 1
+    model = load(run)
+    assert model.sample("the fox", 9, seed=4) == text[:-1]
+    assert 1 < model.perplexity("the fox and the crow") < 200
+    assert len(model.generate_negatives(2)[0]) == 100
+    done = ffrec("dream", str(run), "--count", "3", "--score", cwd=run.parent)
+    assert len(re.findall(r"layer 2: \d+\.\d+ \d+\.\d+", done.stdout)) == 3
+
+
+def test_a_run_that_judges_by_goodness_stands_beside_networks_of_its_shape(judged):
+    run, _ = judged
+    said = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
+    assert {"random features", "backpropagation"} < said["baselines"].keys()
+    assert "random features with the memory" not in said["baselines"]

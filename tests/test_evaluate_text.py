@@ -18,12 +18,13 @@ class Model:
 
     def log_likelihood(self, strings):
         shape = strings[:, 10:].shape
-        return torch.full(shape, math.log(self.p)), (
-            None if self.recalled is None else torch.full(shape, math.log(self.recalled))
-        )
+        found = {"own": torch.full(shape, math.log(self.p)), "part": torch.full(shape, math.log(0.1))}
+        if self.recalled is not None:
+            found["memory"] = torch.full(shape, math.log(self.recalled))
+        return found
 
-    def mix(self, softmax, recalled):
-        return softmax if recalled is None else recalled
+    def mix(self, log_p):
+        return log_p.get("memory", log_p["own"])
 
 
 STRINGS = torch.arange(3)[:, None] + torch.zeros(3, 25, dtype=torch.int64)
@@ -37,6 +38,7 @@ def test_perplexity_is_one_over_the_mean_probability(p, expected):
     assert found["interval"] is None  # three strings are too few
     assert (found["strings"], found["characters"]) == (3, 45)
     assert "softmax_perplexity" not in found
+    assert found["by_part"] == {"part": pytest.approx(10)}
 
 
 def test_a_memory_is_reported_beside_the_softmax_alone():

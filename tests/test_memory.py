@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from ffrec.networks import memory
-from ffrec.networks.memory import Memory
+from ffrec.networks.text import memory
+from ffrec.networks.text.memory import Memory
 
 STATES = torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]], dtype=torch.float64)
 FOLLOWED = torch.tensor([0, 1, 2])

@@ -81,7 +81,7 @@ def test_unknown_names_suggest_the_nearest_or_name_all():
         pick("goodness", "sqares")
     with pytest.raises(
         UnknownName,
-        match="unknown network 'zzz': choose from character, convolutional, feedforward",
+        match="unknown network 'zzz': choose from convolutional, feedforward, recurrent",
     ):
         pick("network", "zzz")
     with pytest.raises(UnknownName, match="unknown menu 'godness': did you mean goodness"):
@@ -159,6 +159,7 @@ def test_a_name_is_known_once_its_plugin_is_loaded(config, plugin):
     ("text", "words"),
     [
         ("def (", "expected a file that can be imported, found SyntaxError"),
+        ("raise SystemExit(3)", "expected a file that can be imported, found SystemExit: 3: mend it"),
         ("import no_such_module_at_all", "found ModuleNotFoundError: No module named"),
         ("1 / 0", "found ZeroDivisionError: division by zero: mend it"),
         ("from ffrec.registry import register\nregister('godness', 'mine')", "did you mean goodness"),

@@ -28,10 +28,11 @@ from ffrec.reports.figures.histograms import goodness_histograms, pair_accuracy
 from ffrec.reports.figures.hybrids import hybrids
 from ffrec.reports.figures.learning_curves import learning_curve, loss_curves
 from ffrec.reports.figures.receptive_fields import first_layer, receptive_fields
+from ffrec.reports.groups import groups
 from ffrec.reports.headline import ROWS, headline_table
 from ffrec.reports.page import page
 from ffrec.reports.summary import Summary, read, read_all
-from ffrec.reports.tables import expected, models_table, results_table
+from ffrec.reports.tables import expected, models_table, parts_table, results_table
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, plain
@@ -609,7 +610,7 @@ def test_runs_on_different_texts_are_kept_apart_and_the_softmax_stands_beside_it
     ]
     defaults = {"fables": plain(RECIPES["fables"]())}
     head, _, ours, other = results_table(runs, defaults).splitlines()
-    assert "| test perplexity | by the softmax alone | validation perplexity |" in head
+    assert "| test perplexity | without memory | validation perplexity |" in head
     assert (
         "| 2 (0, 1) | 144 | 7.00 ± 1.41 | 7.00 ± 0.00 | 5.00 ± 0.00 | 4.00 (Kneser-Ney of order 6) |" in ours
     )
@@ -630,10 +631,25 @@ def test_what_else_predicts_the_same_strings_stands_beside_a_run():
     run.result["baselines"]["Kneser-Ney of order 6"]["validation"] = {"perplexity": 4.5}
     assert models_table([run]).splitlines()[2:] == [
         "| x | the run itself | 5.00 | 6.00 |",
-        "| x | its softmax alone | 7.50 | 7.00 |",
+        "| x | without its memory | 7.50 | 7.00 |",
         "| x | Kneser-Ney of order 6 | 4.50 | 4.00 |",
         "| x | backpropagation | 5.50 | 5.25 |",
     ]
+
+
+def test_a_layer_stands_beside_the_layer_before_it():
+    runs = [text_run(seed, "a", "fables", 6.0) for seed in (0, 1)]
+    for run, second in zip(runs, (6.0, 7.2), strict=True):
+        for part, layers in (("validation", (5.0, 4.0)), ("test", (8.0, second))):
+            run.result[part]["by_part"] = {"layer 1": layers[0], "layer 2": layers[1], "softmax": 9.0}
+    defaults = {"fables": plain(RECIPES["fables"]())}
+    command = "| `ffrec train fables --precision fp32 --seed S` |"
+    assert parts_table(groups(runs, defaults)).splitlines()[2:] == [
+        f"{command} layer 1 | 5.00 ± 0.00 | 8.00 ± 0.00 | – |",
+        f"{command} layer 2 | 4.00 ± 0.00 | 6.60 ± 0.85 | 17.5 ± 10.6 % |",
+        f"{command} softmax | 9.00 ± 0.00 | 9.00 ± 0.00 | – |",
+    ]
+    assert parts_table(groups([text_run(0, "a", "fables", 6.0)], defaults)) == ""
 
 
 def test_pairs_are_ordered_by_goodness_and_ties_count_half():

@@ -7,7 +7,7 @@ import torch
 
 from ffrec import registry
 from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
-from ffrec.networks.character import windows_of
+from ffrec.networks.text.network import windows_of
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, resume
 from ffrec.training.text import TextTrainer

@@ -1,12 +1,12 @@
 """Twin networks: what they compute, learn, measure, refuse; and FFCL's and FFCM's stages."""
 
+import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from commands import assert_refused, ffrec
+from commands import ROOT, assert_refused, ffrec
 from torch.nn.functional import cross_entropy
 
 import corpora
@@ -270,6 +270,18 @@ def test_a_stage_changes_what_it_learns_and_nothing_else(place, stage, digits):
     assert not any(p.requires_grad for p in trainer.network.parameters())
 
 
+@pytest.mark.parametrize(("rate", "warned"), [(1e-3, [0, 0, 0]), (1e-12, [0, 0, 1])])
+def test_a_softmax_that_has_not_learnt_yet_is_no_reason_to_warn(rate, warned, digits):
+    """From half of the epochs on, as in all training; here the softmax learns in the last one."""
+    trainer = staged(digits, [["local", 2], ["softmax", 1]])
+    trainer.recipe = trainer.recipe.override({"softmax_rate": rate, "validate_every": 1})
+    trainer = new_trainer(trainer.recipe, digits.train.images, digits.train.labels, 10)
+    epochs = [
+        e.record for e in trainer.run(None, trainer.held_out(digits.validation)) if isinstance(e, Epoch)
+    ]
+    assert [sum("guessing" in line for line in e["warnings"]) for e in epochs] == warned
+
+
 def test_stages_are_not_captured(digits):
     with pytest.raises(ConfigError, match="--capture: what an update does changes with the stage"):
         staged(digits, STAGES).capture()
@@ -353,7 +365,7 @@ def test_a_batch_cannot_be_split(digits):
 
 
 def test_the_agreement_of_the_page_trains(digits, monkeypatch):
-    page = (Path(__file__).parent.parent / "docs" / "twins.md").read_text()
+    page = (ROOT / "docs" / "twins.md").read_text()
     (code,) = re.findall(r"<!-- example: agreement -->\n```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.setitem(registry.ENTRIES, "agreement", dict(registry.menu("agreement")))
     names: dict = {"__name__": "example_agreement"}
@@ -362,6 +374,38 @@ def test_the_agreement_of_the_page_trains(digits, monkeypatch):
     trainer = new_trainer(chosen, digits.train.images, digits.train.labels, 10)
     first, last = (e.record["loss"] for e in trainer.run() if isinstance(e, Epoch))
     assert sum(last) < sum(first)
+
+
+def test_pupils_are_compared_with_those_of_their_own_teacher_and_settings(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setitem(registry.ENTRIES, "connection", dict(registry.menu("connection")))
+    import distil
+
+    first, second = ({"recipe": "t", "seed": 0, "error": error} for error in (2.0, 5.0))
+    pupil, *_ = distil.PUPILS
+    reached = {  # test error
+        (2.0, distil.ALONE): 7.0,
+        (2.0, "taught, all images"): 3.0,
+        (5.0, distil.ALONE): 8.0,
+        (5.0, "taught, all images"): 8.5,
+    }
+    lines = []
+    for teacher in (first, second):
+        for work in distil.pupils([0, 1], teacher):
+            error = reached.get((teacher["error"], work.change))
+            if work.title == pupil and error:
+                monkeypatch.setattr(
+                    distil.Pupil, "train", lambda w, e=error: {"teacher": w.teacher, "error": e}
+                )
+                lines.append(work.line())
+    stale = json.loads(lines[0]) | {"settings": {"share": 2, "epochs": 61}, "error": 50.0}
+    file = tmp_path / "distil.jsonl"
+    file.write_text("\n".join([*lines, json.dumps(stale)]))
+    found = distil.shown(file)
+    of_first, of_second = found.split("The teacher: `t`, seed 0, ")[1:]
+    assert "| taught, all images | 2 | 97.00 ± 0.00 | +4.00 ± 0.00 |" in of_first
+    assert "| taught, all images | 2 | 91.50 ± 0.00 | −0.50 ± 0.00 |" in of_second
+    assert f"| {distil.ALONE} | 2 | 93.00 ± 0.00 | – |" in of_first
 
 
 def test_stages_follow_each_other():

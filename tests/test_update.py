@@ -15,9 +15,10 @@ from ffrec.learning.objective import CandidateSoftmax, ClassSoftmax, Logistic, P
 from ffrec.learning.scores import LearntScores, RandomScores
 from ffrec.learning.transform import BlackBox, Pool
 from ffrec.learning.update import Buffers, Step, local_update
-from ffrec.networks.character import Character, windows_of
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.text.character import Character
+from ffrec.networks.text.network import windows_of
 
 OBJECTIVES, GOODNESS = registry.menu("objective"), registry.menu("goodness")
 ACTIVATIONS = registry.menu("activation")

@@ -5,6 +5,8 @@ import os
 import sys
 from io import TextIOWrapper
 
+from cli import errors
+
 TWINS = dict(zip("×–—−…±‘’“”·", "x---~~''\"\".", strict=True))
 """What stands for a character: as wide, so that tables stay aligned."""
 
@@ -25,11 +27,15 @@ def fit_encoding() -> None:
             stream.reconfigure(errors="plainly")
 
 
-def last_words() -> None:
-    """Write what is left for stdout and stderr; where nobody reads any more, drop it without a word."""
+def last_words(code: int) -> int:
+    """Write what is left for stdout and stderr, and return the exit code; where nobody reads any more, drop
+    it without a word, and where it cannot be written, say so."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream:
                 stream.flush()
-        except BrokenPipeError:
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python flushes once more, at its end
+            if not isinstance(error, BrokenPipeError):
+                code = errors.report(error)
+    return code

@@ -14,7 +14,7 @@ from cli.answers import print_result
 from cli.plugins import load_plugins
 from corpora.menu import named
 from ffrec.config import Recipe, TextRecipe
-from ffrec.networks.character import Character
+from ffrec.training import text
 from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 from ffrec.training.images import make_network
@@ -48,5 +48,5 @@ def network_of(chosen: Recipe, generator: torch.Generator) -> nn.Module:
     """The recipe's network, for its own data; raises DataError for data that is not on the menu."""
     about = named(chosen.data).description
     if isinstance(chosen, TextRecipe):
-        return Character(chosen.network, len(about.classes), generator)
+        return text.make_network(chosen.network, len(about.classes), generator)
     return make_network(chosen.network, math.prod(about.shape), len(about.classes), generator)

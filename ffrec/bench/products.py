@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ffrec.networks.character import Character
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.network import Network
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.text.character import Character
+from ffrec.networks.text.goodness import GoodnessCharacter
 
 
 class Product(NamedTuple):
@@ -88,10 +89,24 @@ def of_character(network: Character, cases: int) -> Iterator[Product]:
     yield from of_readout(network, cases)
 
 
+def of_goodness_character(network: GoodnessCharacter, cases: int) -> Iterator[Product]:
+    """A pass with the neutral character, and one with all; what all cases share takes no product of its
+    own."""
+    tried = cases * network.symbols
+    yield Product("grad", cases, network.layer(1).connection("0").weight)
+    for level in network.levels[1:]:
+        weight = network.layer(level).connection(str(level - 1)).weight
+        yield Product("forward", cases, weight)
+        yield Product("forward", tried, weight)
+        yield Product("grad", tried, weight)
+    yield from of_readout(network, cases)
+
+
 KINDS: dict[type[Network], Callable[[Any, int], Iterator[Product]]] = {
     Recurrent: of_recurrent,
     FeedForward: of_feedforward,
     Character: of_character,
+    GoodnessCharacter: of_goodness_character,
 }
 
 

@@ -2,7 +2,7 @@
 
 from ffrec.config.backprop import BackpropConfig, BaselineConfig, ConvolutionalBackpropConfig
 from ffrec.config.base import ConfigError
-from ffrec.config.character import CharacterConfig
+from ffrec.config.character import CharacterConfig, GoodnessCharacterConfig, TextNetworkConfig
 from ffrec.config.convolutional import ConvolutionalConfig
 from ffrec.config.feedforward import FeedForwardConfig
 from ffrec.config.layers import LayerConfig
@@ -20,6 +20,7 @@ __all__ = [
     "ConvolutionalBackpropConfig",
     "ConvolutionalConfig",
     "FeedForwardConfig",
+    "GoodnessCharacterConfig",
     "ImageRecipe",
     "LayerConfig",
     "OptimiserConfig",
@@ -27,6 +28,7 @@ __all__ = [
     "Recipe",
     "RecurrentConfig",
     "StagedConfig",
+    "TextNetworkConfig",
     "TextRecipe",
     "TextTraining",
     "TrainingConfig",

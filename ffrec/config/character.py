@@ -1,30 +1,26 @@
-"""The next-character network's configuration."""
+"""The configurations of networks that predict the next character."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, check_levels
 from ffrec.config.layers import LayerConfig
+from ffrec.config.training import TextTraining
 from ffrec.registry import pick, register
 
 
-@register("config", "character")
 @dataclass(frozen=True, config=STRICT)
-class CharacterConfig(LayerConfig):
-    """The next-character network of Hinton 2022 §4.1 and figure 4; the paper's where the paper says."""
+class TextNetworkConfig(LayerConfig):
+    """What every network that reads a window of characters has."""
 
-    kind: Literal["character"] = "character"
     on: ClassVar[Literal["images", "text"]] = "text"
 
     window: Annotated[int, Field(ge=2, lt=100)] = 10
     """Characters that the hidden layers see."""
-    lookahead: bool = False
-    """Whether hidden layers see a window together with the character after it, as they see a label with its
-    image (§3.3); the paper's see a window alone. The softmax reads them with a neutral character there."""
     reads: tuple[PositiveInt, ...] = ()
-    """Hidden levels that predict the next character; all of them if none is named."""
+    """Hidden levels that the softmax reads; all of them if none is named."""
     recency: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Ratio of the initial weights' size from a character to the one before it; 1 treats all alike."""
     bias: float = 0.0
@@ -33,10 +29,40 @@ class CharacterConfig(LayerConfig):
     """Sharpness of the fast-weight memory's softmax over what it stored; 0 for no memory (§9)."""
 
     @model_validator(mode="after")
-    def consistent(self) -> Self:
+    def coded(self) -> Self:
         check_levels(self.reads, len(self.hidden))
         if self.connection != "dense" and len(self.hidden) == 1:
             raise ValueError("connection: characters reach the only hidden layer by codes: leave it out")
+        return self
+
+    def suits_text(self, training: TextTraining) -> None:
+        """Raise ValueError unless the network can be trained on strings so."""
+        if (self.centring or self.scaling) and not training.wake:
+            raise ValueError("centring and scaling of characters are for wake and sleep phases: give wake")
+        if pick("objective", self.objective).target == "places":
+            if training.regime != "teacher-forced":
+                raise ValueError(
+                    f"objective {self.objective} has no negative strings: expected regime teacher-forced, "
+                    f"found {training.regime}"
+                )
+            if training.temperature != 1:
+                raise ValueError(
+                    f"temperature: objective {self.objective} samples no negative characters: leave it out"
+                )
+
+
+@register("config", "character")
+@dataclass(frozen=True, config=STRICT)
+class CharacterConfig(TextNetworkConfig):
+    """The next-character network of Hinton 2022 §4.1 and figure 4; the paper's where the paper says."""
+
+    kind: Literal["character"] = "character"
+    lookahead: bool = False
+    """Whether hidden layers see a window together with the character after it, as they see a label with its
+    image (§3.3); the paper's see a window alone. The softmax reads them with a neutral character there."""
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
         if not self.by_class and not pick("objective", self.objective).single:
             raise ValueError(
                 f"objective {self.objective} compares candidates of one case; positive and negative strings "
@@ -47,3 +73,23 @@ class CharacterConfig(LayerConfig):
                 f"objective {self.objective}: the next character is the target, not an input: no lookahead"
             )
         return self
+
+    def suits_text(self, training: TextTraining) -> None:
+        super().suits_text(training)
+        for name in ("hidden_dropout", "blanks"):
+            if getattr(training, name):
+                raise ValueError(f"{name}: layers of kind character have none: leave it out")
+
+
+@register("config", "goodness-character")
+@dataclass(frozen=True, config=STRICT)
+class GoodnessCharacterConfig(TextNetworkConfig):
+    """The next-character network that tries every character as a candidate, and judges it by goodness."""
+
+    kind: Literal["goodness-character"] = "goodness-character"
+    objective: Literal["candidates"] = "candidates"
+    context: Literal["below"] = "below"
+    sharpness: float | tuple[float, ...] = 40.0
+    recency: Annotated[float, Field(gt=0, le=1)] = 0.75
+    candidate_size: PositiveFloat = 1.0
+    """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""

@@ -99,7 +99,8 @@ class LayerConfig:
             )
         if self.scaling and 0 in self.thresholds:
             raise ValueError("scaling cannot bring goodness to a threshold of 0: give another, or scaling=0")
-        if self.context != "own" and (self.scaling or len(self.hidden) == 1):
+        alone = len(self.hidden) == 1 and self.context != type(self).context
+        if alone or (self.context != "own" and self.scaling):
             raise ValueError(
                 "context: expected several hidden layers and no scaling, which knows its own layer alone"
             )

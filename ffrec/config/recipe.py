@@ -13,7 +13,7 @@ from ffrec import registry
 from ffrec.config.aliases import modern
 from ffrec.config.backprop import BaselineConfig
 from ffrec.config.base import STRICT, ConfigError, check_plain
-from ffrec.config.character import CharacterConfig
+from ffrec.config.character import TextNetworkConfig
 from ffrec.config.layers import LayerConfig
 from ffrec.config.training import TextTraining, TrainingConfig
 from ffrec.config.twin import AgreementConfig
@@ -81,18 +81,14 @@ class TextRecipe(Settings):
     paper: str
     """The result it reproduces, and where the paper states it."""
     data: str
-    network: Annotated[CharacterConfig, BeforeValidator(by_kind)]
+    network: Annotated[TextNetworkConfig, BeforeValidator(by_kind)]
     training: TextTraining
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
         if (self.network.centring or self.network.scaling) and not self.training.wake:
             raise ValueError("centring and scaling of characters are for wake and sleep phases: give wake")
-        if self.network.by_class and self.training.regime != "teacher-forced":
-            raise ValueError(
-                f"objective {self.network.objective} has no negative strings: expected regime "
-                f"teacher-forced, found {self.training.regime}"
-            )
+        self.network.suits_text(self.training)
         return self
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ffrec.networks.character import Character
+from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 
 RESAMPLED = 2000  # bootstrap samples of an interval
@@ -22,7 +22,8 @@ class BySymbol(TypedDict):
 
 
 class Perplexity(TypedDict, total=False):
-    """How well strings are predicted; what a model without a memory lacks is missing."""
+    """How well strings are predicted; what a model without a memory, or without
+    parts that predict by themselves, lacks is missing."""
 
     perplexity: float
     bits_per_character: float
@@ -31,6 +32,7 @@ class Perplexity(TypedDict, total=False):
     characters: int
     by_symbol: BySymbol
     softmax_perplexity: float
+    by_part: dict[str, float]
 
 
 def perplexity(log_p: Tensor) -> float:
@@ -75,30 +77,36 @@ def by_symbol(log_p: Tensor, following: Tensor, symbols: int) -> BySymbol:
     return {"count": count.tolist(), "perplexity": mean.exp().tolist()}
 
 
-def log_likelihood(network: Character, strings: Tensor, team: Team) -> tuple[Tensor, Tensor | None]:
-    """`Character.log_likelihood` of strings `(strings, length)`, each by one process of a team."""
+def log_likelihood(network: TextNetwork, strings: Tensor, team: Team) -> dict[str, Tensor]:
+    """`TextNetwork.log_likelihood` of strings `(strings, length)`, each by one process of a team."""
     count = len(strings)
     if count < team.world:
         return network.log_likelihood(strings)
-    softmax, recalled = network.log_likelihood(strings[team.part(count)])
-    return team.whole(softmax, count), None if recalled is None else team.whole(recalled, count)
+    found = network.log_likelihood(strings[team.part(count)])
+    return {name: team.whole(log_p, count) for name, log_p in found.items()}
 
 
 @torch.no_grad()
-def evaluate_text(network: Character, strings: Tensor, weigh: bool = False, team: Team = ALONE) -> Perplexity:
+def evaluate_text(
+    network: TextNetwork, strings: Tensor, weigh: bool = False, team: Team = ALONE
+) -> Perplexity:
     """Perplexity of strings of codes `(strings, length)`; the first window of each is given, not predicted.
 
-    Of a network whose memory holds anything, the perplexity by its softmax alone is reported too; `weigh`
-    first sets the memory's share in the prediction by these very strings. Each process of a team computes its
-    part of the strings.
+    Of a network whose memory holds anything, the perplexity without it is reported too; `weigh` first sets
+    the memory's share in the prediction by these very strings. So is that of each part of a network that
+    predicts by itself. Each process of a team computes its part of the strings.
     """
-    softmax, recalled = log_likelihood(network, strings, team)
+    every = log_likelihood(network, strings, team)
+    own, recalled = every["own"], every.get("memory")
     if weigh and recalled is not None and network.memory is not None:
-        network.memory.weigh(softmax, recalled)
-    log_p = network.mix(softmax, recalled)
+        network.memory.weigh(own, recalled)
+    log_p = network.mix(every)
     following = strings[:, strings.shape[1] - log_p.shape[1] :]
     found = summary(log_p)
     found["by_symbol"] = by_symbol(log_p, following, network.symbols)
     if recalled is not None:
-        found["softmax_perplexity"] = perplexity(softmax)
+        found["softmax_perplexity"] = perplexity(own)
+    parts = {name: perplexity(p) for name, p in every.items() if name not in ("own", "memory")}
+    if parts:
+        found["by_part"] = parts
     return found

@@ -30,6 +30,9 @@ class Layer(nn.Module):
 
     exchange: Exchange = ALONE
     """With the processes that learn from other parts of a batch."""
+    drop: Transform | None = None
+    """What says of activities by which factors `(batch, 1, units)` they are multiplied: 0 where a unit is
+    left out; None while nothing is learnt."""
     perturb: Transform | None = None
     """What adds noise to all that the layer sends; None while nothing is learnt."""
 
@@ -101,6 +104,15 @@ class Layer(nn.Module):
         for source in self.sources:
             total = self.add_input(source, inputs[source], total)
         return self.activation(total)[0]
+
+    def activate(self, total: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Activities of a total input `(batch, candidates, units)`, which may be overwritten, and their
+        slope: `activation`, with units left out while the layer learns."""
+        h, slope = self.activation(total)
+        if self.drop is None:
+            return h, slope
+        factor = self.drop(h)
+        return h.mul_(factor), factor if slope is None else slope * factor
 
     def send(self, h: Tensor) -> Tensor:
         """What the layer sends on: its normalised activities, transformed and standardised, and perturbed

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ffrec.learning.layer import Layer
 
+FEW = 10  # terms that are added one by one
+
 
 class Step(NamedTuple):
     """One step of a network: what every source sent, and what the layers made of it.
@@ -17,7 +19,8 @@ class Step(NamedTuple):
     """
 
     inputs: Mapping[str, Tensor]
-    """What each source sent, by name; codes are `(batch, candidates, positions)`."""
+    """What each source sent, by name; codes are `(batch, candidates, positions)`, with a batch of one where
+    all cases have the same."""
     activities: Mapping[int, Tensor]
     """Of every layer, by level."""
     slopes: Mapping[int, Tensor | None] = {}
@@ -186,9 +189,9 @@ def fixed_goodness(layers: Mapping[int, Layer], level: int, goodness: Mapping[in
 def add_products(layer: Layer, delta: Tensor, step: Step, sign: Tensor, buffers: Buffers) -> None:
     """Turn a layer's δ `(steps, batch, candidates, units)` into gradients: one product for each connection.
 
-    What steps or candidates share meets δ summed over them.
+    What steps, candidates or cases share meets δ summed over them.
     """
-    summed = total(delta, 0)
+    summed = least = total(delta, 0)
     labels = step.inputs["label"].squeeze(-1) if layer.centring and "label" in layer.sources else None
     for source in layer.sources:
         whole = source not in step.fixed and len(delta) > 1
@@ -200,11 +203,14 @@ def add_products(layer: Layer, delta: Tensor, step: Step, sign: Tensor, buffers:
             of_x = total(of_x, -2).unsqueeze(-2)
         elif not whole:
             x = x.expand(-1, step.candidates, -1)
+        if len(x) < len(of_x):  # one row that all cases share
+            of_x = least = of_x.sum(0, keepdim=True)
         of_rows = None if labels is None else labels.expand(of_x.shape[:-1]).flatten()
         layer.add_grads(source, x.flatten(0, -2), of_x.flatten(0, -2), sign, of_rows)
-    layer.add_bias_grad(summed.flatten(0, 1))
+    layer.add_bias_grad(least.flatten(0, 1))
 
 
 def total(x: Tensor, axis: int) -> Tensor:
-    """Σ over a short axis, term by term: several times as fast as torch's sum."""
-    return reduce(torch.add, x.unbind(axis))
+    """Σ over an axis: of few terms one by one, which is several times as fast as torch's sum; of many by that
+    one, which rounds once."""
+    return reduce(torch.add, x.unbind(axis)) if x.shape[axis] <= FEW else x.sum(axis)

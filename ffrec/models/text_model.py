@@ -12,17 +12,18 @@ from torch import Tensor
 from ffrec.config import TextRecipe
 from ffrec.data.draws import Draws
 from ffrec.models.model import Model
-from ffrec.networks.character import Character
+from ffrec.networks.text.network import TextNetwork
 from ffrec.storage.files import RunError
 from ffrec.tasks.recorded import check_fit
 from ffrec.tasks.stored_text import symbols_of
+from ffrec.training.text import make_network
 
 
 class TextModel(Model):
     """A trained next-character network. Logarithms are natural."""
 
     recipe: TextRecipe
-    network: Character
+    network: TextNetwork
 
     def build(self) -> None:
         import corpora
@@ -30,7 +31,7 @@ class TextModel(Model):
         self.alphabet = corpora.Alphabet.of_symbols(symbols_of(self.saved.config, self.saved.source))
         self.symbols: tuple[str, ...] = self.alphabet.symbols
         """The alphabet, in the order of the codes."""
-        network = Character(self.recipe.network, len(self.symbols), torch.Generator())
+        network = make_network(self.recipe.network, len(self.symbols), torch.Generator())
         check_fit(network, self.saved.weights, self.recipe.name)
         network.load_state_dict(dict(self.saved.weights))
         self.network = network.to(self.device)
@@ -125,7 +126,7 @@ class TextModel(Model):
                 f"text: expected more than {size} characters, the window that is given, found {len(codes)}: "
                 "lengthen it"
             )
-        return self.network.mix(*self.network.log_likelihood(codes[None]))[0].double()
+        return self.network.mix(self.network.log_likelihood(codes[None]))[0].double()
 
     def log_likelihood(self, text: str) -> float:
         """Σ log p of all characters that are predicted: all but the first window, which is given."""
@@ -138,7 +139,7 @@ class TextModel(Model):
     @torch.no_grad()
     def generate_negatives(self, n: int, seed: int = 0) -> list[str]:
         """n strings as the network writes its negative data: the first windows of n training strings, drawn
-        with replacement, each continued to a string's length by the softmax alone, without the memory."""
+        with replacement, each continued to a string's length without the memory."""
         if n < 1:
             raise ValueError(f"n: expected 1 or more, found {n}")
         strings = self.training_strings("negative strings go on from their first windows")
@@ -151,7 +152,7 @@ class TextModel(Model):
 
 
 @contextlib.contextmanager
-def without_memory(network: Character) -> Iterator[Character]:
+def without_memory(network: TextNetwork) -> Iterator[TextNetwork]:
     """The network as it predicts while it is trained; its memory comes back at the end."""
     memory, network.memory = network.memory, None
     try:

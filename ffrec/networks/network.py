@@ -104,15 +104,16 @@ class Local(Classifier):
         return layer
 
     @contextmanager
-    def perturbed(self, perturb: Transform | None) -> Iterator[None]:
-        """Within the block `perturb` changes what every hidden layer sends; None changes nothing."""
+    def perturbed(self, perturb: Transform | None, drop: Transform | None = None) -> Iterator[None]:
+        """Within the block `perturb` changes what every hidden layer sends, and `drop` leaves out units of
+        the layers that heed it; None changes nothing."""
         for level in self.levels:
-            self.layer(level).perturb = perturb
+            self.layer(level).perturb, self.layer(level).drop = perturb, drop
         try:
             yield
         finally:
             for level in self.levels:
-                self.layer(level).perturb = None
+                self.layer(level).perturb = self.layer(level).drop = None
 
     @contextmanager
     def following(self) -> Iterator[None]:

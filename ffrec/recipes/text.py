@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from ffrec.config import CharacterConfig, TextRecipe, TextTraining
+from ffrec.config import CharacterConfig, GoodnessCharacterConfig, TextRecipe, TextTraining
 
 REGIMES = ("random", "together", "sleep", "teacher-forced", "night")
 FIGURE_5 = "a curve without numbers (Hinton 2022, figure 5, 2000 units a layer)"
@@ -95,9 +96,30 @@ def fables() -> TextRecipe:
     )
 
 
+def judged(name: str, data: str, *hidden: int, **training: Any) -> TextRecipe:
+    """Every next character is tried, and each layer judges it by its goodness. Chosen on validation strings:
+    recent characters count more, few units are active at first, and the character that is tried begins
+    small beside the window."""
+    settings = {"strings": None, "regime": "teacher-forced", "passes": 1, "batch": 6, "rate": 2e-3}
+    return TextRecipe(
+        name=name,
+        paper="–",
+        data=data,
+        network=GoodnessCharacterConfig(
+            hidden=hidden, sharpness=20.0, recency=0.4, bias=-0.8, candidate_size=0.2
+        ),
+        training=TextTraining(**settings | training),
+    )
+
+
 MAKERS: tuple[Callable[[], TextRecipe], ...] = (
     *(partial(figure_5, regime, small) for small in (False, True) for regime in REGIMES),
     aesop_recall,
     aesop_full,
     fables,
+    partial(judged, "aesop-goodness", "aesop", 500, 200, strings=248, epochs=12, hidden_dropout=0.5),
+    partial(
+        judged, "aesop-goodness-full", "aesop", 500, 300, epochs=30, hidden_dropout=0.2, validate_every=5
+    ),
+    partial(judged, "fables-goodness", "fables", 200, 100, epochs=8, hidden_dropout=0.4, validate_every=4),
 )

@@ -24,7 +24,7 @@ def outcome(result: Mapping[str, Any]) -> str:
             f"{name} {found['test']['perplexity']:.2f}" for name, found in result["baselines"].items()
         )
         alone = (
-            f"; {test['softmax_perplexity']:.2f} by the softmax alone" if "softmax_perplexity" in test else ""
+            f"; {test['softmax_perplexity']:.2f} without the memory" if "softmax_perplexity" in test else ""
         )
         return f"Test perplexity {test['perplexity']:.2f}{alone}, {spent} On the same strings: {counted}."
     by_goodness = f"{test['error_goodness']:.2f} % by goodness, " if "error_goodness" in test else ""

@@ -78,7 +78,8 @@ def measure_of(found: Mapping[str, Any]) -> str:
 def kind_of(config: Mapping[str, Any]) -> Kind:
     """Whether a stored configuration is of a run on images or on a text."""
     network = config["recipe"]["network"]
-    return "text" if "text" in config or network.get("kind") == "character" else "images"
+    of_text = ("character", "goodness-character")
+    return "text" if "text" in config or network.get("kind") in of_text else "images"
 
 
 def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:

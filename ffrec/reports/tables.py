@@ -46,7 +46,7 @@ COLUMNS: dict[Kind, tuple[list[str], Callable[[Group], list[str]]]] = {
         [
             "batches",
             "test perplexity",
-            "by the softmax alone",
+            "without memory",
             "validation perplexity",
             "best count model, test",
         ],
@@ -75,7 +75,27 @@ def results_table(runs: Sequence[Summary], defaults: Defaults) -> str:
             if group.first.kind == kind
         ]
         tables.append(table(head, rows))
-    return "\n\n".join(part for part in [*tables, models_table(runs)] if part)
+    return "\n\n".join(part for part in [*tables, parts_table(made), models_table(runs)] if part)
+
+
+def parts_table(made: Iterable[Group]) -> str:
+    """What parts of a network predict alone, for runs on text that have such parts; a layer is set beside the
+    one below it."""
+    rows = []
+    for group in made:
+        below: list[float] = []
+        for name in group.results[0]["test"].get("by_part", {}):
+            found = {
+                part: [result[part]["by_part"][name] for result in group.results]
+                for part in ("validation", "test")
+            }
+            gains = [100 * (1 - own / other) for own, other in zip(found["test"], below, strict=False)]
+            gained = f"{spread(gains, 1)} %" if gains and name.startswith("layer") else "–"
+            rows.append([f"`{group.command}`", name, *map(spread, found.values()), gained])
+            below = found["test"]
+    return table(
+        ["command", "by", "validation perplexity", "test perplexity", "below the layer before"], rows
+    )
 
 
 def models_table(runs: Iterable[Summary]) -> str:
@@ -88,7 +108,7 @@ def models_table(runs: Iterable[Summary]) -> str:
         models = {"the run itself": own}
         if "softmax_perplexity" in own["test"]:
             alone = {part: {"perplexity": own[part]["softmax_perplexity"]} for part in own}
-            models["its softmax alone"] = alone
+            models["without its memory"] = alone
         for name, found in (models | run.result["baselines"] | run.baselines).items():
             reached = [f"{found[part]['perplexity']:.2f}" for part in ("validation", "test")]
             rows.append([run.path.name, name, *reached])

@@ -5,10 +5,11 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -54,23 +55,37 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def streamed(path: Path, needed: int) -> Iterator[BinaryIO]:
-    """A file to write so many bytes to, piece by piece: a reader, now or after a crash, finds all of it or
+def streamed(path: Path, needed: int) -> Iterator[Callable[[bytes], None]]:
+    """What writes a file of so many bytes piece by piece: a reader, now or after a crash, finds all of it or
     what was there before. It gets its name when the block ends without an error. Raises DiskFull."""
+    if not path.name:  # such as "." and "/"
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
-    with room(path, needed):
-        try:
-            with open(temporary, "wb") as file:
-                yield file
-                file.flush()
+    full = partial(room, path, needed)  # not around the block, whose errors may be of other files
+
+    def write(data: bytes) -> None:
+        rest = memoryview(data)
+        with full():
+            while rest:
+                rest = rest[file.write(rest) :]
+
+    try:
+        with ExitStack() as held:
+            with full():
+                file = held.enter_context(open(temporary, "wb", buffering=0))  # closing must write nothing
+            yield write
+            with full():
                 os.fsync(file.fileno())
+        with full():
             os.replace(temporary, path)
-        except OSError as error:
-            if error.filename == str(temporary):  # a name that the user never gave
-                error.filename = str(path)
-            raise
-        finally:
+    except OSError as error:
+        if error.filename == str(temporary):  # a name that the user never gave
+            error.filename = str(path)
+        raise
+    finally:
+        with full():
             temporary.unlink(missing_ok=True)
+    with full():
         sync_folder(path.parent)
 
 
@@ -84,8 +99,8 @@ def remove(entry: Path) -> None:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file whole, as `streamed` does."""
-    with streamed(path, len(data)) as file:
-        file.write(data)
+    with streamed(path, len(data)) as write:
+        write(data)
 
 
 def append(path: Path, data: bytes) -> None:

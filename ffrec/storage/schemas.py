@@ -104,6 +104,7 @@ class Strings(Open):
 
     perplexity: FiniteFloat
     softmax_perplexity: FiniteFloat = 0.0
+    by_part: dict[Word, FiniteFloat] = {}
 
 
 class HeldOut(Open):

@@ -6,11 +6,16 @@ first. Where lines in the middle are lost, the run folders have what came after.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from optuna.storages.journal import JournalFileOpenLock
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileOpenLock
+from pydantic import FiniteFloat
 
 from ffrec.storage.files import write_atomic
+from ffrec.storage.schemas import Count, Open, Word
 
 
 class Unlocked(JournalFileOpenLock):
@@ -22,6 +27,45 @@ class Unlocked(JournalFileOpenLock):
 
     def release(self) -> None:
         pass
+
+
+class Attributes(Open):
+    """What sweeps and searches add to a trial."""
+
+    cell: Word = ""
+    starts: Count = 0
+    same_as: Count = 0
+    epochs: Count = 0
+    seconds: FiniteFloat = 0.0
+    measure: Word = ""
+    reason: Word = ""
+
+
+class Line(Open):
+    """A line of a journal, as far as Optuna does not look at it."""
+
+    user_attrs: Attributes = Attributes()
+    user_attr: Attributes = Attributes()
+    param_value_internal: FiniteFloat = 0.0
+
+
+class Replay(BaseJournalBackend):
+    """Records as Optuna reads them, one more at a time: `read` raises what Optuna does for one that it cannot
+    read, which may be anything."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.storage = JournalStorage(self)
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        return self.records[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self.records += logs
+
+    def read(self, record: dict[str, Any]) -> None:
+        self.append_logs([record])
+        self.storage.get_all_studies()
 
 
 def mend(journal: Path) -> str:
@@ -42,13 +86,15 @@ def mend(journal: Path) -> str:
 
 
 def whole(data: bytes) -> int:
-    """How many bytes of a journal are whole lines, each a JSON object."""
-    good = 0
+    """How many bytes of a journal are whole lines that Optuna can read."""
+    good, replay = 0, Replay()
     for line in data.splitlines(keepends=True):
         try:
-            if not line.endswith(b"\n") or not isinstance(json.loads(line), dict):
+            if not line.endswith(b"\n"):
                 break
-        except (ValueError, RecursionError):
+            Line.model_validate_json(line, strict=True)
+            replay.read(json.loads(line))
+        except Exception:
             break
         good += len(line)
     return good

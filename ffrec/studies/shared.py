@@ -2,9 +2,11 @@
 
 Its record is an Optuna study (`record`), which is read and changed under one lock. Whoever works on a run
 holds the lock beside the run's folder; the system takes a lock back from a process that dies, so a run that
-is not finished and whose lock is free has been left, and is taken up again from its last checkpoint. The
-folder's file system has to pass locks on between machines, as NFS 4 does. A machine may reach the folder by a
-path of its own: the record holds names, and locks are on files, not on paths.
+is not finished and whose lock is free has been left, and is taken up again from its last checkpoint. That
+lock, `PATH.lock`, is taken before there is a folder, and says whose a trial is; `run.lock` in the folder
+keeps all other commands from writing the run meanwhile, as it does for every run. The folder's file system
+has to pass locks on between machines, as NFS 4 does. A machine may reach the folder by a path of its own: the
+record holds names, and locks are on files, not on paths.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -68,7 +68,7 @@ class Sweep(Shared):
     def trials(self, *states: TrialState) -> dict[str, FrozenTrial]:
         """The last trial in any of the states, of every cell that has one, by the cell's name."""
         trials = self.study.get_trials(deepcopy=False, states=states)
-        return {trial.user_attrs["cell"]: trial for trial in trials}
+        return {trial.user_attrs["cell"]: trial for trial in trials if "cell" in trial.user_attrs}
 
     def ended(self) -> dict[str, FrozenTrial]:
         """How every cell ended whose folder is still there: one that has been removed is to be run again."""

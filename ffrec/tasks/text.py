@@ -12,7 +12,7 @@ from ffrec.config import TextRecipe, TextTraining
 from ffrec.data.draws import Draws
 from ffrec.evaluation.health import guessed_text
 from ffrec.evaluation.text import evaluate_text
-from ffrec.networks.character import Character
+from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
@@ -20,7 +20,7 @@ from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, w
 from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed, symbols_of
 from ffrec.tasks.task import Task, TrainedRun
 from ffrec.tasks.text_baselines import counted_baselines, held_out
-from ffrec.training.text import TextTrainer
+from ffrec.training.text import TextTrainer, make_network
 
 DREAMT = 1000  # strings that are generated together; bounds memory
 SHOWN = 100  # test strings whose goodness is kept for a picture
@@ -112,8 +112,10 @@ class TextTask(Task):
 def part_summary(part: str, found: dict[str, Any], recalls: bool) -> str:
     """The perplexity of one part of a text, in one line; `recalls`: the network has a memory."""
     between = "95 % {:.2f} to {:.2f}".format(*found["interval"]) if found["interval"] else "too few for 95 %"
-    alone = f"; softmax alone {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
-    by = " by the softmax alone (the memory would only recall)" if part == "train" and recalls else ""
+    alone = f"; without memory {found['softmax_perplexity']:.2f}" if "softmax_perplexity" in found else ""
+    by = " without the memory (it would only recall)" if part == "train" and recalls else ""
+    parts = [f"{name} {value:.2f}" for name, value in found.get("by_part", {}).items()]
+    alone += f"; by {', '.join(parts)}" if parts else ""
     return (
         f"{part:>10}: perplexity {found['perplexity']:.2f} ({between}), "
         f"{found['bits_per_character']:.3f} bits a character; {found['characters']} characters in "
@@ -139,8 +141,8 @@ class TrainedText(TrainedRun):
         self.text: Text = StoredText.read(folder) or load(recipe)
         check_data(folder, {"text": self.text.sha256}, recipe.data)
 
-        def make(generator: torch.Generator) -> Character:
-            return Character(recipe.network, len(self.symbols), generator)
+        def make(generator: torch.Generator) -> TextNetwork:
+            return make_network(recipe.network, len(self.symbols), generator)
 
         self.network = restored(make, saved, recipe.name, device)
         self.train = self.text.train[: recipe.training.strings]
@@ -175,10 +177,10 @@ class TrainedText(TrainedRun):
 
 
 def evaluate_parts(
-    network: Character, training: TextTraining, text: Text, team: Team = ALONE
+    network: TextNetwork, training: TextTraining, text: Text, team: Team = ALONE
 ) -> dict[str, Any]:
     """Perplexity on validation and test strings; then the memory, if there is one, is emptied, as it would
-    only recall the training strings, and these are predicted by the softmax alone."""
+    only recall the training strings, and these are predicted without it."""
     found = held_out(network, text, team)
     if network.memory:
         network.memory.forget()
@@ -187,11 +189,11 @@ def evaluate_parts(
 
 
 def dreamt_examples(
-    network: Character, strings: Tensor, drawn: Draws, temperature: float
+    network: TextNetwork, strings: Tensor, drawn: Draws, temperature: float
 ) -> dict[str, Tensor]:
     """Real strings, strings that the network generates from their first windows, and the goodness of both.
 
-    The softmax alone generates, as in training: a memory is emptied first.
+    The network generates without a memory, as in training: that is emptied first.
 
     `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
     """

@@ -1,5 +1,6 @@
 """What else could predict the strings of a run: models that count, and networks of the same shape."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,14 +9,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ffrec.config import TextRecipe
+from ffrec.config import CharacterConfig, TextRecipe
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
-from ffrec.networks.character import Character
+from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.backprop import backprop
 from ffrec.training.text import TextTrainer
+
+SHARED = ("hidden", "window", "reads", "recency", "bias", "activation", "connection")
+"""Settings of networks that predict by goodness that those which predict by their softmax have as well."""
 
 
 class HeldOut(Protocol):
@@ -27,7 +31,7 @@ class HeldOut(Protocol):
     def test(self) -> Tensor: ...
 
 
-def held_out(network: Character, text: HeldOut, team: Team = ALONE) -> dict[str, Any]:
+def held_out(network: TextNetwork, text: HeldOut, team: Team = ALONE) -> dict[str, Any]:
     """Perplexity on the validation and on the test strings."""
     parts = {part: getattr(text, part).to(network.device) for part in ("validation", "test")}
     return {part: evaluate_text(network, strings, team=team) for part, strings in parts.items()}
@@ -52,6 +56,18 @@ def counted_baselines(
     }
 
 
+def softmax_twin(recipe: TextRecipe) -> TextRecipe:
+    """A network of the same shape that predicts by its softmax, without a memory, and sees windows alone."""
+    if isinstance(recipe.network, CharacterConfig):
+        return recipe.override({"memory": 0.0, "lookahead": False})
+    shared = {name: getattr(recipe.network, name) for name in SHARED}
+    return dataclasses.replace(
+        recipe,
+        network=CharacterConfig(**shared),
+        training=dataclasses.replace(recipe.training, hidden_dropout=0.0, blanks=0.0),
+    )
+
+
 def network_baselines(
     folder: RunFolder, recipe: TextRecipe, train: Tensor, text: HeldOut, symbols: int, device: torch.device
 ) -> dict[str, Any]:
@@ -60,13 +76,13 @@ def network_baselines(
     initial weights and, where these differ, from plain ones; if the run has a memory, also random features
     with it, which shows what it is worth that hidden layers learn."""
     kept = folder.read_json("baselines.json") or {}
-    seed, fixed = folder.config["seed"], {"regime": "random"}
-    own = recipe.override({"memory": 0.0, "lookahead": False})
+    seed = folder.config["seed"]
+    own = softmax_twin(recipe)
     shapes = {"": own, " (plain initial weights)": own.override({"recency": 1.0, "bias": 0.0})}
     train, validation = train.to(device), text.validation.to(device)
 
     def random_features(shape: TextRecipe) -> dict[str, Any]:
-        trainer = TextTrainer(shape.override(fixed), train, symbols, seed, device)
+        trainer = TextTrainer(shape.override({"regime": "random"}), train, symbols, seed, device)
         for _ in trainer.run(None, validation):
             pass
         with torch.no_grad():
@@ -78,7 +94,7 @@ def network_baselines(
         return held_out(network, text) | how
 
     wanted: dict[str, Callable[[], dict[str, Any]]] = {}
-    if recipe.network.memory:
+    if recipe.network.memory and recipe.network.kind == "character":
         wanted["random features with the memory"] = partial(random_features, recipe)
     for note, shape in shapes.items():
         if not note or shape != own:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ffrec.config import ConfigError, ImageRecipe, StagedConfig, TextRecipe
-from ffrec.networks.character import Character
+from ffrec.config import CharacterConfig, ConfigError, ImageRecipe, StagedConfig, TextRecipe
+from ffrec.networks.text.character import Character
 from ffrec.training.images import ImageTrainer
 from ffrec.training.optimiser import make_optimiser
 from ffrec.training.phases import Phase
@@ -67,6 +67,11 @@ class StagedTrainer(TwinTrainer):
             raise ConfigError(f"staged: expected a network with stages, found {config.kind}")
         return config
 
+    def guessed(self, found: dict[str, Any]) -> list[str]:
+        """Nothing before the first stage in which the softmax learns."""
+        done = {self.settings.stage(epoch) for epoch in range(self.epoch)}
+        return super().guessed(found) if done & {"softmax", "backprop"} else []
+
     def learn(self, index: Tensor, phase: Phase) -> Tensor:
         """One update of what the epoch's stage learns; the loss of what it does not learn is 0."""
         stage, network = self.settings.stage(self.epoch), self.network
@@ -118,11 +123,14 @@ def backprop(
     passes and the rate that took.
     """
     plain = recipe.override({"memory": 0.0, "lookahead": False})
+    shape = plain.network
+    if not isinstance(shape, CharacterConfig):
+        raise ConfigError(f"backpropagation: expected a network of kind character, found {shape.kind}")
     best, best_state, how = float("inf"), {}, {"passes": 0.0, "rate": 0.0}
     for factor in (1.0, 3.0, 1 / 3):
         rates = {"rate": recipe.training.rate * factor, "softmax_rate": recipe.training.softmax_rate * factor}
         training = plain.override(rates).training
-        network = Character(plain.network, symbols, torch.Generator().manual_seed(seed)).to(strings.device)
+        network = Character(shape, symbols, torch.Generator().manual_seed(seed)).to(strings.device)
         network.requires_grad_()
         optimiser = make_optimiser(network.layers, network.readout, training)
         drawn = torch.Generator().manual_seed(seed)
@@ -136,7 +144,7 @@ def backprop(
                 torch.autograd.backward(loss)
                 optimiser.step()
             with torch.no_grad():
-                held_out = -network.log_likelihood(validation)[0].mean().item()
+                held_out = -network.log_likelihood(validation)["own"].mean().item()
             passed, since = passed + 1, since + 1
             if held_out < lowest:
                 lowest, since = held_out, 0

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ffrec.config import TextRecipe
+from ffrec.config import TextNetworkConfig, TextRecipe
 from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
 from ffrec.evaluation.health import guessed_text
 from ffrec.evaluation.ngram import unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, perplexity
-from ffrec.networks.character import Character, windows_of
+from ffrec.networks.text.network import TextNetwork, windows_of
 from ffrec.registry import pick
 from ffrec.training.memory import check_memory
 from ffrec.training.phases import Phase, Schedule, generating
@@ -22,6 +22,12 @@ from ffrec.training.trainer import Diverged, Trainer
 
 CHECKED = 10  # training strings whose activities are checked
 GENERATED = 1000  # strings that are generated together; bounds memory
+
+
+def make_network(config: TextNetworkConfig, symbols: int, generator: torch.Generator) -> TextNetwork:
+    """The network for characters that a configuration names, with new weights."""
+    network: TextNetwork = pick("network", config.kind)(config, symbols, generator)
+    return network
 
 
 class TextTrainer(Trainer):
@@ -47,8 +53,8 @@ class TextTrainer(Trainer):
         training = recipe.training
         self.strings = strings[: training.strings].to(device)
 
-        def make(generator: torch.Generator) -> Character:
-            return Character(recipe.network, symbols, generator)
+        def make(generator: torch.Generator) -> TextNetwork:
+            return make_network(recipe.network, symbols, generator)
 
         check_memory(make, recipe.training, torch.device(device), arithmetic)
         network = make(torch.Generator().manual_seed(seed))
@@ -72,6 +78,7 @@ class TextTrainer(Trainer):
     def update(self, index: Tensor) -> Tensor:
         """Do with the strings at `index` what the schedule says."""
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
+        learn = self.learn if self.network.tried is None else self.try_all
         for phase in next(self.schedule):
             self.sharing.settle()
             if phase == "generate":
@@ -80,7 +87,7 @@ class TextTrainer(Trainer):
                 self.write_all()
             else:
                 self.begin(phase)
-                measured += self.carry_out(self.learn, index, phase)
+                measured += self.carry_out(learn, index, phase)
         return measured
 
     def write(self, index: Tensor, _phase: Phase) -> Tensor:
@@ -141,6 +148,37 @@ class TextTrainer(Trainer):
         self.step_optimiser(phase)
         return measured
 
+    def try_all(self, index: Tensor, phase: Phase) -> Tensor:
+        """One weight update in which every character is tried after each window of the strings at `index`.
+
+        The softmax reads the windows with the neutral character, and with all units of the hidden layers.
+        """
+        network = self.network
+        windows, following = network.cases(self.strings[index])
+        encoding = network.encode(self.obscured(windows))
+        features = network.features(encoding)
+        softmax_loss = self.learn_softmax(features, network.readout(features), following)
+        network.zero_grad()
+        share = self.recipe.training.hidden_dropout
+        with network.perturbed(None, self.drop if share else None):
+            loss, accuracy = network.learn(encoding, network.tried, following)
+        self.step_optimiser(phase)
+        return torch.cat([loss, softmax_loss.view(1), accuracy])
+
+    def drop(self, h: Tensor) -> Tensor:
+        """Factors `(cases, 1, units)`: 0 for the units that dropout leaves out, alike for all candidates;
+        otherwise one by which the mean square stays what it was."""
+        share = self.recipe.training.hidden_dropout
+        kept = torch.full_like(h[:, :1], (1 - share) ** -0.5)
+        return silence(kept, share, self.draws)
+
+    def obscured(self, windows: Tensor) -> Tensor:
+        """Windows of which some characters are blank."""
+        share = self.recipe.training.blanks
+        if not share:
+            return windows
+        return windows.masked_fill(self.draws.chance(share, windows.shape), self.network.symbols)
+
     def generates(self, phase: Phase) -> bool:
         """Whether a phase learns from passages of `negatives`."""
         regime = self.recipe.training.regime
@@ -181,8 +219,8 @@ class TextTrainer(Trainer):
 
     def activities(self) -> list[Tensor]:
         """Of the passages of the first training strings."""
-        passages = self.network.passages(self.strings[:CHECKED])
-        return list(self.network.encode(passages).step.activities.values())
+        step = self.network.step_of(self.network.passages(self.strings[:CHECKED]))
+        return list(step.activities.values())
 
     def guessed(self, found: dict[str, Any]) -> list[str]:
         return guessed_text(found["perplexity"], found["unigram"], "validation")

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from ffrec.config import ConfigError, TwinConfig
 from ffrec.data.images import Images
@@ -39,7 +38,9 @@ class TwinTrainer(ImageTrainer):
         """What is learnt of the cases at `index`, `(batch, classes)`: labels, or a teacher's answers."""
         if self.answers is not None:
             return self.answers[index]
-        return one_hot(self.labels[index], self.network.classes).float()
+        labels = self.labels[index].unsqueeze(1)
+        none = torch.zeros(len(index), self.network.classes, device=self.device)
+        return none.scatter_(1, labels, 1.0)  # one_hot may wait for the labels: no graph could hold it
 
     def views(self, index: Tensor) -> Tensor:
         """What the networks see: one image `(batch, pixels)`, or one for each `(batch, networks, pixels)` if

@@ -1,11 +1,15 @@
 """Fixtures of the tests that inject faults."""
 
+import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
+from commands import ffrec
+from PIL import Image
+from small_runs import STORY, TEXT, train
 
 MEMORY = Path("/dev/shm")
 
@@ -24,6 +28,26 @@ def one_environment(monkeypatch):
     """No process asks git each time."""
     found = {"ffrec": "1", "torch": "1", "command": ["ffrec"], "launch": None}
     monkeypatch.setattr("ffrec.storage.run_folder.environment", lambda: found)
+
+
+@pytest.fixture(scope="session")
+def finished():
+    """A folder of finished runs, with all that commands write into them: one on images, which was measured,
+    one on a text, which has baselines, and another one on images; and an image, the text and a page."""
+    folder = Path(tempfile.mkdtemp(dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    assert train(folder / "run") == 0
+    shutil.copytree(folder / "run", folder / "other")
+    for measure in (["confidence", "run"], ["robustness", "run", "--iterations", "3"]):
+        assert ffrec(*measure, cwd=folder).returncode == 0
+    (folder / "story.txt").write_text(STORY)
+    assert ffrec(*TEXT, "--out", "text", cwd=folder).returncode == 0
+    baselines = json.loads((folder / "text/result.json").read_text())["baselines"]
+    (folder / "text/baselines.json").write_text(json.dumps(baselines))
+    Image.new("L", (8, 8)).save(folder / "image.png")
+    names = ("confidence", "robustness")
+    (folder / "page.md").write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)

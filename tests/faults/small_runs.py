@@ -14,13 +14,17 @@ from ffrec.tasks.recorded import configuration
 SETTINGS = ("hidden=[8,8]", "epochs=3", "batch=400")
 TRAIN = ("train", "supervised-digits", "--precision", "fp32", "--device", "cpu")
 TRAIN += tuple(word for setting in SETTINGS for word in ("--set", setting))
+STORY = " ".join(f"the fox number {i} met the crow number {i * i}, and it spoke." for i in range(40))
+TEXT = ("train", "fables", "--text", "story.txt", "--precision", "fp32", "--device", "cpu")
+QUICK = ("hidden=[8]", "epochs=3", "passes=1", "batch=40")
+TEXT += tuple(word for setting in QUICK for word in ("--set", setting))
 CONFIG = configuration(recipe("recurrent-digits"), 0, "fp32")
 OTHER = configuration(recipe("recurrent-digits"), 1, "fp32")
 assert recipe_from(CONFIG["recipe"]).name == "recurrent-digits"
 
 
 def train(out: Path, *more: str) -> int:
-    """Train the tiny recipe into a folder; returns the exit code."""
+    """Train the tiny recipe for images into a folder; returns the exit code."""
     return command([*TRAIN, "--out", str(out), *more])
 
 

@@ -4,15 +4,19 @@ import json
 import shutil
 import signal
 
+import hypothesis.strategies as st
 import pytest
 from commands import ffrec
-from injected import budget, changes, forked
+from hypothesis import given, settings
+from injected import budget, changes, forked, leftovers, outcome
+from test_json import QUIET, VALUES, changed, places
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from optuna.trial import TrialState
 
 from cli.__main__ import run as command
 from ffrec.recipes import recipe
+from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.journal import mend, whole
 from ffrec.studies.sleep import Cell
@@ -65,10 +69,56 @@ def test_a_damaged_line_in_the_middle_is_cut_off_with_what_follows_and_kept(swee
     assert mend(journal) == ""
 
 
-def test_whole_lines_are_kept_to_the_byte():
-    assert whole(b'{"a": 1}\n{"b": 2}\n') == 18
-    assert whole(b'{"a": 1}\n{"b": 2}') == 9
+def test_whole_lines_are_kept_to_the_byte(sweep):
+    lines = (sweep / "journal.log").read_bytes()
+    assert whole(lines) == len(lines)
+    assert whole(lines + lines[:9]) == len(lines)
     assert whole(b"") == 0
+
+
+def put(journal, line, place, new):
+    """Put a value into a place of one line of a journal."""
+    lines = journal.read_text().splitlines()
+    value = json.loads(lines[line % len(lines)])
+    there = list(places(value))
+    lines[line % len(lines)] = json.dumps(changed(value, there[place % len(there)], new))
+    journal.write_text("".join(f"{text}\n" for text in lines))
+
+
+def begin(folder, kind):
+    """A sweep with one finished cell, or a search with one finished trial."""
+    if kind == "sweep":
+        return Sweep(folder, "paper")
+    chosen = recipe("supervised-digits").override({"epochs": 1})
+    space = Space.of({"rate": {"low": 1e-4, "high": 1e-2}}, chosen)
+    return Search(folder, chosen, space, Plan(2, 1, 1, "random", "none"))
+
+
+def take(study):
+    return study.claim(FEW) if isinstance(study, Sweep) else study.claim()
+
+
+@pytest.fixture(params=["sweep", "search"])
+def study(request, tmp_path):
+    """The kind of a study, and its folder, in which one run has ended."""
+    with take(begin(tmp_path / "s", request.param)) as claim:
+        claim.path.mkdir()
+        claim.value, claim.ended = 50.0, Ended(50.0, 1, 1.0, "error_softmax")
+    return request.param, tmp_path / "s"
+
+
+@given(st.integers(0, 100), st.integers(0, 100), VALUES | st.just(...))
+@settings(max_examples=budget("FFREC_EXAMPLES", 30), **QUIET)
+def test_any_value_in_a_journal_is_gone_on_with_or_one_line(study, tmp_path, line, place, new):
+    kind, folder = study
+    shutil.rmtree(tmp_path / "f", ignore_errors=True)
+    shutil.copytree(folder, tmp_path / "f")
+    put(tmp_path / "f/journal.log", line, place, new)
+    try:
+        with take(begin(tmp_path / "f", kind)) as claim:
+            assert claim
+    except RunError as error:
+        assert f"is a {kind} with" in str(error)
 
 
 def test_the_command_says_what_was_dropped(sweep, tmp_path):
@@ -151,18 +201,17 @@ def test_a_sweep_killed_at_any_change_to_the_disk_finishes_its_cell(tmp_path):
     def sweep(out):
         return command([*SWEEP, "--out", str(out)])
 
+    assert sweep(tmp_path / "first") == 0  # imports everything, so that no child has to
     total = changes(lambda: sweep(tmp_path / "whole"), log)
-    result = next((tmp_path / "whole").glob("*/result.json"))
-    expected = json.loads(result.read_text())["test"]["confusion"]
+    cell = f"{FEW[0].name}-0"
+    expected = outcome(tmp_path / "whole" / cell)
     assert total > 60
     for k in range(1, total + 1, every := budget("FFREC_EVERY", 1)):
         out = tmp_path / f"{k}"
         assert forked(lambda out=out: sweep(out), log, dies_at=k) == -signal.SIGKILL
         assert forked(lambda out=out: sweep(out), log) == 0, log.read_text()
-        found = next(out.glob("*/result.json"))
-        assert json.loads(found.read_text())["test"]["confusion"] == expected, k
-        left = [e.name for e in out.rglob("*") if e.name.startswith((".tmp-", ".next", ".ready", ".old-"))]
-        assert left == []
+        assert outcome(out / cell) == expected, k
+        assert leftovers(out) == []
         assert list(Sweep(out, "paper", settings={"hidden": [6, 6, 6], "epochs": 1}).done()) == [FEW[0].name]
         shutil.rmtree(out)
-    print(f"{len(range(0, total, every))} of {total} places in a sweep's trial, none lost")
+    print(f"{len(range(0, total, every))} of {total} places in a sweep's trial, none unequal")

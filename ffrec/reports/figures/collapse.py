@@ -31,6 +31,7 @@ def collapse(run: Summary) -> Figure:
                 kind = "" if len(names) == 1 else ", one class" if name == "within" else ", two classes"
                 label = f"hidden layer {layer + 1}{kind}"
                 axes.plot(epochs, values, STYLES.get(name, "o-"), color=colour, label=label, ms=3)
-        axes.set(xlabel="epoch", ylabel=LABELS[title], ylim=(0, None if title == "rank" else 1.02))
+        top = 1.05 * axes.dataLim.ymax if title == "rank" else 1.02
+        axes.set(xlabel="epoch", ylabel=LABELS[title], ylim=(0, top))
         finish(axes)
     return figure

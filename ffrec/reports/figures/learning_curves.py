@@ -9,6 +9,11 @@ from matplotlib.ticker import MaxNLocator
 from ffrec.reports.figures.canvas import BAD, GOOD, QUIET, NothingToDraw, plain_ticks, shades
 from ffrec.reports.summary import Summary
 
+ACCURACIES = {  # what a layer's accuracy in training is: title, and the axis
+    "pairwise_accuracy": ("Goodness of positive and negative data, in pairs", "pairs in the right order, %"),
+    "neighbour_accuracy": ("Nearest neighbours in a batch", "of the same class, %"),
+}
+
 
 def records_of(run: Summary) -> list[dict[str, Any]]:
     """The records of a run's epochs; raises NothingToDraw if none is finished."""
@@ -30,12 +35,8 @@ def learning_curve(run: Summary) -> Figure:
             epochs = [record["epoch"] for record in records]
             shares = [100 * record[name][layer] for record in records]
             axes.plot(epochs, shares, ".-", color=shade, label=f"hidden layer {layer + 1}")
-        pairs = name == "pairwise_accuracy"
-        axes.set(
-            xlabel="epoch",
-            ylabel="pairs in the right order, %" if pairs else "right, %",
-            title="Goodness of positive and negative data, in pairs" if pairs else "Accuracy in training",
-        )
+        title, ylabel = ACCURACIES.get(name, ("Accuracy in training", "right, %"))
+        axes.set(xlabel="epoch", ylabel=ylabel, title=title)
     for axes in (errors, *others):
         finish(axes)
     return figure

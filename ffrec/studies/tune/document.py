@@ -79,14 +79,13 @@ def document(search: "Search") -> dict[str, Any]:
 
 def entry(search: "Search", trial: FrozenTrial, repeats: list[dict[str, Any]]) -> dict[str, Any]:
     """One trial; a pruned one's value is that of its last validation."""
-    known = trial.params.keys() >= search.space.distributions.keys()
     found = {name: value for name, value in trial.user_attrs.items() if name != "starts"}
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
         "value": trial.values[0] if trial.state == TrialState.COMPLETE else None,
         "params": trial.params,
-        "settings": search.space.settings(trial.params) if known else {},
+        "settings": search.space.settings(trial.params) if search.known(trial) else {},
         "validation": {str(epoch): value for epoch, value in sorted(trial.intermediate_values.items())},
         "repeats": sorted(repeats, key=lambda repeat: int(repeat["seed"])),
         **found,

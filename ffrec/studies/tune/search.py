@@ -96,9 +96,15 @@ class Search(Shared):
         """Trials in any of the states, all without one, in the order of their numbers."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
+    def known(self, trial: FrozenTrial) -> bool:
+        """Whether a trial has all its settings: one that a damaged record tells of may not."""
+        return trial.params.keys() >= self.space.distributions.keys()
+
     def best(self) -> list[FrozenTrial]:
         """The trials that are run with more seeds, the best first; none twice with the same settings."""
-        found = [t for t in self.trials(TrialState.COMPLETE) if "same_as" not in t.user_attrs]
+        found = [
+            t for t in self.trials(TrialState.COMPLETE) if "same_as" not in t.user_attrs and self.known(t)
+        ]
         return sorted(found, key=lambda t: (t.values[0], t.number))[: self.plan.top]
 
     def claim(self) -> AbstractContextManager[Job | None]:
@@ -146,7 +152,7 @@ class Search(Shared):
     def repeats_another(self, trial: Trial, settings: Mapping[str, Any]) -> bool:
         """Whether the same settings have been tried: they would reach the same, which is written down."""
         for twin in self.trials(*ENDED):
-            if self.space.settings(twin.params) == settings:
+            if self.known(twin) and self.space.settings(twin.params) == settings:
                 for epoch, value in twin.intermediate_values.items():
                     trial.report(value, epoch)
                 trial.set_user_attr("same_as", twin.user_attrs.get("same_as", twin.number))

@@ -1,5 +1,7 @@
 """Generating text: temperatures that underflow, files that are folders, counts that never end."""
 
+import errno
+
 import pytest
 import torch
 from commands import assert_refused, ffrec
@@ -77,6 +79,16 @@ def test_dreams_that_are_interrupted_leave_the_old_file(run, tmp_path, monkeypat
     assert ffrec("dream", str(run), "--out", "d.txt", cwd=tmp_path).returncode == 130
     assert [path.name for path in tmp_path.iterdir()] == ["d.txt"]
     assert (tmp_path / "d.txt").read_text() == "old"
+
+
+def test_a_full_output_is_not_blamed_on_the_file(run, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("cli.dream.show", refuse)
+    done = ffrec("dream", str(run), "--out", "d.txt", "--score", cwd=tmp_path)
+    assert_refused(done, "standard output: ", "No space left")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pairs_are_counted_as_their_definition_says(generator):

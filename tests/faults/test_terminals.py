@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from commands import command, environment, process
+from commands import ROOT, command, environment, process
 
 from cli import __main__ as program
 from cli.console import terminal
@@ -47,13 +46,24 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_interrupts_while_it_starts_print_no_traceback(tmp_path):
-    started = subprocess.Popen(command("ls"), cwd=tmp_path, env=environment(), stdout=-1, stderr=-1)
-    time.sleep(0.7)
-    for _ in range(2):
-        started.send_signal(signal.SIGINT)
-        time.sleep(0.02)
-    assert b"Traceback" not in started.communicate()[1]
+@pytest.mark.skipif("not os.path.exists('/dev/full')", reason="needs /dev/full")
+def test_an_output_that_is_full_is_one_line(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command("data", "ls"), cwd=tmp_path, env=environment(), stdout=full, stderr=-1)
+    assert done.returncode == 2
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("ffrec: standard output: ")
+    assert line.endswith("No space left on device: check it")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["typer", "torch"])
+def test_interrupts_while_it_imports_print_nothing(module, tmp_path):
+    twice = "for _ in range(2):\n    os.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / f"{module}.py").write_text(f"import os, signal\n{twice}")
+    environ = environment(PYTHONPATH=f"{tmp_path}:{ROOT}")
+    done = subprocess.run(command("ls"), cwd=tmp_path, env=environ, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 def test_the_second_interrupt_is_ignored_while_the_first_is_answered():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import json
 import os
 import struct
 
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 import corpora
 from corpora import Alphabet, DataError
-from corpora.cifar import parse_records
+from corpora.cifar import CIFAR_FILES, parse_records
 from corpora.idx import IMAGES, parse_idx, parse_split
+from corpora.mnist import MNIST_FILES
 from corpora.own_images.npz import read_npz
 from corpora.text import cut
 from corpora.utf8 import read_file, read_text
@@ -114,6 +116,60 @@ def test_own_images_that_change_are_found_out(tmp_path):
     os.utime(tmp_path / "own.npz", ns=(state.st_atime_ns, state.st_mtime_ns))
     assert_refused(ffrec(*arguments, "--resume", cwd=tmp_path), "is not what run was trained on", "SHA-256")
     assert_refused(ffrec("evaluate", "run", cwd=tmp_path), "is not what run was trained on", "SHA-256")
+
+
+@pytest.fixture
+def three_runs(tmp_path):
+    """Two runs on images of one's own, and one on embedded digits."""
+    small_npz(tmp_path / "own.npz")
+    for seed in ("0", "1"):
+        arguments = ["recurrent-digits", "--images", "own.npz", *TRAIN[:-1], f"runs/own-{seed}"]
+        assert ffrec("train", *arguments, "--seed", seed, cwd=tmp_path).returncode == 0
+    assert ffrec("train", "recurrent-digits", *TRAIN[:-1], "runs/digits", cwd=tmp_path).returncode == 0
+    return tmp_path
+
+
+def reported(folder) -> list[str]:
+    done = ffrec("report", "runs", "--results", cwd=folder)
+    assert done.returncode == 0
+    assert "digits" in done.stdout
+    return done.stderr.splitlines()
+
+
+def test_a_report_names_every_run_on_other_data_than_is_there(three_runs, monkeypatch):
+    assert reported(three_runs) == []
+    config = three_runs / "runs/own-1/config.json"
+    held = json.loads(config.read_text())
+    config.write_text(json.dumps(held | {"data_sha256": "another"}))
+    read, real = [], corpora.load_images
+    monkeypatch.setattr(corpora, "load_images", lambda name: read.append(name) or real(name))
+    (line,) = reported(three_runs)
+    assert line.startswith("ffrec: warning: runs/own-1: ")
+    assert "own.npz is not what runs/own-1 was trained on: expected SHA-256 another" in line
+    assert len(read) == 2  # each data set once
+
+
+def test_a_report_says_nothing_of_data_that_is_gone_and_one_line_of_data_that_is_damaged(three_runs):
+    (three_runs / "own.npz").write_bytes(b"damaged")
+    (line,) = reported(three_runs)
+    assert "own.npz: expected an .npz file" in line
+    (three_runs / "own.npz").unlink()
+    assert reported(three_runs) == []
+
+
+def test_data_is_there_only_if_it_need_not_be_fetched_or_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora.files, "cache", lambda source: tmp_path / "cache" / source.name)
+    assert corpora.at_hand("digits")
+    assert not corpora.at_hand("mnist", tmp_path)
+    assert not corpora.at_hand("nowhere", tmp_path)
+    assert not corpora.at_hand("mnist", tmp_path / "nowhere")
+    (tmp_path / "cifar-10").mkdir()
+    (tmp_path / "cifar-10" / CIFAR_FILES.archive).touch()
+    assert not corpora.at_hand("cifar-10", tmp_path)
+    (tmp_path / "mnist").mkdir()
+    for file in MNIST_FILES.sha256:
+        (tmp_path / "mnist" / file).touch()
+    assert corpora.at_hand("mnist", tmp_path)
 
 
 def test_a_text_that_changes_is_found_out(tmp_path):

@@ -1,0 +1,1 @@
+"""Networks that read a window of characters and predict the next one."""

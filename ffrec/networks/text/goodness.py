@@ -1,0 +1,102 @@
+"""The next-character network that tries every character: each layer judges it by its goodness.
+
+Activities have shape `(cases, candidates, units)`: candidates are the characters that may follow a window.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ffrec.config import GoodnessCharacterConfig
+from ffrec.learning.connection import Codes
+from ffrec.learning.update import Step
+from ffrec.networks.network import Encoding
+from ffrec.networks.text.network import TextNetwork
+from ffrec.registry import pick, register
+
+BATCH = 1000  # windows evaluated together, each with every candidate
+
+
+@register("network", "goodness-character")
+class GoodnessCharacter(TextNetwork):
+    """The next character s is tried like a label. With w the codes of the window, g the goodness, n(·) its
+    normalisation and κ the sharpness:
+
+        h₁ = act(w W₁ + s V + b₁),    hₗ = act(n(hₗ₋₁) Wₗ + bₗ),    pₗ(s) = softmax over s of κ Σₖ≤ₗ g(hₖ)
+
+    Each layer learns from the cross-entropy of pₗ, with the goodness of the layers below held fixed; the last
+    one predicts. A window may hold blanks, whose code is `symbols`. Source: ours, after Hinton 2022 §3.3.
+    """
+
+    config: GoodnessCharacterConfig
+    batch = BATCH
+    tried: Tensor
+
+    def __init__(self, config: GoodnessCharacterConfig, symbols: int, generator: torch.Generator) -> None:
+        super().__init__(config, symbols)
+        self.passage = config.window + 1
+        connect, first = pick("connection", config.connection), config.hidden[0]
+        window = Codes(symbols + 1, first, generator, config.window)
+        following = Codes(symbols, first, generator)
+        following.weight.mul_(config.candidate_size)
+        self.layers.append(self.make_layer(1, {"0": window, "next": following}, generator))
+        for level, (below, units) in enumerate(pairwise(config.hidden), 2):
+            connection = connect(below, units, generator)
+            self.layers.append(self.make_layer(level, {str(level - 1): connection}, generator))
+        self.shape_first_layer(window, config.window)
+        window.weight.view(config.window, symbols + 1, -1)[:, symbols] = 0
+        self.register_buffer("tried", torch.arange(symbols)[None], persistent=False)
+
+    def next_codes(self) -> Codes:
+        """How the character after the window reaches the first layer."""
+        codes = self.layer(1).connection("next")
+        assert isinstance(codes, Codes)
+        return codes
+
+    def encode(self, x: Tensor) -> Encoding:
+        """A pass over windows of codes `(cases, window)`, with the neutral character after each."""
+        codes, first = x.unsqueeze(1), self.layer(1)
+        drive = first.add_input("0", codes, first.unit_bias())
+        return Encoding(codes, {1: drive}, self.climb({"0": codes}, drive + self.next_codes().neutral()))
+
+    def steps(self, encoding: Encoding, candidates: Tensor, count: int = 1) -> Iterator[Step]:
+        """One pass with candidate characters `(cases, candidates)`, or `(1, candidates)` for all cases."""
+        del count
+        codes = candidates.unsqueeze(2)
+        inputs = {"0": encoding.input, "next": codes}
+        yield self.climb(inputs, encoding.drive[1] + self.next_codes()(codes))
+
+    def climb(self, inputs: dict[str, Tensor], total: Tensor) -> Step:
+        """A pass up from the first layer's total input `(cases, candidates, units)`, which is overwritten."""
+        sent, activities, slopes = dict(inputs), {}, {}
+        for level in self.levels:
+            layer = self.layer(level)
+            if level > 1:
+                total = layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())
+            activities[level], slopes[level] = layer.activate(total)
+            if level < len(self.layers) or "next" not in inputs:
+                sent[str(level)] = layer.send(activities[level])
+        return Step(sent, activities, slopes, frozenset({"0"}))
+
+    def judge(self, encoding: Encoding) -> dict[str, Tensor]:
+        """By the goodness of all layers; by that of the layers up to each; by the softmax, which reads the
+        pass with the neutral character."""
+        by_layer = self.by_layer(encoding)
+        found = {f"layer {level}": p for level, p in zip(self.levels, by_layer, strict=True)}
+        softmax = self.readout(self.features(encoding)).log_softmax(1)
+        return {"own": by_layer[-1], **found, "softmax": softmax}
+
+    def by_layer(self, encoding: Encoding) -> list[Tensor]:
+        """log pₗ of the next character, `(cases, symbols)`, layer by layer."""
+        (step,) = self.steps(encoding, self.tried)
+        total, found = torch.zeros((), device=self.device), []
+        for level, sharpness in zip(self.levels, self.config.sharpnesses, strict=True):
+            total = total + self.layer(level).goodness_of(step.activities[level])
+            found.append((sharpness * total).log_softmax(1))
+        return found
+
+    def step_of(self, passages: Tensor) -> Step:
+        (step,) = self.steps(self.encode(passages[:, :-1]), passages[:, -1:])
+        return step

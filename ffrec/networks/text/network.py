@@ -1,0 +1,155 @@
+"""What networks of characters have in common: windows, likelihoods, generated strings, and a memory.
+
+Characters are codes, 0 to symbols − 1. A window has shape `(cases, window)`, activities `(cases, units)`.
+"""
+
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ffrec.config import TextNetworkConfig
+from ffrec.data.draws import Draws
+from ffrec.data.sampling import draw, sharpen
+from ffrec.learning.connection import Connection
+from ffrec.learning.update import Step
+from ffrec.networks.network import Encoding, Network
+from ffrec.networks.readout import Readout
+from ffrec.networks.text.memory import Memory
+
+BATCH = 10_000  # windows evaluated together; bounds memory and changes no result
+
+
+def windows_of(strings: Tensor, size: int) -> Tensor:
+    """Every window of every string `(strings, length)`: `(strings, length − size + 1, size)`."""
+    return strings.unfold(1, size, 1)
+
+
+class TextNetwork(Network):
+    """A network that predicts the character after a window.
+
+    A softmax reads what the hidden layers make of the window, and never changes them. With a memory, the
+    prediction is a mixture of the network's own and of what a `Memory` of the same hidden state recalls.
+    """
+
+    config: TextNetworkConfig
+    batch = BATCH
+    passage: int
+    """Characters that the layers learn from at once."""
+    tried: Tensor | None
+    """Characters that are tried after every window, `(1, symbols)`; None if the layers try none."""
+
+    def __init__(self, config: TextNetworkConfig, symbols: int) -> None:
+        super().__init__(config, symbols)
+        self.symbols = symbols
+        self.read = config.reads or tuple(self.levels)
+        self.readout = Readout(sum(config.hidden[level - 1] for level in self.read), symbols)
+        self.memory = Memory(config.memory, symbols) if config.memory else None
+
+    def shape_first_layer(self, window: Connection, positions: int) -> None:
+        """Scale initial weights by recency^(characters since); what a window sends keeps a variance of 1, and
+        so does the character after it, where one of the `positions` is its."""
+        size = self.config.window
+        scale = self.config.recency ** torch.arange(size - 1, -1, -1.0)
+        scale = torch.cat([scale / scale.norm(), torch.ones(positions - size)]) * positions**0.5
+        window.weight.view(positions, -1, window.units).mul_(scale[:, None, None])
+        self.layer(1).bias.fill_(self.config.bias)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.readout.weight.device
+
+    def features(self, encoding: Encoding, cases: int | None = None) -> Tensor:
+        """What the softmax and the memory read, `(cases, Σ units)`, of all cases or of the first ones."""
+        read = [encoding.step.inputs[str(level)][:cases, 0] for level in self.read]
+        return read[0] if len(read) == 1 else torch.cat(read, dim=1)
+
+    def predict(self, windows: Tensor) -> Tensor:
+        """log p of the next character, `(cases, symbols)`, after windows `(cases, window)`."""
+        return self.mix(self.predictions(windows))
+
+    def predictions(self, windows: Tensor) -> dict[str, Tensor]:
+        """log p of the next character `(cases, symbols)`: by the network's `own` means, by its parts if they
+        predict by themselves, and by the `memory` if that holds anything."""
+        encoding = self.encode(windows)
+        found = self.judge(encoding)
+        if self.memory is not None and self.memory.filled:
+            found["memory"] = self.memory.recall(self.features(encoding))
+        return found
+
+    @abstractmethod
+    def judge(self, encoding: Encoding) -> dict[str, Tensor]:
+        """log p of the next character `(cases, symbols)` without a memory: `own`, and those of parts."""
+
+    def cases(self, strings: Tensor) -> tuple[Tensor, Tensor]:
+        """All windows that have a character after them, `(cases, window)`, and that character `(cases,)`."""
+        size = self.config.window
+        return windows_of(strings, size)[:, :-1].reshape(-1, size), strings[:, size:].flatten()
+
+    def log_likelihood(self, strings: Tensor) -> dict[str, Tensor]:
+        """log p of every character that has a whole window before it, `(strings, length − window)`, by each
+        of the `predictions`; `mix` makes one of them."""
+        windows, following = self.cases(strings)
+        found: dict[str, list[Tensor]] = defaultdict(list)
+        for part, wanted in zip(windows.split(self.batch), following[:, None].split(self.batch), strict=True):
+            for name, p in self.predictions(part).items():
+                found[name].append(p.gather(1, wanted))
+        return {name: torch.cat(parts).view(len(strings), -1) for name, parts in found.items()}
+
+    def mix(self, log_p: Mapping[str, Tensor]) -> Tensor:
+        """One prediction out of the network's own and the memory's, all log p of any one shape."""
+        if self.memory is None or "memory" not in log_p:
+            return log_p["own"]
+        return self.memory.mix(log_p["own"], log_p["memory"])
+
+    def remember(self, strings: Tensor) -> None:
+        """Fill the memory, if there is one, from strings."""
+        if self.memory is not None:
+            windows, following = self.cases(strings)
+            states = [self.features(self.encode(part)) for part in windows.split(BATCH)]
+            self.memory.store(torch.cat(states), following)
+
+    @abstractmethod
+    def step_of(self, passages: Tensor) -> Step:
+        """A pass over passages `(cases, passage)`, with one candidate."""
+
+    def goodness_of_passages(self, passages: Tensor) -> Tensor:
+        """Every layer's goodness of passages `(cases, passage)`: `(layers, cases)`."""
+        activities = self.step_of(passages).activities
+        return torch.stack([self.layer(level).goodness_of(h).squeeze(1) for level, h in activities.items()])
+
+    def passages(self, strings: Tensor) -> Tensor:
+        """All passages of strings, with the character after the window if layers see it: `(cases,
+        passage)`."""
+        return windows_of(strings, self.passage).flatten(0, 1)
+
+    def goodness_of(self, strings: Tensor) -> Tensor:
+        """Every layer's mean goodness over the passages of every string: `(layers, strings)`."""
+        parts = self.passages(strings).split(BATCH)
+        goodness = torch.cat([self.goodness_of_passages(part) for part in parts], dim=1)
+        return goodness.view(len(self.layers), len(strings), -1).mean(2)
+
+    def generate(
+        self,
+        context: Tensor,
+        length: int,
+        draws: Draws,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+    ) -> Tensor:
+        """Continue contexts `(strings, characters ≥ window)` by `length` characters that the network
+        predicts.
+
+        All strings are written as one batch on the device, and nothing leaves it. Returns context and
+        continuation, `(strings, characters + length)`. Negative strings are generated so (§4.1).
+        """
+        size, start = self.config.window, context.shape[1]
+        strings = torch.cat([context, context.new_empty(len(context), length)], dim=1)
+        for place in range(start, start + length):
+            log_p = self.predict(strings[:, place - size : place])
+            strings[:, place] = draw(sharpen(log_p, temperature, top_k, top_p), draws)
+        return strings

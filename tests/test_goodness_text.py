@@ -1,0 +1,306 @@
+"""Characters judged by goodness: every update against autograd, a pass by hand, what is tried and shared."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, one_hot
+
+from ffrec.config import ConfigError, GoodnessCharacterConfig, TextRecipe, TextTraining
+from ffrec.data.draws import Draws
+from ffrec.learning import update
+from ffrec.learning.goodness import normalise
+from ffrec.networks.text.goodness import GoodnessCharacter
+from ffrec.recipes import recipe
+from ffrec.storage.run_folder import RunFolder
+from ffrec.tasks.recorded import configuration, resume
+from ffrec.tasks.text_baselines import softmax_twin
+from ffrec.training.text import TextTrainer
+from ffrec.training.trainer import Epoch, Interrupted
+
+SYMBOLS, WINDOW = 6, 4
+
+
+@pytest.fixture
+def small(generator):
+    """A factory of float64 networks over six symbols with windows of four, no weight or bias zero."""
+
+    def make(**fields) -> GoodnessCharacter:
+        fields = {"hidden": (9, 7), "window": WINDOW, "sharpness": 3.0} | fields
+        network = GoodnessCharacter(GoodnessCharacterConfig(**fields), SYMBOLS, generator).double()
+        for parameter in [*network.layers.parameters(), *network.readout.parameters()]:
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+        return network
+
+    return make
+
+
+@pytest.fixture
+def strings(generator):
+    return torch.randint(SYMBOLS, (5, 12), generator=generator)
+
+
+def by_hand(network, windows, weights, factors=None, way=1.0, act=torch.relu):
+    """Activities' goodness of every symbol after windows, `(layers, cases, symbols)`: one-of-N codes, written
+    out for every window and symbol, and products. The input of a layer is detached."""
+    cases, config = len(windows), network.config
+    window = one_hot(windows, SYMBOLS + 1).flatten(1).double() * (SYMBOLS + 1) ** 0.5
+    following = one_hot(torch.arange(SYMBOLS)).double() * SYMBOLS**0.5
+    x = torch.cat(
+        [window[:, None].expand(-1, SYMBOLS, -1), following[None].expand(cases, -1, -1)], dim=2
+    ).flatten(0, 1)
+    goodness = []
+    for index in range(len(config.hidden)):
+        names = ["0", "next"] if index == 0 else [str(index)]
+        w = torch.cat([weights[f"{index}.connections.{name}.weight"] for name in names])
+        h = act(x @ w + weights[f"{index}.bias"]).view(cases, SYMBOLS, -1)
+        h = h if factors is None else h * factors[index]
+        goodness.append(way * h.square().mean(2))
+        x = normalise(h).detach().flatten(0, 1)
+    return torch.stack(goodness)
+
+
+def learn(network, windows, following, drop=None):
+    network.zero_grad()
+    encoding = network.encode(windows)
+    with network.perturbed(None, drop):
+        return network.learn(encoding, network.tried, following)
+
+
+@pytest.mark.parametrize("activity", ["max", "min"])
+@pytest.mark.parametrize("hidden", [(9,), (9, 7, 8)])
+@pytest.mark.parametrize("few", [2, 10])  # candidates are more than that, or fewer
+def test_local_update_equals_autograd(small, strings, hidden, activity, few, monkeypatch):
+    """Each layer's loss is the cross-entropy of the goodness up to it, and reaches no layer below."""
+    monkeypatch.setattr(update, "FEW", few)
+    way = 1.0 if activity == "max" else -1.0
+    network = small(hidden=hidden, activity=activity, threshold=way)
+    windows, following = network.cases(strings)
+    windows[::3, 1] = SYMBOLS  # blanks
+    found = learn(network, windows, following)
+    w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
+    goodness = by_hand(network, windows, w, way=way)
+    below = goodness.detach().cumsum(0) - goodness.detach()
+    losses = [cross_entropy(3.0 * (own + rest), following) for own, rest in zip(goodness, below, strict=True)]
+    sum(losses).backward()
+    torch.testing.assert_close(found.loss, torch.stack(losses).detach())
+    grads = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+    best = goodness.cumsum(0).argmax(2) == following
+    torch.testing.assert_close(found.accuracy, best.double().mean(1))
+
+
+@pytest.mark.parametrize(
+    ("activation", "act"), [("relu", torch.relu), ("student-t", lambda x: (1 + x * x).log())]
+)
+def test_local_update_with_dropout_equals_autograd(small, strings, generator, activation, act):
+    network = small(activation=activation)
+    windows, following = network.cases(strings)
+    factors = [
+        torch.rand(len(windows), 1, units, generator=generator).double().mul(3).floor() for units in (9, 7)
+    ]
+    wanted = iter(factors)
+    found = learn(network, windows, following, lambda _h: next(wanted))
+    w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
+    goodness = by_hand(network, windows, w, factors, act=act)
+    below = goodness.detach().cumsum(0) - goodness.detach()
+    losses = [cross_entropy(3.0 * (own + rest), following) for own, rest in zip(goodness, below, strict=True)]
+    sum(losses).backward()
+    torch.testing.assert_close(found.loss, torch.stack(losses).detach())
+    grads = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+
+
+def test_every_layer_predicts_by_the_goodness_up_to_it(small, strings):
+    network = small(hidden=(9, 7, 8), sharpness=(2.0, 3.0, 4.0))
+    windows, _ = network.cases(strings)
+    total = by_hand(network, windows, dict(network.layers.named_parameters())).cumsum(0)
+    found = network.predictions(windows)
+    for level, sharpness in enumerate((2.0, 3.0, 4.0), 1):
+        expected = (sharpness * total[level - 1]).log_softmax(1)
+        torch.testing.assert_close(found[f"layer {level}"], expected)
+    assert torch.equal(found["own"], found["layer 3"])
+    assert torch.equal(network.predict(windows), found["own"])
+
+
+def test_the_softmax_reads_the_neutral_character(small, strings):
+    """Its total input is the mean over those with each character."""
+    network = small(hidden=(9,))
+    windows, _ = network.cases(strings)
+    network.layer(1).bias.fill_(100.0)  # no unit is rectified, so activities are total inputs
+    encoding = network.encode(windows)
+    (step,) = network.steps(encoding, network.tried)
+    mean = step.activities[1].mean(1)
+    torch.testing.assert_close(network.features(encoding), normalise(mean))
+    expected = network.readout(normalise(mean)).log_softmax(1)
+    torch.testing.assert_close(network.predictions(windows)["softmax"], expected)
+
+
+def test_candidates_that_all_cases_share_teach_what_candidates_of_each_do(small, strings):
+    network = small()
+    windows, following = network.cases(strings)
+    grads = []
+    for tried in (network.tried, network.tried.expand(len(windows), -1)):
+        network.zero_grad()
+        network.learn(network.encode(windows), tried, following)
+        grads.append({name: p.grad.clone() for name, p in network.layers.named_parameters()})
+    torch.testing.assert_close(*grads)
+
+
+def test_it_generates_what_it_predicts(small, draws):
+    network = small()
+    context = torch.tensor([[0, 1, 2, 3]]).expand(20_000, -1)
+    made = network.generate(context, 1, draws)[:, -1]
+    share = torch.bincount(made, minlength=SYMBOLS) / len(made)
+    goodness = by_hand(network, context[:1], dict(network.layers.named_parameters())).sum(0)
+    expected = (3.0 * goodness).softmax(1)[0]
+    assert expected.max() < 0.9
+    torch.testing.assert_close(share.double(), expected, atol=0.012, rtol=0)  # three standard errors
+
+
+def test_goodness_of_a_string_is_that_of_its_characters(small, strings):
+    network = small()
+    windows, following = network.cases(strings)
+    every = by_hand(network, windows, dict(network.layers.named_parameters()))
+    own = every.gather(2, following[None, :, None].expand(2, -1, 1)).view(2, len(strings), -1).mean(2)
+    torch.testing.assert_close(network.goodness_of(strings), own)
+
+
+def test_at_first_a_blank_sends_nothing_and_recent_characters_more():
+    config = GoodnessCharacterConfig(hidden=(4000,), window=5, recency=0.5, candidate_size=0.3)
+    network = GoodnessCharacter(config, 30, torch.Generator().manual_seed(0))
+    window, following = (network.layer(1).connection(name) for name in ("0", "next"))
+    blank = torch.full((1, 1, 5), 30)
+    assert (window(blank) == 0).all()
+    assert (window(blank % 30) != 0).all()
+    sent = window(torch.tensor([[[3, 1, 4, 1, 5]]]))
+    assert sent.square().mean() == pytest.approx(1, rel=0.1)
+    size = window.weight.view(5, 31, -1)[:, :30].std((1, 2))
+    torch.testing.assert_close(size[:4] / size[1:], torch.full((4,), 0.5), rtol=0.03, atol=0)
+    assert following(torch.tensor([[[7]]])).square().mean() == pytest.approx(0.09, rel=0.1)
+
+
+def counting(count: int, seed: int = 0) -> torch.Tensor:
+    """Strings in which every symbol but a few is the one after the last: `(count, 14)`."""
+    drawn = torch.Generator().manual_seed(seed)
+    strings = (torch.randint(SYMBOLS, (count, 1), generator=drawn) + torch.arange(14)) % SYMBOLS
+    noise = torch.rand(strings.shape, generator=drawn) < 0.05
+    return torch.where(noise, torch.randint(SYMBOLS, strings.shape, generator=drawn), strings)
+
+
+def toy(network=(), **training) -> TextTrainer:
+    values = {"epochs": 6, "passes": 2, "batch": 4, "strings": 60, "rate": 5e-3, "softmax_rate": 1e-2}
+    return TextTrainer(
+        TextRecipe(
+            name="toy",
+            paper="–",
+            data="–",
+            network=GoodnessCharacterConfig(**{"hidden": (40, 30), "window": WINDOW} | dict(network)),
+            training=TextTraining(**{"regime": "teacher-forced"} | values | training),
+        ),
+        counting(64),
+        SYMBOLS,
+        seed=1,
+    )
+
+
+@pytest.mark.parametrize("fields", [{}, {"hidden_dropout": 0.2, "blanks": 0.1}, {"memory": 10.0}])
+def test_it_learns_what_follows(fields):
+    network = {"memory": fields.pop("memory")} if "memory" in fields else {}
+    trainer = toy(network, **fields)
+    records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
+    found = records[-1]["validation"]
+    assert found["perplexity"] < 2.5
+    assert list(found["by_part"]) == ["layer 1", "layer 2", "softmax"]
+    assert ("softmax_perplexity" in found) == bool(network)
+    assert all(last < first for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True))
+    assert min(records[-1]["accuracy"]) > 0.7
+
+
+def test_the_softmax_does_not_touch_hidden_weights():
+    first, second = toy(softmax_rate=1e-2), toy(softmax_rate=0.5)
+    with torch.no_grad():
+        for trainer in (first, second):
+            trainer.update(torch.arange(4))
+    one, other = first.network.state_dict(), second.network.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("layers"))
+    assert not torch.equal(one["readout.weight"], other["readout.weight"])
+
+
+def test_dropout_and_blanks_change_what_is_learnt_and_nothing_else():
+    plain, other = toy(), toy(hidden_dropout=0.5)
+    with torch.no_grad():
+        for trainer in (plain, other):
+            trainer.update(torch.arange(4))
+    one, two = plain.network, other.network
+    assert torch.equal(one.readout.weight.grad, two.readout.weight.grad)  # it reads all units
+    assert not torch.equal(one.layer(1).bias.grad, two.layer(1).bias.grad)
+    windows = one.cases(counting(3))[0]
+    assert torch.equal(two.predict(windows), two.predict(windows))
+
+
+@pytest.mark.parametrize("stop_after", [1, 17])
+def test_a_resumed_run_ends_bitwise_equal(tmp_path, stop_after):
+    settings = {"hidden_dropout": 0.2, "blanks": 0.2, "epochs": 3}
+    whole = toy(**settings)
+    list(whole.run(None, counting(10, seed=9)))
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 1, "fp32"))
+    first = toy(**settings)
+    events = list(first.run(folder, counting(10, seed=9), lambda: first.updates == stop_after))
+    assert isinstance(events[-1], Interrupted)
+    second = toy(**settings)
+    resume(second, folder, wanted)
+    list(second.run(folder, counting(10, seed=9)))
+    found = second.network.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in whole.network.state_dict().items())
+
+
+def test_dropout_is_alike_for_all_candidates_and_keeps_the_mean_square():
+    trainer = toy(hidden_dropout=0.3)
+    trainer.draws = Draws(5)
+    factor = trainer.drop(torch.ones(400, SYMBOLS, 50))
+    assert factor.shape == (400, 1, 50)
+    assert factor.unique().tolist() == pytest.approx([0, 0.7**-0.5])
+    assert factor.square().mean() == pytest.approx(1, abs=0.02)
+
+
+def test_so_many_characters_are_blank():
+    trainer = toy(blanks=0.25)
+    windows = trainer.network.cases(counting(500))[0]
+    hidden = trainer.obscured(windows)
+    blank = hidden == SYMBOLS
+    assert blank.float().mean() == pytest.approx(0.25, abs=0.01)
+    assert torch.equal(hidden[~blank], windows[~blank])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"objective": "logistic"}, "objective"),
+        ({"context": "own"}, "context"),
+        ({"lookahead": True}, "unknown setting 'lookahead'"),
+        ({"regime": "night"}, "expected regime teacher-forced, found night"),
+        ({"temperature": 0.5}, "samples no negative characters"),
+        ({"goodness": "scores"}, "give objective=classes"),
+        ({"threshold": 0.5}, "no threshold"),
+        ({"peer": 0.1}, "gives cases no sign"),
+        ({"hidden_dropout": 1.0}, "hidden_dropout"),
+    ],
+)
+def test_wrong_settings_are_named(values, words):
+    with pytest.raises(ConfigError, match=words):
+        recipe("aesop-goodness").override(values)
+
+
+@pytest.mark.parametrize("name", ["hidden_dropout", "blanks"])
+def test_what_only_this_network_does_is_refused_elsewhere(name):
+    with pytest.raises(ConfigError, match=f"{name}: layers of kind character have none"):
+        recipe("aesop-together").override({name: 0.1})
+
+
+def test_a_baseline_of_the_same_shape_predicts_by_its_softmax():
+    own = recipe("aesop-goodness").override({"hidden": (20, 10), "bias": -0.25, "blanks": 0.1, "memory": 9.0})
+    twin = softmax_twin(own)
+    for name in ("hidden", "window", "recency", "bias"):
+        assert getattr(twin.network, name) == getattr(own.network, name)
+    assert (twin.network.kind, twin.network.memory) == ("character", 0)
+    assert twin.training.softmax_rate == own.training.softmax_rate
+    assert (twin.training.blanks, twin.training.hidden_dropout) == (0, 0)
