@@ -192,8 +192,12 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("self.weight.grad.add_(x.T @ delta)", "self.weight.grad.copy_(x.T @ delta)", "connections"),
         ("            self.stale = True", "            pass", "arithmetic"),
         ("self.working[rows.squeeze(-1)].mul_(self.size)", "self.working[rows.squeeze(-1)]", "connections"),
-        ("return total.mul_(self.size)", "return total", "connections"),
-        (".mean(0)\n        return total", ".sum(0)\n        return total", "connections"),
+        ("total.mul_(self.size).view", "total.view", "connections"),
+        (
+            ".mean(0)\n        return self.everywhere(total",
+            ".sum(0)\n        return self.everywhere(total",
+            "connections",
+        ),
         ("rows = x + self.offsets[: x.shape[-1]]", "rows = x", "connections"),
         (".mean(1).sum(0) * self.size", ".sum(1).sum(0) * self.size", "connections feedforward"),
         ("x + self.offsets[:given], self.size)", "x + self.offsets[:given], 1.0)", "connections"),
@@ -1003,7 +1007,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if (folder / READY).exists():", "if False:", "faults/force"),
     ],
     "ffrec/studies/journal.py": [
-        ('not line.endswith(b"\\n") or', "", "faults/journals"),
+        ('if not line.endswith(b"\\n"):', "if False:", "faults/journals"),
+        ("replay.read(json.loads(line))", "json.loads(line)", "faults/journals"),
         ("write_atomic(aside, data[good:])", "pass", "faults/journals"),
     ],
     "corpora/mnist.py": [

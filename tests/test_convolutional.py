@@ -105,8 +105,8 @@ LABELLED = {"label": "first", "objective": "logistic", "goodness": "squares"}
 
 
 def with_labels(network, images, candidates):
-    """Every layer's goodness for candidate labels, `(batch, candidates)` or with places, written with torch's own
-    functions; inputs are detached."""
+    """Every layer's goodness for candidate labels, `(batch, candidates)` or with places, written with torch's
+    own functions; inputs are detached."""
     found, moments = [], network.standardise
     x = images[:, None].expand(-1, candidates.shape[1], -1, -1, -1)
     for level in network.levels:

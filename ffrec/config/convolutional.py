@@ -23,8 +23,8 @@ class ConvolutionalConfig(Shapes, LayerConfig):
     """Channels of each hidden layer, from the image up."""
     objective: Annotated[str, on_menu("objective")] = "classes"
     label: Literal["none", "first", "every"] = "none"
-    """Which layers see a candidate label, as constant maps beside what they are sent: none, where class scores
-    compete; the first; or every layer."""
+    """Which layers see a candidate label, as constant maps beside what they are sent: none, where class
+    scores compete; the first; or every layer."""
     per_place: bool = False
     """Whether a layer with labels has a goodness, and normalises what it sends, at every place of its map, or
     one of the whole map."""
@@ -50,9 +50,8 @@ class ConvolutionalConfig(Shapes, LayerConfig):
     def consistent(self) -> Self:
         check_levels(self.read, len(self.hidden))
         if (self.label == "none") != self.by_class:
-            raise ValueError(
-                f"label {self.label}: objective {self.objective} expects {'none' if self.by_class else 'first or every'}"
-            )
+            expected = "none" if self.by_class else "first or every"
+            raise ValueError(f"label {self.label}: objective {self.objective} expects {expected}")
         if self.per_place and self.by_class:
             raise ValueError("per_place: class scores have a grid of their own: leave it out")
         if self.blocks > 1 and not self.by_class:

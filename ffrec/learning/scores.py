@@ -76,8 +76,8 @@ class RandomScores(Scores):
 
 @final
 class Grid:
-    """A `grid` × `grid` grid over maps of `(channels, height, width)`, whose rows `(..., units)` are ordered place
-    by place. Raises ValueError if it does not divide the map's sides."""
+    """A `grid` × `grid` grid over maps of `(channels, height, width)`, whose rows `(..., units)` are ordered
+    place by place. Raises ValueError if it does not divide the map's sides."""
 
     def __init__(self, shape: tuple[int, int, int], grid: int) -> None:
         if any(side % grid for side in shape[1:]):
@@ -90,7 +90,8 @@ class Grid:
         return found.view(*h.shape[:-1], -1).to(wide(h.dtype))
 
     def spread(self, of_squares: Tensor) -> Tensor:
-        """Maps `(..., units)` that have a square's number, `(..., grid² · channels)`, at each of its places."""
+        """Maps `(..., units)` that have a square's numbers, `(..., grid² · channels)`, at each of its
+        places."""
         (down, right), channels = self.square, self.shape[0]
         pattern = "... (i j c) -> ... (i y j x c)"
         return repeat(of_squares, pattern, i=self.shape[1] // down, y=down, x=right, c=channels)
@@ -98,7 +99,8 @@ class Grid:
 
 @final
 class OnGrid(Wrapped):
-    """g of the means of a map's activities in the squares of a grid: `whole` sees `(..., grid² · channels)`."""
+    """g of the means of a map's activities in the squares of a grid: `whole` sees
+    `(..., grid² · channels)`."""
 
     def __init__(self, whole: Goodness, grid: Grid) -> None:
         super().__init__(whole)

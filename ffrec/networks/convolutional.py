@@ -68,7 +68,7 @@ class Convolutional(Network):
     def codes(self, level: int, generator: torch.Generator) -> dict[str, Connection]:
         """How a label reaches a level, if it does."""
         channels, down, right = self.maps[level]
-        if level > 1 and self.config.label != "every" or not self.labelled:
+        if not self.labelled or (level > 1 and self.config.label == "first"):
             return {}
         return {"label": Codes(self.classes, channels, generator, places=down * right)}
 
@@ -90,9 +90,9 @@ class Convolutional(Network):
         return Encoding(image, {1: drive} if self.labelled else {}, self.climb(image, drive))
 
     def climb(self, image: Tensor, drive: Tensor, labels: Tensor | None = None) -> Step:
-        """A pass up with candidate labels `(batch, candidates, 1)`, or the neutral one, from what the image and
-        the bias make of the first level's total input `(batch, 1, units)`, which is overwritten if there are no
-        labels at all."""
+        """A pass up with candidate labels `(batch, candidates, 1)`, or the neutral one, from what the image
+        and the bias make of the first level's total input `(batch, 1, units)`, which is overwritten if there
+        are no labels at all."""
         sent, activities, slopes = {"0": image}, {}, {}
         for level in self.levels:
             layer, total = self.layer(level), drive
