@@ -34,11 +34,13 @@ from ffrec.storage.files import append
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
+from ffrec.training.arithmetic import without_denormals
 from ffrec.training.capture import check_capture
 from ffrec.training.device import pick_device
 from ffrec.training.trainer import Collapsed, Epoch, Interrupted, Trainer
 
 
+@without_denormals()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe that `ffrec ls` lists.")],
     set_: options.Set = None,

@@ -574,9 +574,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('self.by_class and (self.activity == "min" or self.context != "own")', "False", "train_images"),
         ('objective.target == "places" and (self.peer', "False and (self.peer", "train_images"),
     ],
-    "ffrec/config/recipe.py": [
-        ("(self.network.centring or self.network.scaling) and", "self.network.centring and", "train_images"),
-    ],
     "ffrec/training/trainer.py": [
         (
             '"gradient_baseline": self.gradient_baseline.state_dict() if self.gradient_baseline else None',
@@ -945,6 +942,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ('self.label == "none" and self.label_size != 1', "False", "train_images"),
     ],
     "ffrec/config/character.py": [
+        ("(self.centring or self.scaling) and", "self.centring and", "train_images"),
         ("self.by_class and self.lookahead", "False", "train_text"),
     ],
     "ffrec/config/training.py": [

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -278,3 +280,16 @@ def test_a_user_who_flushes_denormal_numbers_goes_on_doing_so():
         assert not silent(140).any()
     finally:
         torch.set_flush_denormal(False)
+
+
+@pytest.mark.slow
+def test_threads_that_start_inside_take_denormal_numbers_for_zero_too():
+    code = """
+import torch
+from ffrec.training.arithmetic import without_denormals
+with without_denormals():
+    torch.set_num_threads(2)
+    made = torch.full((4_000_000,), 1e-38) * 0.01
+print(made.view(torch.int32).count_nonzero().item())"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

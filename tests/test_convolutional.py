@@ -238,6 +238,7 @@ def test_what_does_not_fit_the_image_is_refused(make, fields, words):
             {"objective": "logistic", "goodness": "squares"},
             "label none: objective logistic expects first or every",
         ),
+        (LABELLED | {"centring": True}, "centring: pooled maps share"),
         ({"per_place": True}, "per_place: class scores have a grid"),
         (LABELLED | {"blocks": 2}, "blocks: a map's goodness is of all channels"),
     ],

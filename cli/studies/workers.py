@@ -87,6 +87,7 @@ def worker(order: Order, work: Work, halt: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach all processes: the first one sets `halt`
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(max(1, torch.get_num_threads() // order.jobs))
+    torch.set_flush_denormal(True)  # as `without_denormals`, in all threads that start from here on
     parent = multiprocessing.parent_process()
     try:
         load_plugins(order.plugins)

@@ -9,7 +9,7 @@ from ffrec.config.base import STRICT, check_levels, on_menu
 from ffrec.config.layers import LayerConfig
 from ffrec.config.shapes import Shapes
 from ffrec.config.training import TrainingConfig
-from ffrec.registry import register
+from ffrec.registry import pick, register
 
 
 @register("config", "convolutional")
@@ -54,6 +54,8 @@ class ConvolutionalConfig(Shapes, LayerConfig):
             raise ValueError(f"label {self.label}: objective {self.objective} expects {expected}")
         if self.per_place and self.by_class:
             raise ValueError("per_place: class scores have a grid of their own: leave it out")
+        if self.centring and not self.by_class:
+            raise ValueError("centring: pooled maps share what all labels are sent: leave it out")
         if self.blocks > 1 and not self.by_class:
             raise ValueError("blocks: a map's goodness is of all channels: leave it out")
         if self.connection != "dense":
@@ -61,6 +63,8 @@ class ConvolutionalConfig(Shapes, LayerConfig):
         return self
 
     def suits(self, training: TrainingConfig) -> None:
+        if pick("negatives", training.negatives).hybrid:
+            raise ValueError("negatives: convolutions learn from wrong labels: expected another than hybrid")
         if training.perturbs and self.label == "none":
             raise ValueError("hidden_noise and unit_dropout: no labels are tried here: set them to 0")
         if training.permute is not None:

@@ -86,8 +86,6 @@ class TextRecipe(Settings):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        if (self.network.centring or self.network.scaling) and not self.training.wake:
-            raise ValueError("centring and scaling of characters are for wake and sleep phases: give wake")
         self.network.suits_text(self.training)
         return self
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ffrec.data.images import Images
-from ffrec.evaluation.images import BATCH, label_goodness, scores_labels
+from ffrec.evaluation.images import label_goodness, scores_labels
 from ffrec.networks.network import Classifier
 
 WIDEST = 1e6  # largest ratio of a temperature to the scores' spread, and of the spread to a temperature
@@ -56,9 +56,9 @@ def class_scores(network: Classifier, rows: Tensor) -> Tensor:
     return label_history(network, rows, last)[first - 1 :].mean(0)
 
 
-def batches(images: Images) -> Iterator[Tensor]:
-    """All images as rows of pixels `(batch, pixels)`, a batch at a time."""
-    return (images.batch(slice(first, first + BATCH)) for first in range(0, len(images), BATCH))
+def batches(images: Images, size: int) -> Iterator[Tensor]:
+    """All images as rows of pixels `(batch, pixels)`, so many at a time."""
+    return (images.batch(slice(first, first + size)) for first in range(0, len(images), size))
 
 
 def probabilities(scores: Tensor, temperature: float) -> Tensor:
@@ -145,7 +145,8 @@ def calibrate(
 ) -> Calibration:
     """The temperature for a trained network, fitted on images and their labels `(n,)`, at least one; no fit
     for a network whose scores are not finite."""
-    scores = torch.cat([class_scores(network, rows) for rows in batches(images)]).cpu()  # mps has no float64
+    found = [class_scores(network, rows) for rows in batches(images, network.batch)]
+    scores = torch.cat(found).cpu()  # mps has no float64
     if not scores.isfinite().all():
         return Calibration()
     return Calibration(fit_temperature(scores, labels.cpu()), fitted_on, len(labels))

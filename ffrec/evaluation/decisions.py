@@ -40,7 +40,7 @@ def responses(network: Classifier, images: Images, labels: Tensor) -> Responses:
     """What a network says of images, from one pass over them."""
     window = network.window if scores_labels(network) else (1, 1)
     logits, history = [], []
-    for rows in batches(images):
+    for rows in batches(images, network.batch):
         encoding = network.encode(rows)
         logits.append(network.logits(encoding).float().cpu())
         if scores_labels(network):
@@ -68,7 +68,7 @@ def best_of_first(network: Classifier, images: Images, count: int) -> Tensor:
     if not (scores_labels(network) and 1 <= count <= most):
         wanted = f"1 to {most}" if most else "none, as no goodness scores labels"
         raise ValueError(f"candidates: expected {wanted}, found {count}")
-    tried = predictions(network, images, count, network.window[1], places(ALONE, len(images)))
+    tried = predictions(network, images, count, network.window[1], places(ALONE, len(images), network.batch))
     return torch.cat([choose(history, labels, network.window) for _, labels, history, _ in tried])
 
 

@@ -93,7 +93,7 @@ def evaluate_images(
     wrong = torch.zeros(iterations, device=truth.device)
     with torch.no_grad():
         for place, labels, history, softmax in predictions(
-            network, images, candidates, iterations, places(team, len(truth))
+            network, images, candidates, iterations, places(team, len(truth), network.batch)
         ):
             by_softmax[place], predicted[place] = softmax, choose(history, labels, window)
             for t, single in enumerate(history, start=1):
@@ -112,11 +112,11 @@ def evaluate_images(
     }
 
 
-def places(team: Team, count: int) -> Iterator[slice]:
+def places(team: Team, count: int, size: int) -> Iterator[slice]:
     """This process's part of `count` images, a batch at a time."""
     own = team.part(count)
-    for start in range(own.start, own.stop, BATCH):
-        yield slice(start, min(start + BATCH, own.stop))
+    for start in range(own.start, own.stop, size):
+        yield slice(start, min(start + size, own.stop))
 
 
 def evaluate_softmax(network: Classifier, images: Images, truth: Tensor, team: Team = ALONE) -> ImageErrors:
@@ -124,7 +124,7 @@ def evaluate_softmax(network: Classifier, images: Images, truth: Tensor, team: T
     each by itself."""
     start, found = time.perf_counter(), []
     with torch.no_grad():
-        for place in places(team, len(truth)):
+        for place in places(team, len(truth), network.batch):
             encoding = network.encode(images.batch(place))
             every = (network.logits(encoding), *network.logits_apart(encoding))
             found.append((place, torch.stack([logits.argmax(1) for logits in every])))

@@ -35,7 +35,7 @@ def errors_by_iteration(network: Classifier, images: Images, truth: Tensor, iter
     windows = [(t, t) for t in range(1, iterations + 1)] + [(first, t) for t in range(first, iterations + 1)]
     wrong = torch.zeros(len(windows) + 1, device=truth.device)
     for place, labels, history, softmax in predictions(
-        network, images, None, iterations, places(ALONE, len(truth))
+        network, images, None, iterations, places(ALONE, len(truth), network.batch)
     ):
         answers = [*(choose(history, labels, window) for window in windows), softmax]
         wrong += (torch.stack(answers) != truth[place]).sum(1)

@@ -69,7 +69,7 @@ class ImageModel(Model):
     def scores(self, X: Any) -> Array:  # noqa: N803
         """A score of every class, `(n, classes)`: the goodness of its label, averaged over the iterations of
         the evaluation window, or the softmax's logit where goodness scores no labels."""
-        parts = [class_scores(self.network, rows) for rows in batches(self.images(X))]
+        parts = [class_scores(self.network, rows) for rows in batches(self.images(X), self.network.batch)]
         found: Array = torch.cat(parts).cpu().numpy()
         return found
 
@@ -96,7 +96,10 @@ class ImageModel(Model):
 
         Raises ValueError for a network whose goodness scores no labels.
         """
-        parts = [label_history(self.network, rows).transpose(0, 1) for rows in batches(self.images(X))]
+        parts = [
+            label_history(self.network, rows).transpose(0, 1)
+            for rows in batches(self.images(X), self.network.batch)
+        ]
         found: Array = torch.cat(parts).cpu().numpy()
         return found
 

@@ -31,7 +31,8 @@ class Convolutional(Network):
     Class scores sₗ = n(grid(hₗ)) Aₗ, with A learnt or random, compete without a label: V = 0, and each layer
     learns from the cross-entropy of its own. Sources: Mono-Forward (learnt scores), ASGE (random ones), on
     the nets of Nøkland and Eidnes 2019. With a label, layers learn positive from negative data by the
-    goodness of a map, or of each of its places: Hinton 2022 §2, with shared weights.
+    goodness of a map, or of each of its places: Hinton 2022 §2, with shared weights. The moments of z follow
+    the pass with the neutral label.
     """
 
     config: ConvolutionalConfig
@@ -41,6 +42,7 @@ class Convolutional(Network):
     ) -> None:
         super().__init__(config, classes)
         self.labelled, self.scored = config.label != "none", config.read
+        self.batch = 50 if self.labelled else self.batch  # maps of every label
         self.colours, side = colours(inputs)
         self.standardise = Standardise(self.colours)
         self.maps = [(self.colours, side, side)]

@@ -40,6 +40,8 @@ class Classifier(nn.Module, ABC):
     """A network that encodes its input, and whose softmax reads features of the encoding."""
 
     classes: int
+    batch: int = 500
+    """Cases evaluated together: bounds memory, and changes no result."""
     readout: nn.Module
     layers: nn.ModuleList
     scored: tuple[int, ...] = ()

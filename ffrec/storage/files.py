@@ -36,11 +36,12 @@ class DiskFull(RunError):
 
 @contextmanager
 def room(path: Path, needed: int) -> Iterator[None]:
-    """Raise DiskFull, naming the path, for an error that says so."""
+    """Raise DiskFull, naming the path, for an error that says so; any other gets the path's name."""
     try:
         yield
     except OSError as error:
         if error.errno not in FULL:
+            error.filename = error.filename or str(path)
             raise
         raise DiskFull(path, needed) from None
 

@@ -70,7 +70,8 @@ def computing(network: Classifier, precision: str, device: torch.device) -> Iter
 
 @contextlib.contextmanager
 def without_denormals() -> Iterator[None]:
-    """Take denormal numbers, those below float32's smallest normal one of 1.2e-38, for zero inside the block.
+    """Take denormal numbers, those below float32's smallest normal one of 1.2e-38, for zero inside the block,
+    in this thread, and in torch's own if they start inside: the commands begin with it.
 
     A unit that falls silent has gradients of zero, and Adam's averages of them shrink until they are
     denormal. A CPU works on such numbers many times as slowly, and they never reach zero by themselves: 0.9

@@ -122,10 +122,13 @@ def backprop(
     loss is measured; `patience` passes without a better one end it. Returns the network at its best, and the
     passes and the rate that took.
     """
+    if not isinstance(recipe.network, CharacterConfig):
+        raise ConfigError(
+            f"backpropagation: expected a network of kind character, found {recipe.network.kind}"
+        )
     plain = recipe.override({"memory": 0.0, "lookahead": False})
     shape = plain.network
-    if not isinstance(shape, CharacterConfig):
-        raise ConfigError(f"backpropagation: expected a network of kind character, found {shape.kind}")
+    assert isinstance(shape, CharacterConfig)
     best, best_state, how = float("inf"), {}, {"passes": 0.0, "rate": 0.0}
     for factor in (1.0, 3.0, 1 / 3):
         rates = {"rate": recipe.training.rate * factor, "softmax_rate": recipe.training.softmax_rate * factor}

@@ -16,7 +16,7 @@ from ffrec.networks.network import Encoding
 from ffrec.networks.text.network import TextNetwork
 from ffrec.registry import pick, register
 
-BATCH = 1000  # windows evaluated together, each with every candidate
+BATCH = 30_000  # windows evaluated together, times the candidates of each
 
 
 @register("network", "goodness-character")
@@ -31,12 +31,11 @@ class GoodnessCharacter(TextNetwork):
     """
 
     config: GoodnessCharacterConfig
-    batch = BATCH
     tried: Tensor
 
     def __init__(self, config: GoodnessCharacterConfig, symbols: int, generator: torch.Generator) -> None:
         super().__init__(config, symbols)
-        self.passage = config.window + 1
+        self.passage, self.batch = config.window + 1, max(1, BATCH // symbols)
         connect, first = pick("connection", config.connection), config.hidden[0]
         window = Codes(symbols + 1, first, generator, config.window)
         following = Codes(symbols, first, generator)
