@@ -149,10 +149,11 @@ def test_a_report_names_every_run_on_other_data_than_is_there(three_runs, monkey
     assert len(read) == 2  # each data set once
 
 
-def test_a_report_says_nothing_of_data_that_is_gone_and_one_line_of_data_that_is_damaged(three_runs):
+def test_a_report_says_nothing_of_data_that_is_gone_and_one_line_a_run_of_data_that_is_damaged(three_runs):
     (three_runs / "own.npz").write_bytes(b"damaged")
-    (line,) = reported(three_runs)
-    assert "own.npz: expected an .npz file" in line
+    lines = reported(three_runs)
+    assert [line.split(": ")[2] for line in lines] == ["runs/own-0", "runs/own-1"]
+    assert all("own.npz: expected an .npz file" in line for line in lines)
     (three_runs / "own.npz").unlink()
     assert reported(three_runs) == []
 
