@@ -40,7 +40,6 @@ from ffrec.training.device import pick_device
 from ffrec.training.trainer import Collapsed, Epoch, Interrupted, Trainer
 
 
-@without_denormals()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe that `ffrec ls` lists.")],
     set_: options.Set = None,
@@ -104,6 +103,7 @@ def train(
     refuse_alone(sync_every, outer_momentum)
     path = out or Path("runs") / f"{recipe}-{seed}"
     with Team.start(where) as team, contextlib.ExitStack() as held:
+        held.enter_context(without_denormals())
         if capture:
             check_capture(where, chosen.training.optimiser, team.world)
         refuse_one(team, sync_every)

@@ -16,6 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLANTED: dict[str, list[tuple[str, str, str]]] = {
+    "ffrec/reports/confidence.py": [
+        ("    fitted_on: Word\n", '    fitted_on: Word = ""\n', "faults/json"),
+    ],
     "ffrec/evaluation/health.py": [
         (".any(0).float()", ".all(0).float()", "faults/numbers"),
         ("if loss > SATURATED", "if loss < SATURATED", "faults/numbers"),

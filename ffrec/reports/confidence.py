@@ -25,24 +25,24 @@ class Bin(Open):
 
 class Probabilities(Open):
     error: FiniteFloat
-    fitted_on: Word = ""
-    bins: list[Bin] = Field(default=[])
+    fitted_on: Word
+    bins: list[Bin]
 
 
 class Candidates(Open):
     labels: Count
     error: FiniteFloat
-    label_iterations: FiniteFloat = 0.0
+    label_iterations: FiniteFloat
 
 
 class Exit(Open):
-    share: FiniteFloat = 0.0
+    share: FiniteFloat
     iterations: FiniteFloat
     error: FiniteFloat
 
 
 class Refused(Open):
-    share: FiniteFloat = 0.0
+    share: FiniteFloat
     refused: FiniteFloat
     error: Number
 

@@ -122,3 +122,11 @@ def test_ten_thousand_json_values_are_one_line_each(finished, tmp_path_factory, 
 @settings(max_examples=1 + budget("FFREC_EXAMPLES", 10_000) // 40, **QUIET)
 def test_a_picture_of_any_json_value_is_drawn_or_one_line(finished, tmp_path_factory, drawn):
     strike(finished, tmp_path_factory.mktemp("a") / "f", *drawn)
+
+
+def test_a_part_of_a_measurement_that_is_gone_is_one_line(finished, tmp_path):
+    """Any of them, where the table reads it: drawn values hit some of these once in thousands."""
+    measured = json.loads((finished / "run/confidence.json").read_text())
+    for place, path in enumerate(places(measured)):
+        if path and isinstance(path[-1], str):
+            strike(finished, tmp_path / "f", ("run", "confidence.json", "confidence"), place, ..., False)
