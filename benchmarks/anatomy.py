@@ -56,12 +56,14 @@ def measure(folder: Path) -> dict[str, Any]:
     labels, network = getattr(run.corpus, part).labels, run.network
     first, last = network.window
     with torch.no_grad(), computing(network, run.folder.config["precision"], torch.device("cpu")):
-        found = torch.cat([goodness(network, rows) for rows in batches(images)], dim=2)
-        softmax = torch.cat([network.logits(network.encode(rows)) for rows in batches(images)])
+        found = torch.cat([goodness(network, rows) for rows in batches(images, network.batch)], dim=2)
+        softmax = torch.cat([network.logits(network.encode(rows)) for rows in batches(images, network.batch)])
         config, by_damping = network.config, {}
         for damping in DAMPING:
             network.config = dataclasses.replace(config, damping=damping)
-            again = torch.cat([goodness(network, rows)[first - 1 : last] for rows in batches(images)], dim=2)
+            again = torch.cat(
+                [goodness(network, rows)[first - 1 : last] for rows in batches(images, network.batch)], dim=2
+            )
             by_damping[str(damping)] = errors(again.sum(1).mean(0), labels)
     return {
         "run": folder.name,

@@ -6,6 +6,7 @@ result is a line of the file, written at once.
 
 import argparse
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,14 @@ from typing import Any, Self
 
 import torch
 
+import ffrec
+from cli.corpus import load
 from ffrec.config import Recipe
 from ffrec.reports.tables import table
+from ffrec.tasks.kinds import new_task
 from ffrec.tasks.recorded import completed, plain
+from ffrec.tasks.task import Task
+from ffrec.training.trainer import Epoch
 
 Line = Mapping[str, Any]
 
@@ -66,6 +72,29 @@ class Work(ABC):
             for group in asked["group"]
             for change, settings in group["changes"].items()
         ]
+
+
+class Change(Work):
+    """A change of a recipe's settings: what it reaches on validation data after the last epoch."""
+
+    def made(self) -> Recipe:
+        return ffrec.recipe(self.recipe).override({**self.shared, **self.settings, "validate_every": 10**6})
+
+    def train(self) -> Line:
+        start, recipe = time.perf_counter(), self.made()
+        task = new_task(recipe, load(recipe, None), self.seed, torch.device("cpu"), "bf16")
+        *_, last = (e for e in task.trainer.run(None, task.validation) if isinstance(e, Epoch))
+        return {**self.told(task, last.record), "minutes": (time.perf_counter() - start) / 60}
+
+    @abstractmethod
+    def told(self, task: Task, record: Mapping[str, Any]) -> Line:
+        """What is kept of a trained network and the record of its last epoch."""
+
+
+def named(lines: Sequence[Line]) -> list[str]:
+    """How a row of a table begins: the change with its settings, and how many seeds it has."""
+    settings = ", ".join(f"`{key}={json.dumps(value)}`" for key, value in lines[0]["settings"].items())
+    return [f"{lines[0]['change']} {settings}".strip(), str(len(lines))]
 
 
 def lines_of(file: Path) -> list[Line]:

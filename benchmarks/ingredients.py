@@ -8,31 +8,25 @@ thread and bfloat16. Several of them share the work by `--part`. `show` prints a
 row for each change: mean ± standard deviation over seeds.
 """
 
-import json
 import statistics
-import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from changes import Line, Work, measured, parser, run, tables
+from changes import Change, Line, measured, named, parser, run, tables
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-import ffrec
-from cli.corpus import load
 from cli.plugins import load_plugins
 from cli.report import put_between
-from ffrec.config import Recipe
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches, class_scores, fit_temperature
 from ffrec.networks.network import Classifier
 from ffrec.reports.groups import spread
-from ffrec.tasks.kinds import new_task
+from ffrec.tasks.task import Task
 from ffrec.training.arithmetic import computing
-from ffrec.training.trainer import Epoch
 
 HERE = Path(__file__).parent
 LIST: Mapping[str, Any] = tomllib.loads((HERE / "ingredients.toml").read_text())
@@ -51,37 +45,27 @@ def nats(network: Classifier, images: Images, labels: Tensor) -> float:
     """−log p of the labels by goodness, the mean over images, at the temperature that is best for these
     images: it changes less from seed to seed than the error does."""
     with torch.no_grad(), computing(network, "bf16", torch.device("cpu")):
-        scores = torch.cat([class_scores(network, rows) for rows in batches(images)]).float()
+        scores = torch.cat([class_scores(network, rows) for rows in batches(images, network.batch)]).float()
     return float(cross_entropy(scores / fit_temperature(scores, labels), labels))
 
 
-class Ingredient(Work):
-    """A change of a recipe's settings."""
+class Ingredient(Change):
+    """Errors of a changed recipe."""
 
-    def made(self) -> Recipe:
-        """The changed recipe, validated after its last epoch."""
-        return ffrec.recipe(self.recipe).override({**self.shared, **self.settings, "validate_every": 10**6})
-
-    def train(self) -> Line:
-        start, recipe = time.perf_counter(), self.made()
-        task = new_task(recipe, load(recipe, None), self.seed, torch.device("cpu"), "bf16")
-        *_, last = (e for e in task.trainer.run(None, task.validation) if isinstance(e, Epoch))
-        found = last.record["validation"]
+    def told(self, task: Task, record: Mapping[str, Any]) -> Line:
+        found = record["validation"]
         return {
             "nats": nats(task.trainer.network, *task.validation),
             **{key: found[key] for key in ("error_goodness", "error_softmax", "error_by_iteration")},
-            "loss": last.record["loss"],
-            "minutes": (time.perf_counter() - start) / 60,
+            "loss": record["loss"],
         }
 
 
 def row(lines: Sequence[Line]) -> list[str]:
     """One change: its runs, which differ in their seed alone."""
-    settings = ", ".join(f"`{key}={json.dumps(value)}`" for key, value in lines[0]["settings"].items())
     iterations = zip(*(line["error_by_iteration"] for line in lines), strict=True)
     return [
-        f"{lines[0]['change']} {settings}".strip(),
-        str(len(lines)),
+        *named(lines),
         spread([line["error_goodness"] for line in lines]),
         spread([line["error_softmax"] for line in lines]),
         f"{statistics.mean(line['nats'] for line in lines):.4f}",
