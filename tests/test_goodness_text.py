@@ -65,6 +65,17 @@ def learn(network, windows, following, drop=None):
         return network.learn(encoding, network.tried, following)
 
 
+def check_learnt(network, found, goodness, following, w):
+    """Losses and gradients are autograd's of weights w: each layer's loss holds the goodness below it
+    fixed."""
+    below = goodness.detach().cumsum(0) - goodness.detach()
+    losses = [cross_entropy(3.0 * (own + rest), following) for own, rest in zip(goodness, below, strict=True)]
+    sum(losses).backward()
+    torch.testing.assert_close(found.loss, torch.stack(losses).detach())
+    grads = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+
+
 @pytest.mark.parametrize("activity", ["max", "min"])
 @pytest.mark.parametrize("hidden", [(9,), (9, 7, 8)])
 @pytest.mark.parametrize("few", [2, 10])  # candidates are more than that, or fewer
@@ -78,12 +89,7 @@ def test_local_update_equals_autograd(small, strings, hidden, activity, few, mon
     found = learn(network, windows, following)
     w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
     goodness = by_hand(network, windows, w, way=way)
-    below = goodness.detach().cumsum(0) - goodness.detach()
-    losses = [cross_entropy(3.0 * (own + rest), following) for own, rest in zip(goodness, below, strict=True)]
-    sum(losses).backward()
-    torch.testing.assert_close(found.loss, torch.stack(losses).detach())
-    grads = {name: p.grad for name, p in network.layers.named_parameters()}
-    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+    check_learnt(network, found, goodness, following, w)
     best = goodness.cumsum(0).argmax(2) == following
     torch.testing.assert_close(found.accuracy, best.double().mean(1))
 
@@ -101,12 +107,7 @@ def test_local_update_with_dropout_equals_autograd(small, strings, generator, ac
     found = learn(network, windows, following, lambda _h: next(wanted))
     w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
     goodness = by_hand(network, windows, w, factors, act=act)
-    below = goodness.detach().cumsum(0) - goodness.detach()
-    losses = [cross_entropy(3.0 * (own + rest), following) for own, rest in zip(goodness, below, strict=True)]
-    sum(losses).backward()
-    torch.testing.assert_close(found.loss, torch.stack(losses).detach())
-    grads = {name: p.grad for name, p in network.layers.named_parameters()}
-    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+    check_learnt(network, found, goodness, following, w)
 
 
 def test_every_layer_predicts_by_the_goodness_up_to_it(small, strings):
