@@ -46,6 +46,8 @@ def report(
     """
 
     found = read_runs(runs)
+    if not found:
+        raise RunError(f"{runs}: expected a folder of run folders, found no run in it: check the path")
     for fault in data_faults(found):
         print(f"ffrec: {fault}", file=sys.stderr)
     if not (results or into or headline or expected):

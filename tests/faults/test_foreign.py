@@ -22,7 +22,8 @@ def test_what_is_no_json_is_one_line(finished, tmp_path, file, text):
 
 
 ODD = {
-    "a page of bytes": ("report", "other", "--into", "binary"),
+    "a run for a folder of runs": ("report", "other"),
+    "a page of bytes": ("report", ".", "--into", "binary"),
     "a file without a name": ("report", ".", "--expected", "."),
     "a folder for a file": ("report", ".", "--expected", "other"),
     "plugins in a circle": ("evaluate", "other", "--plugin", "circle"),
