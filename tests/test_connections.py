@@ -166,9 +166,11 @@ def by_place(maps):
     return rearrange(maps, "n c y x -> n (y x c)")
 
 
+@pytest.mark.parametrize("rows", [2, 5])
 @pytest.mark.parametrize("side", [4, 5])
-def test_a_pooled_convolution_sends_the_largest_of_every_square(side, generator):
+def test_a_pooled_convolution_sends_the_largest_of_every_square(side, rows, generator):
     pooled = Convolution((2, side, 6), 3, 3, generator, padding=1, pool=2).double()
+    pooled.rows = rows  # at once, of five
     plain = Convolution((2, side, 6), 3, 3, generator, padding=1).double()
     plain.load_state_dict(pooled.state_dict())
     assert pooled.map == (3, 2, 3)  # what is left over at the end is left out
@@ -178,6 +180,27 @@ def test_a_pooled_convolution_sends_the_largest_of_every_square(side, generator)
     torch.testing.assert_close(pooled(x), expected)
     with pytest.raises(ValueError, match="pool: expected at most 2, found 3"):
         Convolution((1, 4, 4), 2, 3, generator, pool=3)
+
+
+@pytest.mark.parametrize("side", [6, 190])
+def test_a_batch_in_parts_learns_what_it_learns_at_once(side, generator):
+    """Of a large map, too, whose places need more than 16 bits."""
+    x = torch.randn(5, side * side, generator=generator, dtype=torch.float64)
+    delta = torch.randn(5, 2 * (side // 2) ** 2, generator=generator, dtype=torch.float64)
+    found = []
+    for rows in (5, 2):
+        convolution = Convolution((1, side, side), 2, 3, generator.manual_seed(7), padding=1, pool=2).double()
+        convolution.rows = rows
+        convolution(x)
+        assert len(convolution.largest) == -(-5 // rows)
+        convolution.add_weight_grad(x, delta)
+        found.append(convolution.weight.grad)
+    torch.testing.assert_close(*found)
+
+
+def test_a_part_has_as_many_rows_as_its_numbers_allow(generator):
+    assert Convolution((3, 32, 32), 96, 3, generator, padding=1, pool=2).rows == 10**7 // (96 * 32**2)
+    assert Convolution((192, 8, 8), 384, 3, generator, padding=1).rows == 10**7 // (9 * 192 * 8**2)
 
 
 def test_a_channel_has_one_bias_for_all_places(generator):

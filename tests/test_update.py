@@ -225,9 +225,11 @@ def test_every_connection_and_every_way_to_share_its_source(name, candidates, fi
                 check(layers, steps, signs)
 
 
+@pytest.mark.parametrize("rows", [3, 100])
 @pytest.mark.parametrize("side", [6, 7])
-def test_a_pooled_convolution_learns_from_the_places_that_were_largest(side, generator):
+def test_a_pooled_convolution_learns_from_the_places_that_were_largest(side, rows, generator):
     pooled = Convolution((2, side, 6), 4, 3, generator, padding=1, pool=2)
+    pooled.rows = rows  # at once, of ten
     layers = {1: Layer({"0": pooled}, Places(MeanSquare(), 9), Logistic(0.7, 3.0))}
     randomise(layers, generator)
     x = torch.randn(CASES, 2, 2 * side * 6, generator=generator, dtype=torch.float64)

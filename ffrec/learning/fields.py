@@ -1,6 +1,8 @@
 """Connections that know where a unit is: local receptive fields, and convolutions, which share their
 weights."""
 
+import math
+from collections.abc import Iterator
 from typing import Any, final
 
 import torch
@@ -14,6 +16,10 @@ from ffrec.learning.connection import Connection
 FEW = 64
 """Places of a map up to which one product of all patches is faster than torch's gradient of a convolution, up
 to four times on CPUs."""
+
+
+AT_ONCE = 10**7
+"""Numbers of maps before pooling that exist at once: what a batch needs more of is made part by part."""
 
 
 @final
@@ -87,22 +93,56 @@ class Convolution(Connection):
         last: Any = torch.channels_last  # in memory as maps are, and as the products below make gradients
         self.weight = nn.Parameter(self.weight.to(memory_format=last), requires_grad=False)
         self.bias_units = channels
-        self.largest: Tensor | None = None
+        of_patches = below * kernel**2 if math.prod(places) <= FEW else 0
+        self.rows = max(1, AT_ONCE // (max(channels, of_patches) * math.prod(places)))
+        """How many rows are worked on at once, at the most."""
+        self.short = torch.int16 if math.prod(self.whole) < 2**15 else torch.int32
+        self.largest: list[Tensor] = []
+        """The places that were largest, part by part."""
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = conv2d(as_maps(x, self.source), self.working, stride=self.stride, padding=self.padding)
-        if self.pool > 1:
-            maps, self.largest = max_pool2d(maps, self.pool, return_indices=True)
-        return as_rows(maps).view(*x.shape[:-1], self.units)
+        maps = as_maps(x, self.source)
+        if self.pool == 1:
+            return as_rows(self.convolved(maps)).view(*x.shape[:-1], self.units)
+        parts, self.largest = [], []
+        count = self.parts(maps)
+        kept = self.short if count > 1 else torch.int64  # torch's own type costs memory; others, time
+        for part in maps.chunk(count):
+            pooled, places = max_pool2d(self.convolved(part), self.pool, return_indices=True)
+            parts.append(as_rows(pooled))
+            self.largest.append(places.to(kept))
+        rows = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return rows.view(*x.shape[:-1], self.units)
+
+    def parts(self, maps: Tensor) -> int:
+        """In how many equal parts rows are worked on."""
+        return max(1, -(-len(maps) // self.rows))
+
+    def convolved(self, maps: Tensor) -> Tensor:
+        """The maps before pooling."""
+        return conv2d(maps, self.working, stride=self.stride, padding=self.padding)
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
-        deltas, shape = as_maps(delta, self.map), tuple(self.weight.shape)
-        if self.pool > 1:
-            seen = 0 if self.largest is None else len(self.largest)
-            if self.largest is None or seen != len(deltas):
-                raise ValueError(f"pool: expected the rows of the last forward, {seen}, found {len(deltas)}")
-            deltas = max_unpool2d(deltas, self.largest, [self.pool] * 2, output_size=self.whole)
         maps = as_maps(x, self.source)
+        parts = maps.chunk(self.parts(maps))
+        for part, deltas in zip(parts, self.unpooled(as_maps(delta, self.map)), strict=True):
+            self.add_grad_of(part, deltas)
+
+    def unpooled(self, deltas: Tensor) -> Iterator[Tensor]:
+        """The δ of the maps before pooling, part by part."""
+        parts = deltas.chunk(self.parts(deltas))
+        if self.pool == 1:
+            yield from parts
+            return
+        seen = sum(map(len, self.largest))
+        if seen != len(deltas):
+            raise ValueError(f"pool: expected the rows of the last forward, {seen}, found {len(deltas)}")
+        for part, places in zip(parts, self.largest, strict=True):
+            yield max_unpool2d(part, places.to(torch.int64), [self.pool] * 2, output_size=self.whole)
+
+    def add_grad_of(self, maps: Tensor, deltas: Tensor) -> None:
+        """Add to the gradient what maps, and the δ of what becomes of them before pooling, make."""
+        shape = tuple(self.weight.shape)
         if self.whole[0] * self.whole[1] > FEW:
             grad = conv2d_weight(maps, shape, deltas, stride=self.stride, padding=self.padding)
         else:
@@ -125,7 +165,7 @@ class Convolution(Connection):
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing of the last batch goes into a copy or a pickle."""
-        return super().__getstate__() | {"largest": None}
+        return super().__getstate__() | {"largest": []}
 
 
 def as_maps(rows: Tensor, shape: tuple[int, int, int]) -> Tensor:

@@ -1,0 +1,109 @@
+"""The most memory that an update needs beyond what was there before: local learning over backpropagation.
+
+    python benchmarks/memory.py [--recipe conv-cifar10] [--batch 500] [--device cpu] [--into PAGE]
+
+A recipe, `backprop-RECIPE` and `deep-RECIPE` each learn from a batch of random images, in a process of its
+own and in both precisions. A small batch goes before it, so that what torch loads and keeps at a first update
+does not count. What counts on a CPU is the resident memory of the process, and on a GPU what torch has
+allocated there.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+import ffrec
+from cli.report import put_between
+from ffrec.bench.works import under
+from ffrec.config import ImageRecipe
+from ffrec.reports.tables import table
+from ffrec.tasks.images import new_trainer
+
+SIDE, COLOURS, CLASSES, WARM = 32, 3, 10, 10
+RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+"""What makes the C library give freed memory back at once, so that a peak is one."""
+
+
+def images_of(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random images with labels."""
+    drawn = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (count, COLOURS, SIDE, SIDE), generator=drawn, dtype=torch.uint8)
+    return pixels, torch.randint(CLASSES, (count,), generator=drawn)
+
+
+def held(device: torch.device, peak: bool) -> int:
+    """Bytes in use, now or at the most since `forget`."""
+    if device.type == "cuda":
+        return (torch.cuda.max_memory_allocated if peak else torch.cuda.memory_allocated)(device)
+    found = re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return 1024 * int(found[1])
+
+
+def forget(device: torch.device) -> None:
+    """Let the peak begin anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def measure(name: str, batch: int, precision: str, device: torch.device) -> int:
+    """The bytes of one recipe."""
+    made = ffrec.recipe(name).override({"batch": batch})
+    assert isinstance(made, ImageRecipe)
+    trainer = new_trainer(made, *images_of(batch), CLASSES, device=device, arithmetic=precision)
+    for count in (WARM, batch):
+        before = held(device, peak=False)
+        forget(device)
+        index = torch.arange(count, device=device)
+        under(trainer, lambda index=index: trainer.update(trainer.part(index)))()
+    return held(device, peak=True) - before
+
+
+def measured(name: str, precision: str, asked: argparse.Namespace) -> int:
+    """The same in a process of its own."""
+    command = [sys.executable, __file__, "--of", name, precision]
+    command += ["--batch", str(asked.batch), "--device", asked.device]
+    done = subprocess.run(
+        command, env={**os.environ, **RETURNED}, text=True, stdout=subprocess.PIPE, check=True
+    )
+    return int(done.stdout)
+
+
+def shown(asked: argparse.Namespace) -> str:
+    """A table of all recipes and precisions."""
+    rival = f"backprop-{asked.recipe}"
+    names = [asked.recipe, rival, f"deep-{asked.recipe}"]
+    head, rows = ["recipe"], [[f"`{name}`"] for name in names]
+    for precision in ("bf16", "fp32"):
+        found = {name: measured(name, precision, asked) for name in names}
+        head += [f"{precision}, MB", "over backpropagation"]
+        for row, most in zip(rows, found.values(), strict=True):
+            row += [f"{most / 1e6:.0f}", f"{most / found[rival]:.2f}"]
+    return table(head, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", default="conv-cifar10")
+    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--into", type=Path)
+    parser.add_argument("--of", nargs=2, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.of:
+        print(measure(asked.of[0], asked.batch, asked.of[1], torch.device(asked.device)))
+    elif asked.into:
+        put_between(asked.into, "memory", shown(asked))
+    else:
+        print(shown(asked))
+
+
+if __name__ == "__main__":
+    main()
