@@ -54,10 +54,7 @@ class Bands(Connection):
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         of_bands = rearrange(delta, "rows (band unit) -> band rows unit", band=len(self.weight))
         grad = torch.bmm(self.seen(x).mT, of_bands)
-        if self.weight.grad is None:
-            self.weight.grad = torch.mul(grad, self.mask, out=self.grad_memory)
-        else:
-            self.weight.grad.addcmul_(grad, self.mask)
+        self.add_grad(grad.mul_(self.mask.to(grad.dtype)))  # of two types torch would make copies
 
 
 def within(side: int, rows: int, reach: int) -> Tensor:
