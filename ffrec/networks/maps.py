@@ -37,7 +37,7 @@ def local_fields(
     for units in hidden:
         if units % places:
             raise ConfigError(
-                f"field: expected hidden layers of so many units at each of the {side} × {side} places of the "
+                f"field: expected the same number of units at each of the {side} × {side} places of the "
                 f"image, found {units} units: give a multiple of {places}"
             )
 

@@ -71,8 +71,7 @@ class Recurrent(Network):
 
     def encode(self, x: Tensor) -> Encoding:
         """A single bottom-up pass over `(batch, inputs)` or, for video, `(batch, frames, inputs)`."""
-        frames = x if x.ndim == 3 else x.unsqueeze(1)
-        frames = normalise(by_place(frames, self.colours) if self.config.field else frames).to(self.dtype)
+        frames = self.shown(x if x.ndim == 3 else x.unsqueeze(1))
         drive, activities, slopes = self.drive(frames[:, :1]), {}, {}
         sent: dict[str, Tensor] = {"0": frames[:, :1]}
         for level in self.levels:
@@ -83,6 +82,12 @@ class Recurrent(Network):
             activities[level], slopes[level] = layer.activation(total)
             sent[str(level)] = layer.send(activities[level])
         return Encoding(frames, drive, Step(sent, activities, slopes))
+
+    def shown(self, frames: Tensor) -> Tensor:
+        """What frames `(batch, frames, inputs)` send: rows of unit mean square, as maps where there are
+        receptive fields."""
+        frames = frames if self.config.field is None else by_place(frames, self.colours)
+        return normalise(frames).to(self.dtype)
 
     def drive(self, frame: Tensor) -> dict[int, Tensor]:
         """bₗ + n(image) W₀ₗ of one frame `(batch, 1, inputs)`, for every level: `(batch, 1, units)`."""

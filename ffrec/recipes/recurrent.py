@@ -161,7 +161,7 @@ def backprop_cifar10(layers: int) -> ImageRecipe:
     """The same receptive fields without top-down connections, by backpropagation."""
     return ImageRecipe(
         name=f"backprop-cifar10-{layers}",
-        paper=f"{ {2: 37, 3: 39}[layers]} % (Hinton 2022 §4)",
+        paper=f"{ {2: 37, 3: 39}[layers] } % (Hinton 2022 §4)",
         data="cifar-10",
         network=BackpropConfig(hidden=(3072,) * layers, field=11),
         training=TrainingConfig(epochs=30, batch=100, validate_every=5),
