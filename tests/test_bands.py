@@ -13,7 +13,7 @@ from ffrec.baselines.perceptron import Perceptron
 from ffrec.baselines.reference import autograd_recurrent
 from ffrec.config import BackpropConfig, ConfigError, RecurrentConfig, TrainingConfig
 from ffrec.evaluation.images import label_goodness
-from ffrec.learning.bands import Bands
+from ffrec.learning.fields import Bands
 from ffrec.learning.connection import Masked
 from ffrec.learning.goodness import normalise
 from ffrec.networks.recurrent import Recurrent
@@ -138,9 +138,9 @@ def test_local_update_equals_autograd(make, images, activity, hidden, loss):
     torch.testing.assert_close(local, {name: p.grad for name, p in network.layers.named_parameters()})
 
 
-def test_the_image_is_a_map_whose_colours_lie_together(make, images):
+def test_the_image_is_a_map_whose_colours_lie_together_and_count_from_their_mean(make, images):
     network = make()
-    colours = normalise(images).view(5, 3, SIDE, SIDE)
+    colours = normalise(images - images.mean(1, keepdim=True)).view(5, 3, SIDE, SIDE)
     shown = network.encode(images).input.view(5, SIDE, SIDE, 3)
     torch.testing.assert_close(shown, colours.permute(0, 2, 3, 1))
 
@@ -205,7 +205,7 @@ def test_the_rival_by_backpropagation_has_the_same_fields(images, generator):
     network = Perceptron(config, 3 * SIDE**2, 3, generator).double()
     network.readout.weight.data.normal_(generator=generator)
     network.loss(network.encode(images), TRUTH).backward()
-    x, weights = normalise(images).view(5, 3, -1).mT.flatten(1), []
+    x, weights = normalise(images - images.mean(1, keepdim=True)).view(5, 3, -1).mT.flatten(1), []
     for layer in network.layers:
         fields = layer.fields
         weights.append(as_dense(fields, fields.weight.detach()).requires_grad_())

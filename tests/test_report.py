@@ -19,7 +19,7 @@ from cli.ls import ls
 from cli.options import parse_settings
 from cli.report import report as report_command
 from ffrec.config import ConfigError
-from ffrec.learning.bands import Bands
+from ffrec.learning.fields import Bands
 from ffrec.recipes import RECIPES, recipe
 from ffrec.reports import figures
 from ffrec.reports.figures.canvas import BAD, GOOD, NothingToDraw

@@ -10,10 +10,10 @@ from torch.nn.functional import cross_entropy
 from ffrec.config import BackpropConfig
 from ffrec.data.draws import Draws
 from ffrec.data.images import silence
-from ffrec.learning.bands import Bands
+from ffrec.learning.fields import Bands
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
-from ffrec.networks.maps import by_place, colours, local_fields
+from ffrec.networks.maps import contrast, colours, local_fields
 from ffrec.networks.network import Classifier, Encoding
 from ffrec.registry import register
 
@@ -41,7 +41,7 @@ class Perceptron(Classifier):
     def encode(self, x: Tensor, draws: Draws | None = None) -> Encoding:
         """Activities of every level, 0 being the image, of `(batch, pixels)`; with draws some of each hidden
         layer's are set to zero."""
-        h = normalise(x if self.config.field is None else by_place(x, self.colours))
+        h = normalise(x if self.config.field is None else contrast(x, self.colours))
         activities = {0: h}
         for level, layer in enumerate(self.layers, 1):
             h = layer(h).relu()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ffrec.learning.bands import Bands
+from ffrec.learning.fields import Bands
 from ffrec.learning.connection import Connection
 from ffrec.learning.goodness import Goodness, normalise
 from ffrec.learning.layer import Layer

@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ffrec.config import ConfigError
-from ffrec.learning.bands import Bands
+from ffrec.learning.fields import Bands
 
 
 def colours(inputs: int) -> tuple[int, int]:
@@ -22,6 +22,13 @@ def colours(inputs: int) -> tuple[int, int]:
 def by_place(x: Tensor, colours: int) -> Tensor:
     """Rows of pixels, colour by colour, `(..., colours · places)`, as units of a map, place by place."""
     return rearrange(x, "... (colour place) -> ... (place colour)", colour=colours)
+
+
+def contrast(x: Tensor, colours: int) -> Tensor:
+    """Rows of pixels, colour by colour, as units of a map, place by place, that count from their mean: how
+    bright an image is as a whole says little, and would drown the rest."""
+    units = by_place(x, colours)
+    return units - units.mean(-1, keepdim=True)
 
 
 def local_fields(

@@ -14,7 +14,7 @@ from ffrec.config import RecurrentConfig
 from ffrec.learning.connection import Codes, Connection
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
-from ffrec.networks.maps import by_place, colours, local_fields
+from ffrec.networks.maps import contrast, colours, local_fields
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
@@ -86,7 +86,7 @@ class Recurrent(Network):
     def shown(self, frames: Tensor) -> Tensor:
         """What frames `(batch, frames, inputs)` send: rows of unit mean square, as maps where there are
         receptive fields."""
-        frames = frames if self.config.field is None else by_place(frames, self.colours)
+        frames = frames if self.config.field is None else contrast(frames, self.colours)
         return normalise(frames).to(self.dtype)
 
     def drive(self, frame: Tensor) -> dict[int, Tensor]:
