@@ -704,11 +704,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/convolutional.py": [
         ("layer.unit_bias()", "0 * layer.unit_bias()", "convolutional"),
         ("* self.config.sharpnesses[level - 1]", "", "convolutional"),
-        (
-            '"b (colour place) -> b 1 (place colour)"',
-            '"b (place colour) -> b 1 (place colour)"',
-            "convolutional",
-        ),
+        ("by_place(x, self.colours).unsqueeze(1)", "x.unsqueeze(1)", "convolutional"),
         ("level > 1 and", "level > 2 and", "convolutional"),
         ("codes.neutral() if labels is None", "0 if labels is None", "convolutional"),
         ("{1: drive} if self.labelled else {}", "{1: 2 * drive}", "convolutional"),

@@ -13,8 +13,8 @@ from ffrec.baselines.perceptron import Perceptron
 from ffrec.baselines.reference import autograd_recurrent
 from ffrec.config import BackpropConfig, ConfigError, RecurrentConfig, TrainingConfig
 from ffrec.evaluation.images import label_goodness
-from ffrec.learning.fields import Bands
 from ffrec.learning.connection import Masked
+from ffrec.learning.fields import Bands
 from ffrec.learning.goodness import normalise
 from ffrec.networks.recurrent import Recurrent
 from ffrec.networks.stream import Stream

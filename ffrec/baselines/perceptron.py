@@ -13,7 +13,7 @@ from ffrec.data.images import silence
 from ffrec.learning.fields import Bands
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
-from ffrec.networks.maps import contrast, colours, local_fields
+from ffrec.networks.maps import colours, contrast, local_fields
 from ffrec.networks.network import Classifier, Encoding
 from ffrec.registry import register
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ffrec.learning.fields import Bands
 from ffrec.learning.connection import Connection
+from ffrec.learning.fields import Bands
 from ffrec.learning.goodness import Goodness, normalise
 from ffrec.learning.layer import Layer
 from ffrec.learning.update import Step, fixed_goodness

@@ -14,7 +14,7 @@ from ffrec.config import RecurrentConfig
 from ffrec.learning.connection import Codes, Connection
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
-from ffrec.networks.maps import contrast, colours, local_fields
+from ffrec.networks.maps import colours, contrast, local_fields
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
