@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from ffrec.learning.connection import Connection
 
-ROWS = 4
+ROWS = 2
 """Most rows of a band: fewer waste less on zeros, and make products too narrow (benchmarks/bands.py)."""
 
 
@@ -53,8 +53,10 @@ class Bands(Connection):
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         of_bands = rearrange(delta, "rows (band unit) -> band rows unit", band=len(self.weight))
-        grad = torch.bmm(self.seen(x).mT, of_bands)
+        memory = None if self.dtype == self.weight.dtype else self.cast_memory
+        grad = torch.bmm(self.seen(x).mT, of_bands, out=memory)
         self.add_grad(grad.mul_(self.mask.to(grad.dtype)))  # of two types torch would make copies
+        self.stale = True  # an update's forward products are done, and its end makes the cast stale anyway
 
 
 def within(side: int, rows: int, reach: int) -> Tensor:
