@@ -143,7 +143,7 @@ CIFAR = TrainingConfig(epochs=30, batch=100, jitter=2, mirror=True, weight_decay
 
 def recurrent_cifar10(layers: int) -> ImageRecipe:
     """The paper's maps of 32 × 32 places with three units each, local receptive fields and top-down
-    connections."""
+    connections; the true label competes with three wrong ones, as in `recurrent_fashion`."""
     return ImageRecipe(
         name=f"recurrent-cifar10-{layers}",
         paper="41 % (Hinton 2022 §4)",
@@ -156,8 +156,9 @@ def recurrent_cifar10(layers: int) -> ImageRecipe:
             window=(4, 6),
             activity="min",
             threshold=-1.0,
+            objective="candidates",
         ),
-        training=replace(CIFAR, noise=0.3, hidden_noise=0.3),
+        training=replace(CIFAR, negatives="hard-3", noise=0.3, hidden_noise=0.3),
     )
 
 
