@@ -209,7 +209,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("= self.size / self.symbols  #", "= self.size  #", "connections"),
         ("symbols**0.5", "symbols", "connections"),
     ],
-    "ffrec/learning/fields.py": [
+    "ffrec/learning/fields/local.py": [
         ("dim=0).T", "dim=0).flip(1).T", "connections"),
         ("c y x -> (down right) (y x c)", "c y x -> (down right) (x y c)", "connections"),
         (
@@ -217,6 +217,27 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "torch.bmm(self.seen(x).mT, per_place.flip(1))",
             "connections",
         ),
+    ],
+    "ffrec/learning/fields/bands.py": [
+        ("grad.mul_(self.mask.to(grad.dtype))", "grad", "bands"),
+        ("mask * self.seen(torch.ones(1, self.source_units)).mT", "mask.expand_as(self.weight)", "bands"),
+        ("seen / seen.sum(1, keepdim=True).sqrt()", "seen", "bands"),
+        ("seen / seen.sum(1, keepdim=True).sqrt()", "seen / seen.sum(1).amax().sqrt()", "bands"),
+        ("[:, None] - reach - torch", "[:, None] - torch", "bands"),
+        ("repeat_interleave(below, 0)", "repeat(below, 1)", "bands"),
+        ("repeat_interleave(channels, 1)", "repeat(1, channels)", "bands"),
+        ("if side % count == 0", "", "bands"),
+    ],
+    "ffrec/networks/maps.py": [
+        ("(place colour)", "(colour place)", "bands convolutional"),
+        ("units - units.mean(-1, keepdim=True)", "units", "bands"),
+        ("if units % places:", "if False:", "bands"),
+    ],
+    "ffrec/config/shapes.py": [
+        ("self.field % 2 == 0", "False", "bands"),
+        ("training.permute is not None", "False", "bands"),
+    ],
+    "ffrec/learning/fields/convolution.py": [
         (
             "conv2d(as_maps(x, self.source), self.working, stride",
             "conv2d(as_maps(x, self.source), self.working.flip(2), stride",
@@ -683,16 +704,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/convolutional.py": [
         ("layer.unit_bias()", "0 * layer.unit_bias()", "convolutional"),
         ("* self.config.sharpnesses[level - 1]", "", "convolutional"),
-        (
-            '"b (colour place) -> b 1 (place colour)"',
-            '"b (place colour) -> b 1 (place colour)"',
-            "convolutional",
-        ),
+        ("by_place(x, self.colours).unsqueeze(1)", "x.unsqueeze(1)", "convolutional"),
         ("level > 1 and", "level > 2 and", "convolutional"),
         ("codes.neutral() if labels is None", "0 if labels is None", "convolutional"),
         ("{1: drive} if self.labelled else {}", "{1: 2 * drive}", "convolutional"),
     ],
     "ffrec/baselines/perceptron.py": [
+        ("self.fields.weight * self.fields.mask)", "self.fields.weight)", "bands"),
+        ("fields.weight.mul_(2**0.5)", "pass", "bands"),
         ("label_smoothing=self.config.label_smoothing", "label_smoothing=0.0", "train_images"),
         ("/ (1 - share)", "", "train_images"),
         ('self.layers.requires_grad_(config.learns == "all")', "pass", "train_images"),
@@ -977,6 +996,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if not axes.lines:", "if False:", "report"),
     ],
     "ffrec/reports/figures/receptive_fields.py": [
+        ("divmod(top + reach, rows)", "divmod(top, rows)", "report"),
         ("weights.transpose(2, 0, 1)", "weights.transpose(0, 2, 1)", "report"),
     ],
     "ffrec/storage/run_folder.py": [
@@ -1143,6 +1163,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("add_names(held[name], value)", "pass", "pipeline"),
     ],
     "ffrec/networks/stream.py": [
+        ("network.shown(frame.unsqueeze(1))", "frame.unsqueeze(1).to(network.dtype)", "bands stream"),
         ("network.drive(image)", "network.drive(image.flip(0))", "stream"),
         ("sum(found[1:], found[0]) / len(found)", "sum(found[1:], found[0])", "stream"),
         ("deque(maxlen=keep)", "deque()", "stream"),

@@ -7,6 +7,7 @@ import math
 import shlex
 import shutil
 import struct
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,17 @@ from cli.ls import ls
 from cli.options import parse_settings
 from cli.report import report as report_command
 from ffrec.config import ConfigError
+from ffrec.learning.fields import Bands
 from ffrec.recipes import RECIPES, recipe
 from ffrec.reports import figures
-from ffrec.reports.figures.canvas import BAD, GOOD
+from ffrec.reports.figures.canvas import BAD, GOOD, NothingToDraw
 from ffrec.reports.figures.collapse import collapse
 from ffrec.reports.figures.examples import examples
 from ffrec.reports.figures.heat_map import heat_map
 from ffrec.reports.figures.histograms import goodness_histograms, pair_accuracy
 from ffrec.reports.figures.hybrids import hybrids
 from ffrec.reports.figures.learning_curves import learning_curve, loss_curves
-from ffrec.reports.figures.receptive_fields import first_layer, receptive_fields
+from ffrec.reports.figures.receptive_fields import first_layer, of_bands, receptive_fields
 from ffrec.reports.groups import groups
 from ffrec.reports.headline import ROWS, headline_table
 from ffrec.reports.page import page
@@ -508,6 +510,22 @@ def test_local_receptive_fields_are_shown_channel_by_channel(finished, generator
     for channel in range(5):
         for place in range(4):
             np.testing.assert_array_equal(fields[channel * 4 + place].flatten(), weights[place, :, channel])
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_fields_of_bands_are_those_that_lie_within_the_map(colours, generator):
+    """The weight of a pixel is its number; 6 × 6 places, two channels that differ in sign."""
+    bands = Bands(6, 3, colours, 2, generator, most=2)
+    pixels = torch.arange(36.0 * colours).view(1, -1)
+    weights = bands.mask * bands.seen(pixels).mT * torch.tensor([1.0, -1.0]).repeat(12)
+    fields = of_bands(weights.numpy(), 3, 6)
+    image = pixels.view(6, 6, colours).squeeze(2).numpy() if colours == 1 else pixels.view(6, 6, 3).numpy()
+    assert len(fields) == 16 * 2
+    for number, (top, left) in enumerate(product(range(4), repeat=2)):
+        np.testing.assert_array_equal(fields[2 * number], image[top : top + 3, left : left + 3])
+        np.testing.assert_array_equal(fields[2 * number + 1], -image[top : top + 3, left : left + 3])
+    with pytest.raises(NothingToDraw, match="no field of 13 × 13 lies within 6 × 6 places"):
+        of_bands(Bands(6, 13, 1, 2, generator).weight.numpy(), 13, 6)
 
 
 def test_hybrids_show_parents_mask_and_child(finished):

@@ -8,7 +8,7 @@ from ffrec import registry
 from ffrec.baselines.reference import autograd_update
 from ffrec.config import CharacterConfig, FeedForwardConfig, RecurrentConfig
 from ffrec.learning.connection import Codes, Dense, Masked
-from ffrec.learning.fields import Convolution, Local, square_fields
+from ffrec.learning.fields import Bands, Convolution, Local, square_fields
 from ffrec.learning.goodness import Blocks, MeanSquare, Minus, Places, normalise
 from ffrec.learning.layer import Layer
 from ffrec.learning.objective import CandidateSoftmax, ClassSoftmax, Logistic, Pairwise
@@ -170,6 +170,7 @@ def masked(generator):
 CONNECTIONS = {
     "masked": masked,
     "local": lambda g: Local(square_fields(4, 2, 2), 3, g),
+    "bands": lambda g: Bands(4, 3, 1, 3, g, most=2),
     "codes of 1": lambda g: Codes(3, UNITS, g),
     "codes of 3": lambda g: Codes(3, UNITS, g, positions=3),
     "codes of 3, one missing": lambda g: Codes(3, UNITS, g, positions=3),
@@ -195,7 +196,7 @@ def source(name, connection, candidates, generator):
 def test_every_connection_and_every_way_to_share_its_source(name, candidates, fixed, generator):
     """A source that all candidates share may be declared so, or be left to be expanded."""
     connection = CONNECTIONS[name](generator)
-    if isinstance(connection, Masked):
+    if isinstance(connection, Masked | Bands):
         connection.weight.requires_grad_(False)
     places = connection.units // 3
     for goodness in (MeanSquare(), Blocks(MeanSquare(), 3), Places(MeanSquare(), places)):
@@ -213,7 +214,7 @@ def test_every_connection_and_every_way_to_share_its_source(name, candidates, fi
                 )
             signs = torch.tensor([1.0, -1.0], dtype=torch.float64)
             if isinstance(
-                connection, Masked
+                connection, Masked | Bands
             ):  # autograd knows no mask: its gradient is compared where it is 1
                 layers[1].zero_grad()
                 local_update(layers, steps, signs, count)

@@ -10,7 +10,7 @@ from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
-from ffrec.networks.convolutional import colours
+from ffrec.networks.maps import colours
 from ffrec.networks.network import Classifier, Encoding
 from ffrec.registry import register
 

@@ -1,6 +1,7 @@
 """A multilayer perceptron for images: what backpropagation is measured on."""
 
 from itertools import pairwise
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +10,10 @@ from torch.nn.functional import cross_entropy
 from ffrec.config import BackpropConfig
 from ffrec.data.draws import Draws
 from ffrec.data.images import silence
+from ffrec.learning.fields import Bands
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
+from ffrec.networks.maps import colours, contrast, local_fields
 from ffrec.networks.network import Classifier, Encoding
 from ffrec.registry import register
 
@@ -25,20 +28,20 @@ class Perceptron(Classifier):
         super().__init__()
         self.config, self.classes = config, classes
         units = [pixels, *config.hidden]
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(units))
+        if config.field is None:
+            self.layers = nn.ModuleList(linear(*pair, generator) for pair in pairwise(units))
+        else:
+            connect, self.colours = local_fields(config.field, pixels, config.hidden), colours(pixels)[0]
+            self.layers = nn.ModuleList(LocalLinear(connect(*pair, generator)) for pair in pairwise(units))
         self.readout = nn.Linear(sum(units[level] for level in config.read), classes)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.zero_()
-            for name, weight in self.layers.named_parameters():
-                if name.endswith("weight"):
-                    weight.normal_(0, (2 / weight.shape[1]) ** 0.5, generator=generator)
+        nn.init.zeros_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)
         self.layers.requires_grad_(config.learns == "all")
 
     def encode(self, x: Tensor, draws: Draws | None = None) -> Encoding:
         """Activities of every level, 0 being the image, of `(batch, pixels)`; with draws some of each hidden
         layer's are set to zero."""
-        h = normalise(x)
+        h = normalise(x if self.config.field is None else contrast(x, self.colours))
         activities = {0: h}
         for level, layer in enumerate(self.layers, 1):
             h = layer(h).relu()
@@ -55,3 +58,24 @@ class Perceptron(Classifier):
     def features(self, encoding: Encoding) -> Tensor:
         """Activities of the levels that the softmax reads, `(batch, Σ units)`."""
         return torch.cat([encoding.step.activities[level] for level in self.config.read], dim=1)
+
+
+def linear(below: int, units: int, generator: torch.Generator) -> nn.Linear:
+    """A layer with full connectivity: new weights, and biases of zero."""
+    made = nn.Linear(below, units)
+    nn.init.zeros_(made.bias)
+    nn.init.normal_(made.weight, 0, (2 / below) ** 0.5, generator=generator)
+    return made
+
+
+@final
+class LocalLinear(nn.Module):
+    """x (W ⊙ M) + b, W and M being weights and mask of receptive fields: autograd knows no mask of theirs."""
+
+    def __init__(self, fields: Bands) -> None:
+        super().__init__()
+        self.fields, self.bias = fields, nn.Parameter(torch.zeros(fields.units))
+        fields.weight.mul_(2**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fields.product(x, self.fields.weight * self.fields.mask) + self.bias

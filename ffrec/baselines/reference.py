@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from ffrec.learning.connection import Connection
+from ffrec.learning.fields import Bands
 from ffrec.learning.goodness import Goodness, normalise
 from ffrec.learning.layer import Layer
 from ffrec.learning.update import Step, fixed_goodness
@@ -50,7 +52,7 @@ def autograd_recurrent(network: Recurrent, encoding: Encoding, labels: Tensor) -
         x |= {str(level): normalise(h).detach() for level, h in states.items()}
         for level in network.levels:
             layer = network.layer(level)
-            total = sum((x[s] @ layer.connection(s).weight for s in layer.sources), start=layer.bias)
+            total = sum((sent(layer.connection(s), x[s]) for s in layer.sources), start=layer.bias)
             h = total.relu()
             if number >= first:
                 loss = loss + layer.objective.grade(layer.goodness.value(h), target).loss
@@ -59,6 +61,13 @@ def autograd_recurrent(network: Recurrent, encoding: Encoding, labels: Tensor) -
     loss = loss / (last - first + 1)
     torch.autograd.backward(loss)
     return loss.detach()
+
+
+def sent(connection: Connection, x: Tensor) -> Tensor:
+    """x W, where autograd finds no gradient for weights that are masked."""
+    if isinstance(connection, Bands):
+        return connection.product(x, connection.weight * connection.mask)
+    return x @ connection.weight
 
 
 def check_goodness(goodness: Goodness, units: int = 12, seed: int = 0) -> None:

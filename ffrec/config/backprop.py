@@ -6,7 +6,7 @@ from pydantic import PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, Share, check_levels
-from ffrec.config.shapes import Shapes
+from ffrec.config.shapes import Fields, Shapes
 from ffrec.config.training import TrainingConfig
 from ffrec.registry import register
 
@@ -52,10 +52,14 @@ class BaselineConfig:
 
 @register("config", "backprop")
 @dataclass(frozen=True, config=STRICT)
-class BackpropConfig(BaselineConfig):
-    """Rectified layers with full connectivity."""
+class BackpropConfig(Fields, BaselineConfig):
+    """Rectified layers, with full connectivity or square receptive fields."""
 
     kind: Literal["backprop"] = "backprop"
+
+    def suits(self, training: TrainingConfig) -> None:
+        self.check_places(training)
+        super().suits(training)
 
 
 @register("config", "backprop-convolutional")

@@ -7,13 +7,14 @@ from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, Share
 from ffrec.config.layers import LayerConfig, Span
+from ffrec.config.shapes import Fields
 from ffrec.config.training import TrainingConfig
 from ffrec.registry import pick, register
 
 
 @register("config", "recurrent")
 @dataclass(frozen=True, config=STRICT)
-class RecurrentConfig(LayerConfig):
+class RecurrentConfig(Fields, LayerConfig):
     """The recurrent network of Hinton 2022 §3.4; the defaults are the paper's where the paper says."""
 
     kind: Literal["recurrent"] = "recurrent"
@@ -61,6 +62,8 @@ class RecurrentConfig(LayerConfig):
             raise ValueError(
                 f"objective {self.objective} needs a network without labels at its top: choose another"
             )
+        if self.field is not None and self.connection != "dense":
+            raise ValueError(f"field is a connection of its own, found connection {self.connection} too")
         if self.loss[1] > self.iterations:
             raise ValueError(f"loss ends at iteration {self.loss[1]} but there are {self.iterations}")
         return self
@@ -70,4 +73,5 @@ class RecurrentConfig(LayerConfig):
             raise ValueError("negatives: hybrid images need a feed-forward network, found a recurrent one")
         if training.hybrid_labels != "shuffled":
             raise ValueError("hybrid_labels: expected negatives hybrid, found labels: leave it out")
+        self.check_places(training)
         super().suits(training)

@@ -1,4 +1,4 @@
-"""The shape of convolutional layers."""
+"""The shape of layers that are maps."""
 
 from typing import Self
 
@@ -6,8 +6,29 @@ from pydantic import PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT
+from ffrec.config.training import TrainingConfig
 
 Counts = PositiveInt | tuple[PositiveInt, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Fields:
+    """Receptive fields on maps that have the sides of the image."""
+
+    field: PositiveInt | None = None
+    """Side of the square receptive fields of all layers, an odd number; every layer then has the same number
+    of units at every place of the image. None: full connectivity."""
+
+    @model_validator(mode="after")
+    def centred(self) -> Self:
+        if self.field is not None and self.field % 2 == 0:
+            raise ValueError(f"field: expected an odd number, with a place in its middle, found {self.field}")
+        return self
+
+    def check_places(self, training: TrainingConfig) -> None:
+        """Raise ValueError for pixels that are not in their places."""
+        if self.field is not None and training.permute is not None:
+            raise ValueError("permute: receptive fields need pixels in their places: leave it out")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,7 +7,6 @@ maps, ordered place by place.
 from collections.abc import Iterator
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from ffrec.config import ConfigError, ConvolutionalConfig
@@ -17,6 +16,7 @@ from ffrec.learning.goodness import Goodness, Places, normalise
 from ffrec.learning.scores import Grid, OnGrid
 from ffrec.learning.transform import Standardise
 from ffrec.learning.update import Step
+from ffrec.networks.maps import by_place, colours
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
@@ -86,7 +86,7 @@ class Convolutional(Network):
 
     def encode(self, x: Tensor) -> Encoding:
         """A pass over `(batch, inputs)`, colour by colour; with the neutral label, if there are labels."""
-        rows = rearrange(x, "b (colour place) -> b 1 (place colour)", colour=self.colours)
+        rows = by_place(x, self.colours).unsqueeze(1)
         image, first = self.standardise(rows, self.layer(1).exchange).to(self.dtype), self.layer(1)
         drive = first.add_input("0", image, first.unit_bias())
         return Encoding(image, {1: drive} if self.labelled else {}, self.climb(image, drive))
@@ -134,14 +134,3 @@ class Convolutional(Network):
             return super().label_score(level, step, candidates)
         value = self.layer(level).goodness.value(step.activities[level][:, 0])
         return value.gather(1, candidates) * self.config.sharpnesses[level - 1]
-
-
-def colours(inputs: int) -> tuple[int, int]:
-    """Colours and side of square images of so many pixels; raises ConfigError if there are none."""
-    for count in (1, 3):
-        side = round((inputs / count) ** 0.5)
-        if count * side**2 == inputs:
-            return count, side
-    raise ConfigError(
-        f"convolutions: expected square images, grey or of three colours, found {inputs} pixels"
-    )

@@ -14,6 +14,7 @@ from ffrec.config import RecurrentConfig
 from ffrec.learning.connection import Codes, Connection
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
+from ffrec.networks.maps import colours, contrast, local_fields
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
@@ -38,6 +39,9 @@ class Recurrent(Network):
         super().__init__(config, classes)
         self.top, self.scored = len(config.hidden) + 1, tuple(self.levels)
         units, connect = [inputs, *config.hidden], pick("connection", config.connection)
+        if config.field is not None:
+            connect = local_fields(config.field, inputs, config.hidden)
+            self.batch, self.colours = 100, colours(inputs)[0]  # maps of every label
         for level in self.levels:
             connections: dict[str, Connection] = {}
             for source in [s for s, target in config.connections if target == level]:
@@ -67,7 +71,7 @@ class Recurrent(Network):
 
     def encode(self, x: Tensor) -> Encoding:
         """A single bottom-up pass over `(batch, inputs)` or, for video, `(batch, frames, inputs)`."""
-        frames = normalise(x if x.ndim == 3 else x.unsqueeze(1)).to(self.dtype)
+        frames = self.shown(x if x.ndim == 3 else x.unsqueeze(1))
         drive, activities, slopes = self.drive(frames[:, :1]), {}, {}
         sent: dict[str, Tensor] = {"0": frames[:, :1]}
         for level in self.levels:
@@ -78,6 +82,12 @@ class Recurrent(Network):
             activities[level], slopes[level] = layer.activation(total)
             sent[str(level)] = layer.send(activities[level])
         return Encoding(frames, drive, Step(sent, activities, slopes))
+
+    def shown(self, frames: Tensor) -> Tensor:
+        """What frames `(batch, frames, inputs)` send: rows of unit mean square, as maps where there are
+        receptive fields."""
+        frames = frames if self.config.field is None else contrast(frames, self.colours)
+        return normalise(frames).to(self.dtype)
 
     def drive(self, frame: Tensor) -> dict[int, Tensor]:
         """bₗ + n(image) W₀ₗ of one frame `(batch, 1, inputs)`, for every level: `(batch, 1, units)`."""

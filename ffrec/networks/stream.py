@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
-from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Measured, Step, local_update
 from ffrec.networks.recurrent import Recurrent
 
@@ -47,7 +46,7 @@ class Stream:
             first = network.encode(frame).step
             self.states = dict(first.activities)
             self.sent = {source: x for source, x in first.inputs.items() if source != "0"}
-        image = normalise(frame.unsqueeze(1)).to(network.dtype)
+        image = network.shown(frame.unsqueeze(1))
         constant = network.constant(network.drive(image), network.top_down(codes))
         used, activities, slopes = network.iterate(self.states, self.sent, constant)
         used |= {"0": image, str(network.top): codes}

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from ffrec.config import ImageRecipe, RecurrentConfig, TrainingConfig
+from ffrec.config import BackpropConfig, ImageRecipe, RecurrentConfig, TrainingConfig
 
 PAPER = "Hinton 2022 §3.4"
 
@@ -125,6 +126,53 @@ def recurrent_fashion() -> ImageRecipe:
     )
 
 
+def recurrent_local_digits() -> ImageRecipe:
+    """The demo of local receptive fields: 8×8 digits, four units a place."""
+    return ImageRecipe(
+        name="recurrent-local-digits",
+        paper="–",
+        data="digits",
+        network=replace(quick(256, 256, last=4), field=5),
+        training=TrainingConfig(epochs=40, batch=50),
+    )
+
+
+CIFAR = TrainingConfig(epochs=30, batch=100, jitter=2, mirror=True, weight_decay=0.1, validate_every=5)
+"""What both networks on CIFAR-10 share: shifted and mirrored images, to overfit less."""
+
+
+def recurrent_cifar10(layers: int) -> ImageRecipe:
+    """The paper's maps of 32 × 32 places with three units each, local receptive fields and top-down
+    connections; the true label competes with three wrong ones, as in `recurrent_fashion`."""
+    return ImageRecipe(
+        name=f"recurrent-cifar10-{layers}",
+        paper="41 % (Hinton 2022 §4)",
+        data="cifar-10",
+        network=RecurrentConfig(
+            hidden=(3072,) * layers,
+            field=11,
+            iterations=10,
+            loss=(4, 6),
+            window=(4, 6),
+            activity="min",
+            threshold=-1.0,
+            objective="candidates",
+        ),
+        training=replace(CIFAR, negatives="hard-3", noise=0.3, hidden_noise=0.3),
+    )
+
+
+def backprop_cifar10(layers: int) -> ImageRecipe:
+    """The same receptive fields without top-down connections, by backpropagation."""
+    return ImageRecipe(
+        name=f"backprop-cifar10-{layers}",
+        paper=f"{ {2: 37, 3: 39}[layers] } % (Hinton 2022 §4)",
+        data="cifar-10",
+        network=BackpropConfig(hidden=(3072,) * layers, field=11),
+        training=replace(CIFAR, rate=3e-4),
+    )
+
+
 MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
     recurrent_digits,
     recurrent_mnist_small,
@@ -133,4 +181,6 @@ MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
     recurrent_mnist,
     recurrent_mnist_alternating,
     recurrent_fashion,
+    recurrent_local_digits,
+    *(partial(make, layers) for make in (recurrent_cifar10, backprop_cifar10) for layers in (2, 3)),
 )

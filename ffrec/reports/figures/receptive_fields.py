@@ -1,6 +1,7 @@
 """Receptive fields of the first hidden layer."""
 
 import math
+from itertools import product
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -49,6 +50,9 @@ def first_layer(run: Summary) -> Array:
     if WEIGHTS not in saved[1]:
         raise NothingToDraw(f"{run.path} has no hidden layer with a local update to draw")
     weights = saved[1][WEIGHTS].numpy()
+    field = run.setting("field")
+    if field is not None:
+        return of_bands(weights, field, examples(run)["images"].shape[1])
     if weights.ndim == 3:  # (locations, field, channels)
         side = math.isqrt(weights.shape[1])
         own: Array = weights.transpose(2, 0, 1).reshape(-1, side, side)
@@ -59,3 +63,22 @@ def first_layer(run: Summary) -> Array:
         weights = np.concatenate([label * len(label) ** 0.5, weights])
     fields: Array = weights.T.reshape(-1, *shape)
     return fields
+
+
+def of_bands(weights: Array, field: int, side: int) -> Array:
+    """The fields that lie within the map `(units, field, field)`, or with colours last, of weights `(bands,
+    places and colours that a band sees, places and channels of the band)`. Raises NothingToDraw if none
+    does."""
+    rows, reach = side // len(weights), field // 2
+    maps = weights.reshape(
+        len(weights), rows + 2 * reach, side, -1, rows, side, weights.shape[2] // (rows * side)
+    )
+    found = []
+    for top, left in product(range(side - field + 1), repeat=2):
+        band, y = divmod(top + reach, rows)
+        own = maps[band, y : y + field, left : left + field, :, y, left + reach]
+        found.append(own.transpose(3, 0, 1, 2))
+    if not found:
+        raise NothingToDraw(f"field: no field of {field} × {field} lies within {side} × {side} places")
+    fields: Array = np.concatenate(found)
+    return fields[..., 0] if fields.shape[3] == 1 else fields

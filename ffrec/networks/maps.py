@@ -1,0 +1,54 @@
+"""Maps: images and hidden layers whose units have a place."""
+
+from collections.abc import Callable
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ffrec.config import ConfigError
+from ffrec.learning.fields import Bands
+
+
+def colours(inputs: int) -> tuple[int, int]:
+    """Colours and side of square images of so many pixels; raises ConfigError if there are none."""
+    for count in (1, 3):
+        side = round((inputs / count) ** 0.5)
+        if count * side**2 == inputs:
+            return count, side
+    raise ConfigError(f"maps: expected square images, grey or of three colours, found {inputs} pixels")
+
+
+def by_place(x: Tensor, colours: int) -> Tensor:
+    """Rows of pixels, colour by colour, `(..., colours · places)`, as units of a map, place by place."""
+    return rearrange(x, "... (colour place) -> ... (place colour)", colour=colours)
+
+
+def contrast(x: Tensor, colours: int) -> Tensor:
+    """Rows of pixels, colour by colour, as units of a map, place by place, that count from their mean: how
+    bright an image is as a whole says little, and would drown the rest."""
+    units = by_place(x, colours)
+    return units - units.mean(-1, keepdim=True)
+
+
+def local_fields(
+    field: int, inputs: int, hidden: tuple[int, ...]
+) -> Callable[[int, int, torch.Generator], Bands]:
+    """What makes connections from so many units to so many, all of them maps with the sides of the image.
+
+    Raises ConfigError if the image is not square, or hidden layers have not the same number of units at every
+    place.
+    """
+    side = colours(inputs)[1]
+    places = side**2
+    for units in hidden:
+        if units % places:
+            raise ConfigError(
+                f"field: expected the same number of units at each of the {side} × {side} places of the "
+                f"image, found {units} units: give a multiple of {places}"
+            )
+
+    def connect(below: int, units: int, generator: torch.Generator) -> Bands:
+        return Bands(side, field, below // places, units // places, generator)
+
+    return connect
