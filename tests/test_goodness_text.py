@@ -42,7 +42,9 @@ def by_hand(network, windows, weights, factors=None, way=1.0, act=torch.relu):
     """Activities' goodness of every symbol after windows, `(layers, cases, symbols)`: one-of-N codes, written
     out for every window and symbol, and products. The input of a layer is detached."""
     cases, config = len(windows), network.config
-    window = one_hot(windows, SYMBOLS + 1).flatten(1).double() * (SYMBOLS + 1) ** 0.5
+    size = config.fading ** torch.arange(WINDOW - 1, -1, -1.0, dtype=torch.float64)
+    size *= (WINDOW * (SYMBOLS + 1) / size.square().sum()) ** 0.5
+    window = (one_hot(windows, SYMBOLS + 1).double() * size[:, None]).flatten(1)
     following = one_hot(torch.arange(SYMBOLS)).double() * SYMBOLS**0.5
     x = torch.cat(
         [window[:, None].expand(-1, SYMBOLS, -1), following[None].expand(cases, -1, -1)], dim=2
@@ -78,12 +80,12 @@ def check_learnt(network, found, goodness, following, w):
 
 @pytest.mark.parametrize("activity", ["max", "min"])
 @pytest.mark.parametrize("hidden", [(9,), (9, 7, 8)])
-@pytest.mark.parametrize("few", [2, 10])  # candidates are more than that, or fewer
-def test_local_update_equals_autograd(small, strings, hidden, activity, few, monkeypatch):
+@pytest.mark.parametrize(("few", "fading"), [(2, 1.0), (10, 0.7)])  # candidates are more, or fewer
+def test_local_update_equals_autograd(small, strings, hidden, activity, few, fading, monkeypatch):
     """Each layer's loss is the cross-entropy of the goodness up to it, and reaches no layer below."""
     monkeypatch.setattr(update, "FEW", few)
     way = 1.0 if activity == "max" else -1.0
-    network = small(hidden=hidden, activity=activity, threshold=way)
+    network = small(hidden=hidden, activity=activity, threshold=way, fading=fading)
     windows, following = network.cases(strings)
     windows[::3, 1] = SYMBOLS  # blanks
     found = learn(network, windows, following)
@@ -165,17 +167,20 @@ def test_goodness_of_a_string_is_that_of_its_characters(small, strings):
     torch.testing.assert_close(network.goodness_of(strings), own)
 
 
-def test_at_first_a_blank_sends_nothing_and_recent_characters_more():
-    config = GoodnessCharacterConfig(hidden=(4000,), window=5, recency=0.5, candidate_size=0.3)
+@pytest.mark.parametrize("fading", [1.0, 0.6])
+def test_at_first_a_blank_sends_nothing_and_recent_characters_more(fading):
+    config = GoodnessCharacterConfig(hidden=(4000,), window=5, recency=0.5, candidate_size=0.3, fading=fading)
     network = GoodnessCharacter(config, 30, torch.Generator().manual_seed(0))
     window, following = (network.layer(1).connection(name) for name in ("0", "next"))
     blank = torch.full((1, 1, 5), 30)
     assert (window(blank) == 0).all()
     assert (window(blank % 30) != 0).all()
     sent = window(torch.tensor([[[3, 1, 4, 1, 5]]]))
-    assert sent.square().mean() == pytest.approx(1, rel=0.1)
-    size = window.weight.view(5, 31, -1)[:, :30].std((1, 2))
-    torch.testing.assert_close(size[:4] / size[1:], torch.full((4,), 0.5), rtol=0.03, atol=0)
+    assert fading < 1 or sent.square().mean() == pytest.approx(1, rel=0.1)
+    only = torch.full((5, 1, 5), 30)  # one character each time, at every place
+    only[:, 0].fill_diagonal_(7)
+    size = window(only).square().mean(2).sqrt().flatten()
+    torch.testing.assert_close(size[:4] / size[1:], torch.full((4,), 0.5 * fading), rtol=0.03, atol=0)
     assert following(torch.tensor([[[7]]])).square().mean() == pytest.approx(0.09, rel=0.1)
 
 

@@ -91,5 +91,8 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     context: Literal["below"] = "below"
     sharpness: float | tuple[float, ...] = 40.0
     recency: Annotated[float, Field(gt=0, le=1)] = 0.75
+    fading: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Ratio of the size of the codes from a character to the one before it: earlier characters send less at
+    first, and what they send changes less in an update."""
     candidate_size: PositiveFloat = 1.0
     """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""

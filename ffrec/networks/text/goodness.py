@@ -37,7 +37,7 @@ class GoodnessCharacter(TextNetwork):
         super().__init__(config, symbols)
         self.passage, self.batch = config.window + 1, max(1, BATCH // symbols)
         connect, first = pick("connection", config.connection), config.hidden[0]
-        window = Codes(symbols + 1, first, generator, config.window)
+        window = Codes(symbols + 1, first, generator, config.window, fading=config.fading)
         following = Codes(symbols, first, generator)
         following.weight.mul_(config.candidate_size)
         self.layers.append(self.make_layer(1, {"0": window, "next": following}, generator))
