@@ -521,7 +521,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/negatives/labels.py": [
         ("p / draws.exponential(p.shape)", "p - draws.exponential(p.shape)", "negatives"),
-        ("min(3, logits.shape[1] - 1)", "3", "negatives"),
+        ("min(self.count, logits.shape[1] - 1)", "self.count", "negatives"),
         ("waiting.scatter_(1, labels.unsqueeze(1), -1.0)", "pass", "negatives"),
         ('float("-inf")', "0.0", "negatives"),
         ("draws.integers(1, classes", "draws.integers(0, classes", "negatives"),

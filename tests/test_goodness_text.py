@@ -112,6 +112,35 @@ def test_local_update_with_dropout_equals_autograd(small, strings, generator, ac
     check_learnt(network, found, goodness, following, w)
 
 
+@pytest.mark.parametrize("objective", ["candidates", "pairwise", "logistic"])
+@pytest.mark.parametrize("few", [1, 3])
+def test_local_update_with_few_characters_equals_autograd(small, strings, generator, objective, few):
+    """The loss of the character that came, first, against others: over each window's own candidates."""
+    network = small(objective=objective)
+    windows, following = network.cases(strings)
+    others = torch.rand(len(windows), SYMBOLS, generator=generator).scatter(1, following[:, None], 2.0)
+    tried = others.argsort(dim=1, descending=True)[:, : few + 1]
+    signs = torch.tensor([1.0] + [-1.0] * few)
+    network.zero_grad()
+    target = torch.zeros_like(following) if objective == "candidates" else signs
+    found = network.learn(network.encode(windows), tried, target)
+    w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
+    goodness = by_hand(network, windows, w).gather(2, tried.expand(2, -1, -1))
+    below = goodness.detach().cumsum(0) - goodness.detach()
+    theta = torch.tensor([0.0, 1.0])[:, None, None]  # the layer below counts from its threshold
+    total = goodness + below - theta
+    losses = {
+        "candidates": lambda g: cross_entropy(3.0 * g, torch.zeros_like(following)),
+        "pairwise": lambda g: (1 + (-3.0 * (g[:, :1] - g[:, 1:])).exp()).log().mean(),
+        "logistic": lambda g: -torch.sigmoid(3.0 * signs * (g - 1.0)).log().mean(),
+    }
+    expected = torch.stack([losses[objective](g) for g in total])
+    expected.sum().backward()
+    torch.testing.assert_close(found.loss, expected.detach())
+    grads = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+
+
 def test_every_layer_predicts_by_the_goodness_up_to_it(small, strings):
     network = small(hidden=(9, 7, 8), sharpness=(2.0, 3.0, 4.0))
     windows, _ = network.cases(strings)
@@ -221,6 +250,40 @@ def test_it_learns_what_follows(fields):
     assert min(records[-1]["accuracy"]) > 0.7
 
 
+@pytest.mark.parametrize(
+    ("objective", "negatives", "count"),
+    [("candidates", "hard", 1), ("pairwise", "hard-2", 2), ("logistic", "hard-5", 5), ("logistic", "all", 5)],
+)
+def test_the_character_that_came_is_tried_first_and_negative_ones_after_it(objective, negatives, count):
+    trainer = toy({"objective": objective}, negatives=negatives)
+    following = torch.arange(300) % SYMBOLS
+    logits = torch.zeros(300, SYMBOLS)
+    logits[:, 4] = 100.0  # what the network predicts
+    tried, target = trainer.candidates(logits, following)
+    assert torch.equal(tried[:, 0], following)
+    assert tried.shape == (300, 1 + count)
+    assert all(len(row.unique()) == 1 + count for row in tried)  # so that none of the others came
+    if negatives == "hard":
+        assert (tried[following != 4, 1] == 4).all()
+    expected = [0] * 300 if objective == "candidates" else [1] + [-1] * count
+    assert target.tolist() == expected
+
+
+def test_all_characters_compete_without_being_drawn():
+    trainer = toy()
+    tried, target = trainer.candidates(torch.zeros(3, SYMBOLS), following := torch.tensor([2, 0, 5]))
+    assert tried.tolist() == [list(range(SYMBOLS))]
+    assert torch.equal(target, following)
+
+
+@pytest.mark.parametrize("objective", ["candidates", "logistic"])
+def test_it_learns_from_negatives_that_it_predicts(objective):
+    trainer = toy({"objective": objective}, negatives="hard-2")
+    records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
+    assert all(last < first for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True))
+    assert min(records[-1]["accuracy"]) > 0.8
+
+
 def test_the_softmax_does_not_touch_hidden_weights():
     first, second = toy(softmax_rate=1e-2), toy(softmax_rate=0.5)
     with torch.no_grad():
@@ -280,7 +343,10 @@ def test_so_many_characters_are_blank():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"objective": "logistic"}, "objective"),
+        ({"objective": "classes"}, "objective"),
+        ({"negatives": "hybrid"}, "characters that did not come, found hybrid"),
+        ({"negatives": "none"}, "characters that did not come, found none"),
+        ({"negatives": "hart"}, "hard"),
         ({"context": "own"}, "context"),
         ({"lookahead": True}, "unknown setting 'lookahead'"),
         ({"regime": "night"}, "expected regime teacher-forced, found night"),
@@ -296,10 +362,10 @@ def test_wrong_settings_are_named(values, words):
         recipe("aesop-goodness").override(values)
 
 
-@pytest.mark.parametrize("name", ["hidden_dropout", "blanks"])
-def test_what_only_this_network_does_is_refused_elsewhere(name):
+@pytest.mark.parametrize(("name", "value"), [("hidden_dropout", 0.1), ("blanks", 0.1), ("negatives", "hard")])
+def test_what_only_this_network_does_is_refused_elsewhere(name, value):
     with pytest.raises(ConfigError, match=f"{name}: layers of kind character have none"):
-        recipe("aesop-together").override({name: 0.1})
+        recipe("aesop-together").override({name: value})
 
 
 def test_a_baseline_of_the_same_shape_predicts_by_its_softmax():

@@ -39,16 +39,22 @@ class TextNetworkConfig(LayerConfig):
         """Raise ValueError unless the network can be trained on strings so."""
         if (self.centring or self.scaling) and not training.wake:
             raise ValueError("centring and scaling of characters are for wake and sleep phases: give wake")
-        if pick("objective", self.objective).target == "places":
+        if not self.generates:
             if training.regime != "teacher-forced":
                 raise ValueError(
-                    f"objective {self.objective} has no negative strings: expected regime teacher-forced, "
-                    f"found {training.regime}"
+                    f"kind {self.kind} with objective {self.objective} has no negative strings: expected "
+                    f"regime teacher-forced, found {training.regime}"
                 )
             if training.temperature != 1:
                 raise ValueError(
-                    f"temperature: objective {self.objective} samples no negative characters: leave it out"
+                    f"temperature: kind {self.kind} with objective {self.objective} samples no negative "
+                    "characters: leave it out"
                 )
+
+    @property
+    def generates(self) -> bool:
+        """Whether negative data are passages that the network generates."""
+        return not self.by_class
 
 
 @register("config", "character")
@@ -76,8 +82,8 @@ class CharacterConfig(TextNetworkConfig):
 
     def suits_text(self, training: TextTraining) -> None:
         super().suits_text(training)
-        for name in ("hidden_dropout", "blanks"):
-            if getattr(training, name):
+        for name in ("hidden_dropout", "blanks", "negatives"):
+            if getattr(training, name) != getattr(TextTraining(), name):
                 raise ValueError(f"{name}: layers of kind character have none: leave it out")
 
 
@@ -87,7 +93,7 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     """The next-character network that tries every character as a candidate, and judges it by goodness."""
 
     kind: Literal["goodness-character"] = "goodness-character"
-    objective: Literal["candidates"] = "candidates"
+    objective: Literal["candidates", "logistic", "pairwise"] = "candidates"
     context: Literal["below"] = "below"
     sharpness: float | tuple[float, ...] = 40.0
     recency: Annotated[float, Field(gt=0, le=1)] = 0.75
@@ -96,3 +102,16 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     first, and what they send changes less in an update."""
     candidate_size: PositiveFloat = 1.0
     """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""
+
+    @property
+    def generates(self) -> bool:
+        return False
+
+    def suits_text(self, training: TextTraining) -> None:
+        super().suits_text(training)
+        negatives = pick("negatives", training.negatives)
+        if negatives.hybrid or negatives.absent:
+            raise ValueError(
+                f"negatives: expected characters that did not come, found {training.negatives}: choose all, "
+                "uniform or hard"
+            )

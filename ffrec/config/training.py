@@ -142,6 +142,9 @@ class TextTraining(PhasedConfig):
     """Where negative data comes from and when it is learnt from: the menu `regime`."""
     night: PositiveInt = 1
     """Batches from one generation of all negative strings to the next (regime night)."""
+    negatives: Annotated[str, on_menu("negatives")] = "all"
+    """Which characters compete with the one that came, where characters are tried: the menu `negatives`; hard
+    ones are drawn from the prediction of the network's softmax."""
     temperature: PositiveFloat = 1.0
     """Of the softmax that negative characters are sampled from."""
     dropout: Share = 0.0
