@@ -497,6 +497,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/text/goodness.py": [
         ("[:, symbols] = 0", "[:, 0] = 0", "goodness_text"),
         (", fading=config.fading)", ")", "goodness_text"),
+        ("if self.memory is not None and self.memory.filled:", "if False:", "goodness_text"),
         ("weight.mul_(config.candidate_size)", "weight.clone()", "goodness_text"),
         ("drive + self.next_codes().neutral()", "drive", "goodness_text"),
         ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
@@ -666,6 +667,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("torch.full_like(h[:, :1]", "torch.full_like(h", "goodness_text"),
         ("windows.shape), self.network.symbols)", "windows.shape), 0)", "goodness_text"),
         ("self.drop if share else None", "None", "goodness_text"),
+        ("places and isinstance(self.wrong, Every)", "places", "goodness_text"),
+        ("torch.cat([following.unsqueeze(1), wrong], dim=1)", "wrong", "goodness_text"),
+        ("signs[:1] = 1.0", "pass", "goodness_text"),
     ],
     "ffrec/training/backprop.py": [
         ('if done & {"softmax", "backprop"} else []', "", "twin"),
@@ -720,6 +724,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("work.cases / step", "work.cases / found['step'].median", "bench"),
         ("work.cases / ROLLED * found", "work.cases * found", "bench"),
         ("together * ROLLED, {", "together, {", "bench"),
+        ('Work("characters", ROLLED, {', 'Work("characters", 1, {', "bench"),
     ],
     "ffrec/bench/timing.py": [
         ("if rounds >= WARM_UP:", "if True:", "bench"),

@@ -153,6 +153,17 @@ def test_every_layer_predicts_by_the_goodness_up_to_it(small, strings):
     assert torch.equal(network.predict(windows), found["own"])
 
 
+def test_what_a_memory_recalls_is_part_of_the_prediction(small, strings):
+    network = small(memory=5.0)
+    windows, _ = network.cases(strings)
+    alone = network.predict(windows)
+    network.remember(strings)
+    every = network.predictions(windows)
+    torch.testing.assert_close(alone, every["own"])
+    torch.testing.assert_close(network.predict(windows), network.memory.mix(every["own"], every["memory"]))
+    assert not torch.allclose(network.predict(windows), alone)
+
+
 def test_the_softmax_reads_the_neutral_character(small, strings):
     """Its total input is the mean over those with each character."""
     network = small(hidden=(9,))
