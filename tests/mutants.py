@@ -666,7 +666,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(1 - share) ** -0.5", "(1 - share) ** -1.0", "goodness_text"),
         ("torch.full_like(h[:, :1]", "torch.full_like(h", "goodness_text"),
         ("windows.shape), self.network.symbols)", "windows.shape), 0)", "goodness_text"),
-        ("self.drop if share else None", "None", "goodness_text"),
+        ("partial(self.drop, share)", "partial(self.drop, shares[0])", "goodness_text"),
         ("places and isinstance(self.wrong, Every)", "places", "goodness_text"),
         ("torch.cat([following.unsqueeze(1), wrong], dim=1)", "wrong", "goodness_text"),
         ("signs[:1] = 1.0", "pass", "goodness_text"),
@@ -783,7 +783,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
     ],
     "ffrec/tasks/text_baselines.py": [
-        ("hidden_dropout=0.0, blanks=0.0", "", "goodness_text"),
+        ('hidden_dropout=0.0, blanks=0.0, negatives="all"', "", "goodness_text"),
         ('"recency", "bias", "activation"', '"recency", "activation"', "goodness_text"),
     ],
     "corpora/corpus.py": [

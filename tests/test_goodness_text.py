@@ -63,7 +63,7 @@ def by_hand(network, windows, weights, factors=None, way=1.0, act=torch.relu):
 def learn(network, windows, following, drop=None):
     network.zero_grad()
     encoding = network.encode(windows)
-    with network.perturbed(None, drop):
+    with network.perturbed(None, dict.fromkeys(network.levels, drop) if drop else {}):
         return network.learn(encoding, network.tried, following)
 
 
@@ -333,10 +333,19 @@ def test_a_resumed_run_ends_bitwise_equal(tmp_path, stop_after):
     assert all(torch.equal(value, found[name]) for name, value in whole.network.state_dict().items())
 
 
+def test_every_layer_may_have_a_dropout_of_its_own():
+    h = torch.ones(400, SYMBOLS, 50)
+    shares = {
+        level: (drop(h) == 0).float().mean() for level, drop in toy(hidden_dropout=[0.2, 0.6]).drops.items()
+    }
+    assert shares == pytest.approx({1: 0.2, 2: 0.6}, abs=0.02)
+    assert list(toy(hidden_dropout=(0.0, 0.6)).drops) == [2]
+
+
 def test_dropout_is_alike_for_all_candidates_and_keeps_the_mean_square():
     trainer = toy(hidden_dropout=0.3)
     trainer.draws = Draws(5)
-    factor = trainer.drop(torch.ones(400, SYMBOLS, 50))
+    factor = trainer.drop(0.3, torch.ones(400, SYMBOLS, 50))
     assert factor.shape == (400, 1, 50)
     assert factor.unique().tolist() == pytest.approx([0, 0.7**-0.5])
     assert factor.square().mean() == pytest.approx(1, abs=0.02)
@@ -366,6 +375,7 @@ def test_so_many_characters_are_blank():
         ({"threshold": 0.5}, "no threshold"),
         ({"peer": 0.1}, "gives cases no sign"),
         ({"hidden_dropout": 1.0}, "hidden_dropout"),
+        ({"hidden_dropout": [0.1, 0.2, 0.3]}, "3 values for 2 hidden layers"),
     ],
 )
 def test_wrong_settings_are_named(values, words):
@@ -380,9 +390,11 @@ def test_what_only_this_network_does_is_refused_elsewhere(name, value):
 
 
 def test_a_baseline_of_the_same_shape_predicts_by_its_softmax():
-    own = recipe("aesop-goodness").override({"hidden": (20, 10), "bias": -0.25, "blanks": 0.1, "memory": 9.0})
+    own = recipe("aesop-goodness").override(
+        {"hidden": (20, 10), "bias": -0.25, "blanks": 0.1, "negatives": "hard", "memory": 9.0}
+    )
     twin = softmax_twin(own)
-    for name in ("hidden", "window", "recency", "bias"):
+    for name in ("hidden", "window", "recency", "fading", "bias"):
         assert getattr(twin.network, name) == getattr(own.network, name)
     assert (twin.network.kind, twin.network.memory) == ("character", 0)
     assert twin.training.softmax_rate == own.training.softmax_rate

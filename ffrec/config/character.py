@@ -23,6 +23,9 @@ class TextNetworkConfig(LayerConfig):
     """Hidden levels that the softmax reads; all of them if none is named."""
     recency: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Ratio of the initial weights' size from a character to the one before it; 1 treats all alike."""
+    fading: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Ratio of the size of the codes from a character to the one before it: earlier characters send less at
+    first, and what they send changes less in an update."""
     bias: float = 0.0
     """Initial bias of the first hidden layer; below zero its code is sparse."""
     memory: NonNegativeFloat = 0.0
@@ -97,9 +100,6 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     context: Literal["below"] = "below"
     sharpness: float | tuple[float, ...] = 40.0
     recency: Annotated[float, Field(gt=0, le=1)] = 0.75
-    fading: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Ratio of the size of the codes from a character to the one before it: earlier characters send less at
-    first, and what they send changes less in an update."""
     candidate_size: PositiveFloat = 1.0
     """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""
 
@@ -109,6 +109,11 @@ class GoodnessCharacterConfig(TextNetworkConfig):
 
     def suits_text(self, training: TextTraining) -> None:
         super().suits_text(training)
+        shares, layers = training.hidden_dropout, len(self.hidden)
+        if isinstance(shares, tuple) and len(shares) != layers:
+            raise ValueError(
+                f"hidden_dropout has {len(shares)} values for {layers} hidden layers: give one or all"
+            )
         negatives = pick("negatives", training.negatives)
         if negatives.hybrid or negatives.absent:
             raise ValueError(

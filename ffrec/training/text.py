@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ffrec.config import TextNetworkConfig, TextRecipe
+from ffrec.config.layers import spread
 from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
 from ffrec.evaluation.health import guessed_text
 from ffrec.evaluation.ngram import unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, perplexity
+from ffrec.learning.transform import Transform
 from ffrec.negatives.labels import Every
 from ffrec.networks.text.network import TextNetwork, windows_of
 from ffrec.registry import pick
@@ -162,8 +165,7 @@ class TextTrainer(Trainer):
         softmax_loss = self.learn_softmax(features, logits, following)
         tried, target = self.candidates(logits, following)
         network.zero_grad()
-        share = self.recipe.training.hidden_dropout
-        with network.perturbed(None, self.drop if share else None):
+        with network.perturbed(None, self.drops):
             loss, accuracy = network.learn(encoding, tried, target)
         self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), accuracy])
@@ -180,10 +182,15 @@ class TextTrainer(Trainer):
         signs[:1] = 1.0
         return tried, torch.zeros_like(following) if places else signs
 
-    def drop(self, h: Tensor) -> Tensor:
-        """Factors `(cases, 1, units)`: 0 for the units that dropout leaves out, alike for all candidates;
-        otherwise one by which the mean square stays what it was."""
-        share = self.recipe.training.hidden_dropout
+    @property
+    def drops(self) -> dict[int, Transform]:
+        """What leaves out units of the layers that have dropout, by level."""
+        shares = spread(self.recipe.training.hidden_dropout, len(self.network.levels))
+        return {level: partial(self.drop, share) for level, share in enumerate(shares, 1) if share}
+
+    def drop(self, share: float, h: Tensor) -> Tensor:
+        """Factors `(cases, 1, units)`: 0 for the share of the units that dropout leaves out, alike for all
+        candidates; otherwise one by which the mean square stays what it was."""
         kept = torch.full_like(h[:, :1], (1 - share) ** -0.5)
         return silence(kept, share, self.draws)
 
