@@ -956,6 +956,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/config/character.py": [
         ("(self.centring or self.scaling) and", "self.centring and", "train_images"),
+        ("(self.bias, *[0.0] * (len(self.hidden) - 1))", "(self.bias,) * len(self.hidden)", "goodness_text"),
         ("self.by_class and self.lookahead", "False", "train_text"),
     ],
     "ffrec/config/training.py": [

@@ -224,6 +224,14 @@ def test_at_first_a_blank_sends_nothing_and_recent_characters_more(fading):
     assert following(torch.tensor([[[7]]])).square().mean() == pytest.approx(0.09, rel=0.1)
 
 
+def test_initial_biases_are_those_of_the_first_layer_or_of_each():
+    for given, expected in ((-0.8, (-0.8, 0.0)), ((-0.8, -0.3), (-0.8, -0.3))):
+        config = GoodnessCharacterConfig(hidden=(5, 4), bias=given)
+        network = GoodnessCharacter(config, 30, torch.Generator().manual_seed(0))
+        for level, bias in enumerate(expected, 1):
+            assert (network.layer(level).bias == bias).all()
+
+
 def counting(count: int, seed: int = 0) -> torch.Tensor:
     """Strings in which every symbol but a few is the one after the last: `(count, 14)`."""
     drawn = torch.Generator().manual_seed(seed)
@@ -365,6 +373,7 @@ def test_so_many_characters_are_blank():
     [
         ({"objective": "classes"}, "objective"),
         ({"negatives": "hybrid"}, "characters that did not come, found hybrid"),
+        ({"bias": [-0.8, -0.8, 0.0]}, "bias has 3 values for 2 hidden layers"),
         ({"negatives": "none"}, "characters that did not come, found none"),
         ({"negatives": "hart"}, "hard"),
         ({"context": "own"}, "context"),

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, check_levels
-from ffrec.config.layers import LayerConfig
+from ffrec.config.layers import LayerConfig, PerLayer
 from ffrec.config.training import TextTraining
 from ffrec.registry import pick, register
 
@@ -26,17 +26,28 @@ class TextNetworkConfig(LayerConfig):
     fading: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Ratio of the size of the codes from a character to the one before it: earlier characters send less at
     first, and what they send changes less in an update."""
-    bias: float = 0.0
-    """Initial bias of the first hidden layer; below zero its code is sparse."""
+    bias: PerLayer = 0.0
+    """Initial bias of the first hidden layer, or of each; below zero a layer's code is sparse."""
     memory: NonNegativeFloat = 0.0
     """Sharpness of the fast-weight memory's softmax over what it stored; 0 for no memory (§9)."""
 
     @model_validator(mode="after")
     def coded(self) -> Self:
         check_levels(self.reads, len(self.hidden))
+        if isinstance(self.bias, tuple) and len(self.bias) != len(self.hidden):
+            raise ValueError(
+                f"bias has {len(self.bias)} values for {len(self.hidden)} hidden layers: give one or all"
+            )
         if self.connection != "dense" and len(self.hidden) == 1:
             raise ValueError("connection: characters reach the only hidden layer by codes: leave it out")
         return self
+
+    @property
+    def biases(self) -> tuple[float, ...]:
+        """Initial bias of every hidden layer."""
+        if isinstance(self.bias, tuple):
+            return self.bias
+        return (self.bias, *[0.0] * (len(self.hidden) - 1))
 
     def suits_text(self, training: TextTraining) -> None:
         """Raise ValueError unless the network can be trained on strings so."""
