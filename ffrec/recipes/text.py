@@ -141,7 +141,18 @@ MAKERS: tuple[Callable[[], TextRecipe], ...] = (
         validate_every=5,
     ),
     partial(
-        judged, "aesop-goodness-full", "aesop", 500, 300, epochs=30, hidden_dropout=0.2, validate_every=5
+        judged,
+        "aesop-goodness-full",
+        "aesop",
+        800,
+        400,
+        fading=0.7,
+        rate=3e-3,
+        epochs=16,
+        hidden_dropout=(0.3, 0.0),
+        validate_every=4,
     ),
-    partial(judged, "fables-goodness", "fables", 200, 100, epochs=8, hidden_dropout=0.4, validate_every=4),
+    partial(
+        judged, "fables-goodness", "fables", 200, 100, epochs=8, hidden_dropout=(0.4, 0.0), validate_every=4
+    ),
 )
