@@ -21,7 +21,13 @@ from ffrec.reports.groups import spread
 from ffrec.tasks.task import Task
 
 LIST: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
-HEAD = ("change", "seeds", "validation perplexity, layer by layer", "on the training strings", "minutes")
+HEAD = (
+    "change",
+    "seeds",
+    "validation perplexity, layer by layer",
+    "on the training strings",
+    "processor minutes",
+)
 
 
 class Characters(Change):
