@@ -136,9 +136,9 @@ MAKERS: tuple[Callable[[], TextRecipe], ...] = (
         500,
         300,
         strings=248,
-        epochs=10,
+        epochs=12,
         hidden_dropout=(0.5, 0.0),
-        validate_every=5,
+        validate_every=6,
     ),
     partial(
         judged,
