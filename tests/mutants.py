@@ -482,12 +482,13 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "character",
         ),
         ("place - size : place]", "place - size - 1 : place - 1]", "character"),
-        ("bias.fill_(self.config.bias)", "clone()", "character"),
+        ("bias.fill_(bias)", "clone()", "character"),
         ("scale / scale.norm()", "scale", "character"),
         ("self.memory.filled:", "False:", "character"),
         ('log_p["own"], log_p["memory"]', 'log_p["memory"], log_p["own"]', "character"),
     ],
     "ffrec/networks/text/character.py": [
+        (", fading=config.fading)", ")", "character"),
         (
             "layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())",
             "layer.add_input(str(level - 1), sent[str(level - 1)], 0 * layer.unit_bias())",
@@ -784,7 +785,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/tasks/text_baselines.py": [
         ('hidden_dropout=0.0, blanks=0.0, negatives="all"', "", "goodness_text"),
-        ('"recency", "bias", "activation"', '"recency", "activation"', "goodness_text"),
+        ('"recency", "fading", "bias", "activation"', '"recency", "activation"', "goodness_text"),
     ],
     "corpora/corpus.py": [
         ("(self.train, self.validation)", "(self.train, self.train)", "corpora"),
