@@ -208,7 +208,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("sizes[:given].expand(x.shape))", "1.0)", "connections"),
         ("sizes[given:] / self.symbols", "sizes[given:]", "connections"),
-        ("(inputs / sizes.square().sum()).sqrt()", "inputs / sizes.square().sum()", "connections"),
+        ("(inputs / sizes.square().sum()).sqrt()", "(inputs / sizes.square().sum())", "connections"),
         ("torch.arange(positions - 1, -1, -1.0,", "torch.arange(0.0, positions,", "connections"),
     ],
     "ffrec/learning/fields.py": [

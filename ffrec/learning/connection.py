@@ -102,10 +102,6 @@ class Codes(Connection):
     send the same to every place, as constant maps of their own would.
     """
 
-    sizes: Tensor
-    """What stands for 1 in the vector of each position, `(positions,)`; √symbols in each without
-    fading."""
-
     def __init__(
         self,
         symbols: int,
@@ -122,11 +118,19 @@ class Codes(Connection):
         self.register_buffer("offsets", torch.arange(positions) * symbols, persistent=False)
         self.offsets: Tensor
         sizes = fading ** torch.arange(positions - 1, -1, -1.0, dtype=torch.float64)
-        sizes *= (inputs / sizes.square().sum()).sqrt()
-        self.register_buffer("sizes", sizes, persistent=False)
+        self.sizes: list[float] = (sizes * (inputs / sizes.square().sum()).sqrt()).tolist()
+        """What stands for 1 in the vector of each position; √symbols in each without fading."""
+        self.made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def sizes_in(self, dtype: torch.dtype) -> Tensor:
+        """`sizes` of a type where the weights are, `(positions,)`: made once, and not rounded on the way."""
+        where = dtype, self.weight.device
+        if where not in self.made:
+            self.made[where] = torch.tensor(self.sizes, dtype=dtype, device=where[1])
+        return self.made[where]
 
     def forward(self, x: Tensor) -> Tensor:
-        given, sizes = x.shape[-1], self.sizes.to(self.dtype)
+        given, sizes = x.shape[-1], self.sizes_in(self.dtype)
         rows = x + self.offsets[:given]
         if self.positions == 1 and given == 1:
             return self.everywhere(self.working[rows.squeeze(-1)].mul_(sizes))
@@ -144,12 +148,12 @@ class Codes(Connection):
     def neutral(self) -> Tensor:
         """What the neutral code sends where all positions are missing, `(units,)`."""
         mean = self.weight.view(self.positions, self.symbols, -1).mean(1)
-        sent: Tensor = self.sizes.to(mean.dtype) @ mean
+        sent: Tensor = self.sizes_in(mean.dtype) @ mean
         return self.everywhere(sent.to(self.dtype))
 
     def dense(self, x: Tensor) -> Tensor:
         given = x.shape[-1]
-        sizes = self.sizes.to(self.dtype)
+        sizes = self.sizes_in(self.dtype)
         codes = self.weight.new_zeros(len(x), self.source_units, dtype=self.dtype)
         shares = sizes[given:] / self.symbols  # of positions that are missing
         codes[:, given * self.symbols :] = shares.repeat_interleave(self.symbols)
