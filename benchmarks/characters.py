@@ -32,7 +32,7 @@ HEAD = (
     "softmax",
     "corrected",
     "on the training strings",
-    "processor minutes",
+    "processor seconds",
 )
 
 
@@ -71,7 +71,7 @@ def row(lines: Sequence[Line]) -> list[str]:
         spread([line["by_part"]["softmax"] for line in lines]),
         spread([line["corrected"] for line in lines]) if "corrected" in lines[0] else "–",
         spread([line["training_perplexity"] for line in lines]),
-        f"{statistics.mean(line['minutes'] for line in lines):.1f}",
+        f"{60 * statistics.mean(line['minutes'] for line in lines):.1f}",
     ]
 
 
