@@ -14,22 +14,52 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from changes import Change, Line, measured, named, parser, run, tables
+from torch import Tensor
 
 from cli.report import put_between
+from ffrec.evaluation.text import perplexity
+from ffrec.networks.text.network import TextNetwork
 from ffrec.reports.groups import spread
 from ffrec.tasks.task import Task
 
 LIST: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
-HEAD = ("change", "seeds", "validation perplexity, layer by layer", "on the training strings", "minutes")
+HEAD = (
+    "change",
+    "seeds",
+    "validation perplexity, layer by layer",
+    "softmax",
+    "corrected",
+    "on the training strings",
+    "processor seconds",
+)
 
 
 class Characters(Change):
     """Perplexities of a changed recipe."""
 
     def told(self, task: Task, record: Mapping[str, Any]) -> Line:
-        del task
-        return {name: record["validation"][name] for name in ("perplexity", "by_part", "training_perplexity")}
+        found = {
+            name: record["validation"][name] for name in ("perplexity", "by_part", "training_perplexity")
+        }
+        if task.recipe.training.negatives.startswith("hard"):
+            found["corrected"] = corrected(task.trainer.network, task.validation)
+        return found
+
+
+@torch.no_grad()
+def corrected(network: TextNetwork, strings: Tensor) -> float:
+    """Perplexity of p ∝ exp(κ Σ g) q (1 − q), q being the softmax's prediction: what goodness says of the
+    next character if it was taught by one hard negative drawn from q (docs/goodness-text.md)."""
+    every = []
+    windows, following = network.cases(strings)
+    for part, wanted in zip(windows.split(network.batch), following.split(network.batch), strict=True):
+        found = network.predictions(part)
+        q = found["softmax"].exp()
+        log_p = (found["own"] + found["softmax"] + torch.log1p(-q)).log_softmax(1)
+        every.append(log_p.gather(1, wanted[:, None]))
+    return perplexity(torch.cat(every))
 
 
 def row(lines: Sequence[Line]) -> list[str]:
@@ -38,8 +68,10 @@ def row(lines: Sequence[Line]) -> list[str]:
     return [
         *named(lines),
         ", ".join(spread([line["by_part"][name] for line in lines]) for name in layers),
+        spread([line["by_part"]["softmax"] for line in lines]),
+        spread([line["corrected"] for line in lines]) if "corrected" in lines[0] else "–",
         spread([line["training_perplexity"] for line in lines]),
-        f"{statistics.mean(line['minutes'] for line in lines):.1f}",
+        f"{60 * statistics.mean(line['minutes'] for line in lines):.1f}",
     ]
 
 

@@ -66,10 +66,8 @@ def bench(
 def line(row: Row) -> str:
     """One row of the table."""
     cells = f"{row['work']:32} {row['arithmetic']:8} {1000 * row['seconds']:8.1f}"
-    if "ratio" in row:
-        cells += f" {row['ratio']:23.2f} {row['over_products']:10.2f} {row['twin']:11.2f}"
-    else:
-        cells += " " * 47
+    for value, width in ((row.get("ratio"), 23), (row.get("over_products"), 10), (row.get("twin"), 11)):
+        cells += " " * (width + 1) if value is None else f" {value:{width}.2f}"
     cells += f"  {row['per_second']:.0f} {row['counted']}"
     if "over_single" in row:
         cells += f", {row['over_single']:.1f} x one string at a time"

@@ -72,6 +72,10 @@ KINDS = {
     "characters, classes": ("aesop-teacher-small", SCORES),
     "characters, phases": ("aesop-together-small", {"wake": 1}),
     "characters, judged": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
+    "characters, judged beside two that are drawn": (
+        "aesop-goodness",
+        {"hidden": [20, 10], "negatives": "hard-2"},
+    ),
     "characters, judged, bfloat16": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
 }
 

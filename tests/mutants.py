@@ -196,18 +196,20 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("self.weight.mul_(self.mask)", "pass", "connections"),
         ("self.weight.grad.add_(x.T @ delta)", "self.weight.grad.copy_(x.T @ delta)", "connections"),
         ("            self.stale = True", "            pass", "arithmetic"),
-        ("self.working[rows.squeeze(-1)].mul_(self.size)", "self.working[rows.squeeze(-1)]", "connections"),
-        ("total.mul_(self.size).view", "total.view", "connections"),
+        ("self.working[rows.squeeze(-1)].mul_(sizes)", "self.working[rows.squeeze(-1)]", "connections"),
+        (", per_sample_weights=each)", ")", "connections"),
+        (".mean(0) * sizes[position]", ".sum(0) * sizes[position]", "connections"),
+        (".mean(0) * sizes[position]", ".mean(0) * sizes[0]", "connections"),
+        ("rows = x + self.offsets[:given]", "rows = x", "connections"),
         (
-            ".mean(0)\n        return self.everywhere(total",
-            ".sum(0)\n        return self.everywhere(total",
-            "connections",
+            "view(self.positions, self.symbols, -1).mean(1)",
+            "view(self.positions, self.symbols, -1).sum(1)",
+            "connections feedforward",
         ),
-        ("rows = x + self.offsets[: x.shape[-1]]", "rows = x", "connections"),
-        (".mean(1).sum(0) * self.size", ".sum(1).sum(0) * self.size", "connections feedforward"),
-        ("x + self.offsets[:given], self.size)", "x + self.offsets[:given], 1.0)", "connections"),
-        ("= self.size / self.symbols  #", "= self.size  #", "connections"),
-        ("symbols**0.5", "symbols", "connections"),
+        ("sizes[:given].expand(x.shape))", "1.0)", "connections"),
+        ("sizes[given:] / self.symbols", "sizes[given:]", "connections"),
+        ("(inputs / sizes.square().sum()).sqrt()", "(inputs / sizes.square().sum())", "connections"),
+        ("torch.arange(positions - 1, -1, -1.0,", "torch.arange(0.0, positions,", "connections"),
     ],
     "ffrec/learning/fields/local.py": [
         ("dim=0).T", "dim=0).flip(1).T", "connections"),
@@ -501,12 +503,13 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "character",
         ),
         ("place - size : place]", "place - size - 1 : place - 1]", "character"),
-        ("bias.fill_(self.config.bias)", "clone()", "character"),
+        ("bias.fill_(bias)", "clone()", "character"),
         ("scale / scale.norm()", "scale", "character"),
         ("self.memory.filled:", "False:", "character"),
         ('log_p["own"], log_p["memory"]', 'log_p["memory"], log_p["own"]', "character"),
     ],
     "ffrec/networks/text/character.py": [
+        (", fading=config.fading)", ")", "character"),
         (
             "layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())",
             "layer.add_input(str(level - 1), sent[str(level - 1)], 0 * layer.unit_bias())",
@@ -515,6 +518,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/networks/text/goodness.py": [
         ("[:, symbols] = 0", "[:, 0] = 0", "goodness_text"),
+        (", fading=config.fading)", ")", "goodness_text"),
+        ("if self.memory is not None and self.memory.filled:", "if False:", "goodness_text"),
         ("weight.mul_(config.candidate_size)", "weight.clone()", "goodness_text"),
         ("drive + self.next_codes().neutral()", "drive", "goodness_text"),
         ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
@@ -539,7 +544,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/negatives/labels.py": [
         ("p / draws.exponential(p.shape)", "p - draws.exponential(p.shape)", "negatives"),
-        ("min(3, logits.shape[1] - 1)", "3", "negatives"),
+        ("min(self.count, logits.shape[1] - 1)", "self.count", "negatives"),
         ("waiting.scatter_(1, labels.unsqueeze(1), -1.0)", "pass", "negatives"),
         ('float("-inf")', "0.0", "negatives"),
         ("draws.integers(1, classes", "draws.integers(0, classes", "negatives"),
@@ -683,7 +688,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(1 - share) ** -0.5", "(1 - share) ** -1.0", "goodness_text"),
         ("torch.full_like(h[:, :1]", "torch.full_like(h", "goodness_text"),
         ("windows.shape), self.network.symbols)", "windows.shape), 0)", "goodness_text"),
-        ("self.drop if share else None", "None", "goodness_text"),
+        ("partial(self.drop, share)", "partial(self.drop, shares[0])", "goodness_text"),
+        ("places and isinstance(self.wrong, Every)", "places", "goodness_text"),
+        ("torch.cat([following.unsqueeze(1), wrong], dim=1)", "wrong", "goodness_text"),
+        ("signs[:1] = 1.0", "pass", "goodness_text"),
     ],
     "ffrec/training/backprop.py": [
         ('if done & {"softmax", "backprop"} else []', "", "twin"),
@@ -736,6 +744,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("work.cases / step", "work.cases / found['step'].median", "bench"),
         ("work.cases / ROLLED * found", "work.cases * found", "bench"),
         ("together * ROLLED, {", "together, {", "bench"),
+        ('Work("characters", ROLLED, {', 'Work("characters", 1, {', "bench"),
     ],
     "ffrec/bench/timing.py": [
         ("if rounds >= WARM_UP:", "if True:", "bench"),
@@ -794,8 +803,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
     ],
     "ffrec/tasks/text_baselines.py": [
-        ("hidden_dropout=0.0, blanks=0.0", "", "goodness_text"),
-        ('"recency", "bias", "activation"', '"recency", "activation"', "goodness_text"),
+        ('hidden_dropout=0.0, blanks=0.0, negatives="all"', "", "goodness_text"),
+        ('"recency", "fading", "bias", "activation"', '"recency", "activation"', "goodness_text"),
     ],
     "corpora/corpus.py": [
         ("(self.train, self.validation)", "(self.train, self.train)", "corpora"),
@@ -967,6 +976,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/config/character.py": [
         ("(self.centring or self.scaling) and", "self.centring and", "train_images"),
+        ("(self.bias, *[0.0] * (len(self.hidden) - 1))", "(self.bias,) * len(self.hidden)", "goodness_text"),
         ("self.by_class and self.lookahead", "False", "train_text"),
     ],
     "ffrec/config/training.py": [

@@ -144,6 +144,7 @@ TINY = (
     suite.Bench("tiny step", lambda *where: image_work(SUPERVISED, *where, side=8)),
     suite.Bench("tiny rollouts", suite.rollouts(8, together=6)),
     suite.Bench("tiny labels", suite.evaluation(lambda: RECURRENT)),
+    suite.Bench("tiny sampling", suite.sampling(8)),
 )
 
 
@@ -158,6 +159,9 @@ def test_rows_hold_the_ratios_of_what_was_timed():
     assert rows[2]["per_second"] == pytest.approx(6 * suite.ROLLED / rows[2]["seconds"])
     assert rows[5]["over_float32"] == pytest.approx(rows[5]["seconds"] / rows[4]["seconds"])
     assert all(row["busy"] >= 1 for row in rows)
+    assert rows[6]["per_second"] == pytest.approx(suite.ROLLED / rows[6]["seconds"])
+    assert rows[6]["over_products"] == pytest.approx(rows[6]["seconds"] / rows[6]["products"])
+    assert "ratio" not in rows[6]
 
 
 def test_a_row_says_what_the_times_of_its_variants_say():

@@ -49,11 +49,13 @@ def learn(network, passages, sign):
 def test_local_update_equals_autograd(small, strings, hidden, activity, sign, lookahead):
     """Without the network's own layers: one-of-N codes, products, σ of a mean square, and autograd."""
     theta, way = THRESHOLD[activity], 1.0 if activity == "max" else -1.0
-    network = small(hidden=hidden, activity=activity, threshold=theta, lookahead=lookahead)
+    network = small(hidden=hidden, activity=activity, threshold=theta, lookahead=lookahead, fading=0.5)
     passages = windows_of(strings, network.passage).flatten(0, 1)
     loss, _ = learn(network, passages, sign)
     w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
-    x, expected = one_hot(passages, SYMBOLS).flatten(1).double() * SYMBOLS**0.5, 0.0
+    size = 0.5 ** torch.arange(network.passage - 1, -1, -1.0, dtype=torch.float64)
+    size *= (SYMBOLS / size.square().mean()).sqrt()
+    x, expected = (one_hot(passages, SYMBOLS).double() * size[:, None]).flatten(1), 0.0
     for index in range(len(hidden)):
         h = (x @ w[f"{index}.connections.{index}.weight"] + w[f"{index}.bias"]).relu()
         p = torch.sigmoid(3.0 * (way * h.square().mean(1) - theta))

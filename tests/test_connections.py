@@ -220,13 +220,15 @@ def test_a_kernel_that_is_larger_than_its_map_is_refused(generator):
 @pytest.mark.parametrize("positions", [1, 3])
 @pytest.mark.parametrize("missing", [0, 1])
 @pytest.mark.parametrize("shape", [(6,), (3, 2)])
-def test_codes_are_one_of_n_vectors_of_unit_mean_square(positions, missing, shape, generator):
-    codes = Codes(5, 4, generator, positions).double()
+@pytest.mark.parametrize("fading", [1.0, 0.5])
+def test_codes_are_one_of_n_vectors_of_unit_mean_square(positions, missing, shape, fading, generator):
+    codes = Codes(5, 4, generator, positions, fading=fading).double()
     x = torch.randint(5, (*shape, positions), generator=generator)
-    written = one_hot(x, 5).double() * 5**0.5
-    torch.testing.assert_close(written.square().mean(-1), torch.ones(*shape, positions, dtype=torch.float64))
+    size = torch.tensor([0.25, 0.5, 1.0][-positions:] if fading < 1 else [1.0] * positions).double()
+    written = one_hot(x, 5).double() * (size * (5 / size.square().mean()).sqrt())[:, None]
+    torch.testing.assert_close(written.square().mean((-1, -2)), torch.ones(shape, dtype=torch.float64))
     if missing:  # an equal share of every symbol
-        written[..., -1, :] = 5**0.5 / 5
+        written[..., -1, :] = written[..., -1, :].sum(-1, keepdim=True) / 5
         x = x[..., :-1]
     if positions == missing:
         torch.testing.assert_close(codes.neutral(), (written.flatten(-2) @ codes.weight).flatten(0, -2)[0])

@@ -42,7 +42,9 @@ def by_hand(network, windows, weights, factors=None, way=1.0, act=torch.relu):
     """Activities' goodness of every symbol after windows, `(layers, cases, symbols)`: one-of-N codes, written
     out for every window and symbol, and products. The input of a layer is detached."""
     cases, config = len(windows), network.config
-    window = one_hot(windows, SYMBOLS + 1).flatten(1).double() * (SYMBOLS + 1) ** 0.5
+    size = config.fading ** torch.arange(WINDOW - 1, -1, -1.0, dtype=torch.float64)
+    size *= (WINDOW * (SYMBOLS + 1) / size.square().sum()) ** 0.5
+    window = (one_hot(windows, SYMBOLS + 1).double() * size[:, None]).flatten(1)
     following = one_hot(torch.arange(SYMBOLS)).double() * SYMBOLS**0.5
     x = torch.cat(
         [window[:, None].expand(-1, SYMBOLS, -1), following[None].expand(cases, -1, -1)], dim=2
@@ -61,7 +63,7 @@ def by_hand(network, windows, weights, factors=None, way=1.0, act=torch.relu):
 def learn(network, windows, following, drop=None):
     network.zero_grad()
     encoding = network.encode(windows)
-    with network.perturbed(None, drop):
+    with network.perturbed(None, dict.fromkeys(network.levels, drop) if drop else {}):
         return network.learn(encoding, network.tried, following)
 
 
@@ -78,12 +80,12 @@ def check_learnt(network, found, goodness, following, w):
 
 @pytest.mark.parametrize("activity", ["max", "min"])
 @pytest.mark.parametrize("hidden", [(9,), (9, 7, 8)])
-@pytest.mark.parametrize("few", [2, 10])  # candidates are more than that, or fewer
-def test_local_update_equals_autograd(small, strings, hidden, activity, few, monkeypatch):
+@pytest.mark.parametrize(("few", "fading"), [(2, 1.0), (10, 0.7)])  # candidates are more, or fewer
+def test_local_update_equals_autograd(small, strings, hidden, activity, few, fading, monkeypatch):
     """Each layer's loss is the cross-entropy of the goodness up to it, and reaches no layer below."""
     monkeypatch.setattr(update, "FEW", few)
     way = 1.0 if activity == "max" else -1.0
-    network = small(hidden=hidden, activity=activity, threshold=way)
+    network = small(hidden=hidden, activity=activity, threshold=way, fading=fading)
     windows, following = network.cases(strings)
     windows[::3, 1] = SYMBOLS  # blanks
     found = learn(network, windows, following)
@@ -110,6 +112,35 @@ def test_local_update_with_dropout_equals_autograd(small, strings, generator, ac
     check_learnt(network, found, goodness, following, w)
 
 
+@pytest.mark.parametrize("objective", ["candidates", "pairwise", "logistic"])
+@pytest.mark.parametrize("few", [1, 3])
+def test_local_update_with_few_characters_equals_autograd(small, strings, generator, objective, few):
+    """The loss of the character that came, first, against others: over each window's own candidates."""
+    network = small(objective=objective)
+    windows, following = network.cases(strings)
+    others = torch.rand(len(windows), SYMBOLS, generator=generator).scatter(1, following[:, None], 2.0)
+    tried = others.argsort(dim=1, descending=True)[:, : few + 1]
+    signs = torch.tensor([1.0] + [-1.0] * few)
+    network.zero_grad()
+    target = torch.zeros_like(following) if objective == "candidates" else signs
+    found = network.learn(network.encode(windows), tried, target)
+    w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
+    goodness = by_hand(network, windows, w).gather(2, tried.expand(2, -1, -1))
+    below = goodness.detach().cumsum(0) - goodness.detach()
+    theta = torch.tensor([0.0, 1.0])[:, None, None]  # the layer below counts from its threshold
+    total = goodness + below - theta
+    losses = {
+        "candidates": lambda g: cross_entropy(3.0 * g, torch.zeros_like(following)),
+        "pairwise": lambda g: (1 + (-3.0 * (g[:, :1] - g[:, 1:])).exp()).log().mean(),
+        "logistic": lambda g: -torch.sigmoid(3.0 * signs * (g - 1.0)).log().mean(),
+    }
+    expected = torch.stack([losses[objective](g) for g in total])
+    expected.sum().backward()
+    torch.testing.assert_close(found.loss, expected.detach())
+    grads = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+
+
 def test_every_layer_predicts_by_the_goodness_up_to_it(small, strings):
     network = small(hidden=(9, 7, 8), sharpness=(2.0, 3.0, 4.0))
     windows, _ = network.cases(strings)
@@ -120,6 +151,17 @@ def test_every_layer_predicts_by_the_goodness_up_to_it(small, strings):
         torch.testing.assert_close(found[f"layer {level}"], expected)
     assert torch.equal(found["own"], found["layer 3"])
     assert torch.equal(network.predict(windows), found["own"])
+
+
+def test_what_a_memory_recalls_is_part_of_the_prediction(small, strings):
+    network = small(memory=5.0)
+    windows, _ = network.cases(strings)
+    alone = network.predict(windows)
+    network.remember(strings)
+    every = network.predictions(windows)
+    torch.testing.assert_close(alone, every["own"])
+    torch.testing.assert_close(network.predict(windows), network.memory.mix(every["own"], every["memory"]))
+    assert not torch.allclose(network.predict(windows), alone)
 
 
 def test_the_softmax_reads_the_neutral_character(small, strings):
@@ -165,18 +207,29 @@ def test_goodness_of_a_string_is_that_of_its_characters(small, strings):
     torch.testing.assert_close(network.goodness_of(strings), own)
 
 
-def test_at_first_a_blank_sends_nothing_and_recent_characters_more():
-    config = GoodnessCharacterConfig(hidden=(4000,), window=5, recency=0.5, candidate_size=0.3)
+@pytest.mark.parametrize("fading", [1.0, 0.6])
+def test_at_first_a_blank_sends_nothing_and_recent_characters_more(fading):
+    config = GoodnessCharacterConfig(hidden=(4000,), window=5, recency=0.5, candidate_size=0.3, fading=fading)
     network = GoodnessCharacter(config, 30, torch.Generator().manual_seed(0))
     window, following = (network.layer(1).connection(name) for name in ("0", "next"))
     blank = torch.full((1, 1, 5), 30)
     assert (window(blank) == 0).all()
     assert (window(blank % 30) != 0).all()
     sent = window(torch.tensor([[[3, 1, 4, 1, 5]]]))
-    assert sent.square().mean() == pytest.approx(1, rel=0.1)
-    size = window.weight.view(5, 31, -1)[:, :30].std((1, 2))
-    torch.testing.assert_close(size[:4] / size[1:], torch.full((4,), 0.5), rtol=0.03, atol=0)
+    assert fading < 1 or sent.square().mean() == pytest.approx(1, rel=0.1)
+    only = torch.full((5, 1, 5), 30)  # one character each time, at every place
+    only[:, 0].fill_diagonal_(7)
+    size = window(only).square().mean(2).sqrt().flatten()
+    torch.testing.assert_close(size[:4] / size[1:], torch.full((4,), 0.5 * fading), rtol=0.03, atol=0)
     assert following(torch.tensor([[[7]]])).square().mean() == pytest.approx(0.09, rel=0.1)
+
+
+def test_initial_biases_are_those_of_the_first_layer_or_of_each():
+    for given, expected in ((-0.8, (-0.8, 0.0)), ((-0.8, -0.3), (-0.8, -0.3))):
+        config = GoodnessCharacterConfig(hidden=(5, 4), bias=given)
+        network = GoodnessCharacter(config, 30, torch.Generator().manual_seed(0))
+        for level, bias in enumerate(expected, 1):
+            assert (network.layer(level).bias == bias).all()
 
 
 def counting(count: int, seed: int = 0) -> torch.Tensor:
@@ -214,6 +267,40 @@ def test_it_learns_what_follows(fields):
     assert ("softmax_perplexity" in found) == bool(network)
     assert all(last < first for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True))
     assert min(records[-1]["accuracy"]) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("objective", "negatives", "count"),
+    [("candidates", "hard", 1), ("pairwise", "hard-2", 2), ("logistic", "hard-5", 5), ("logistic", "all", 5)],
+)
+def test_the_character_that_came_is_tried_first_and_negative_ones_after_it(objective, negatives, count):
+    trainer = toy({"objective": objective}, negatives=negatives)
+    following = torch.arange(300) % SYMBOLS
+    logits = torch.zeros(300, SYMBOLS)
+    logits[:, 4] = 100.0  # what the network predicts
+    tried, target = trainer.candidates(logits, following)
+    assert torch.equal(tried[:, 0], following)
+    assert tried.shape == (300, 1 + count)
+    assert all(len(row.unique()) == 1 + count for row in tried)  # so that none of the others came
+    if negatives == "hard":
+        assert (tried[following != 4, 1] == 4).all()
+    expected = [0] * 300 if objective == "candidates" else [1] + [-1] * count
+    assert target.tolist() == expected
+
+
+def test_all_characters_compete_without_being_drawn():
+    trainer = toy()
+    tried, target = trainer.candidates(torch.zeros(3, SYMBOLS), following := torch.tensor([2, 0, 5]))
+    assert tried.tolist() == [list(range(SYMBOLS))]
+    assert torch.equal(target, following)
+
+
+@pytest.mark.parametrize("objective", ["candidates", "logistic"])
+def test_it_learns_from_negatives_that_it_predicts(objective):
+    trainer = toy({"objective": objective}, negatives="hard-2")
+    records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
+    assert all(last < first for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True))
+    assert min(records[-1]["accuracy"]) > 0.8
 
 
 def test_the_softmax_does_not_touch_hidden_weights():
@@ -254,10 +341,19 @@ def test_a_resumed_run_ends_bitwise_equal(tmp_path, stop_after):
     assert all(torch.equal(value, found[name]) for name, value in whole.network.state_dict().items())
 
 
+def test_every_layer_may_have_a_dropout_of_its_own():
+    h = torch.ones(400, SYMBOLS, 50)
+    shares = {
+        level: (drop(h) == 0).float().mean() for level, drop in toy(hidden_dropout=[0.2, 0.6]).drops.items()
+    }
+    assert shares == pytest.approx({1: 0.2, 2: 0.6}, abs=0.02)
+    assert list(toy(hidden_dropout=(0.0, 0.6)).drops) == [2]
+
+
 def test_dropout_is_alike_for_all_candidates_and_keeps_the_mean_square():
     trainer = toy(hidden_dropout=0.3)
     trainer.draws = Draws(5)
-    factor = trainer.drop(torch.ones(400, SYMBOLS, 50))
+    factor = trainer.drop(0.3, torch.ones(400, SYMBOLS, 50))
     assert factor.shape == (400, 1, 50)
     assert factor.unique().tolist() == pytest.approx([0, 0.7**-0.5])
     assert factor.square().mean() == pytest.approx(1, abs=0.02)
@@ -275,7 +371,11 @@ def test_so_many_characters_are_blank():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"objective": "logistic"}, "objective"),
+        ({"objective": "classes"}, "objective"),
+        ({"negatives": "hybrid"}, "characters that did not come, found hybrid"),
+        ({"bias": [-0.8, -0.8, 0.0]}, "bias has 3 values for 2 hidden layers"),
+        ({"negatives": "none"}, "characters that did not come, found none"),
+        ({"negatives": "hart"}, "hard"),
         ({"context": "own"}, "context"),
         ({"lookahead": True}, "unknown setting 'lookahead'"),
         ({"regime": "night"}, "expected regime teacher-forced, found night"),
@@ -284,6 +384,7 @@ def test_so_many_characters_are_blank():
         ({"threshold": 0.5}, "no threshold"),
         ({"peer": 0.1}, "gives cases no sign"),
         ({"hidden_dropout": 1.0}, "hidden_dropout"),
+        ({"hidden_dropout": [0.1, 0.2, 0.3]}, "3 values for 2 hidden layers"),
     ],
 )
 def test_wrong_settings_are_named(values, words):
@@ -291,16 +392,18 @@ def test_wrong_settings_are_named(values, words):
         recipe("aesop-goodness").override(values)
 
 
-@pytest.mark.parametrize("name", ["hidden_dropout", "blanks"])
-def test_what_only_this_network_does_is_refused_elsewhere(name):
+@pytest.mark.parametrize(("name", "value"), [("hidden_dropout", 0.1), ("blanks", 0.1), ("negatives", "hard")])
+def test_what_only_this_network_does_is_refused_elsewhere(name, value):
     with pytest.raises(ConfigError, match=f"{name}: layers of kind character have none"):
-        recipe("aesop-together").override({name: 0.1})
+        recipe("aesop-together").override({name: value})
 
 
 def test_a_baseline_of_the_same_shape_predicts_by_its_softmax():
-    own = recipe("aesop-goodness").override({"hidden": (20, 10), "bias": -0.25, "blanks": 0.1, "memory": 9.0})
+    own = recipe("aesop-goodness").override(
+        {"hidden": (20, 10), "bias": -0.25, "blanks": 0.1, "negatives": "hard", "memory": 9.0}
+    )
     twin = softmax_twin(own)
-    for name in ("hidden", "window", "recency", "bias"):
+    for name in ("hidden", "window", "recency", "fading", "bias"):
         assert getattr(twin.network, name) == getattr(own.network, name)
     assert (twin.network.kind, twin.network.memory) == ("character", 0)
     assert twin.training.softmax_rate == own.training.softmax_rate

@@ -11,7 +11,7 @@ from ffrec.negatives.hybrids import Hybrid, hybrid, hybrid_images, masks
 from ffrec.negatives.labels import hard_labels, uniform_labels
 
 DRAWS = 100_000
-
+COUNTS = {"all": 9, "none": 0, "hard-2": 2, "hard-3": 3, "hard-5": 5}  # of ten classes; otherwise 1
 
 NEGATIVES = registry.menu("negatives")
 
@@ -22,7 +22,7 @@ def test_a_negative_is_never_the_true_label(name, generator, draws):
     logits = 20 * torch.randn(DRAWS, 10, generator=generator)
     logits[torch.arange(DRAWS), labels] += 50  # the true class is all but certain
     found = NEGATIVES[name]().labels(logits, labels, draws)
-    assert found.shape == (DRAWS, {"all": 9, "none": 0, "hard-3": 3}.get(name, 1))
+    assert found.shape == (DRAWS, COUNTS.get(name, 1))
     assert not (found == labels.unsqueeze(1)).any()
 
 

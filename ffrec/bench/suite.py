@@ -7,12 +7,13 @@ from typing import TypedDict
 
 import torch
 
+from ffrec.bench.products import Product, multiply
 from ffrec.bench.timing import Timed, turns
-from ffrec.bench.works import CLASSES, SYMBOLS, Work, image_trainer, image_work, text_work, under
+from ffrec.bench.works import CLASSES, DTYPES, SYMBOLS, Work, image_trainer, image_work, text_work, under
 from ffrec.config import ConfigError, ImageRecipe
 from ffrec.evaluation.images import label_goodness
 from ffrec.recipes import feedforward, recurrent
-from ffrec.recipes.text import figure_5
+from ffrec.recipes.text import figure_5, judged
 from ffrec.training.text import TextTrainer
 
 TOGETHER, CONTEXT, ROLLED = 248, 10, 10  # strings written at once, their first characters, and the new ones
@@ -94,6 +95,27 @@ def rollouts(units: int, together: int = TOGETHER) -> Make:
     return made
 
 
+def sampling(units: int) -> Make:
+    """One string, written by two layers that judge every character: beside the products of the second, which
+    takes a row for each; the first picks rows."""
+
+    def made(arithmetic: str, device: str) -> Work:
+        strings = torch.randint(SYMBOLS, (1, CONTEXT + 1), generator=torch.Generator().manual_seed(0))
+        chosen = judged("sampling", "–", units, units)
+        trainer = TextTrainer(chosen, strings, SYMBOLS, device=device, arithmetic=arithmetic)
+        upper = trainer.network.layer(2).connection("1").weight
+        products = [Product("forward", SYMBOLS, upper)] * ROLLED
+
+        def run() -> None:
+            trainer.draws.begin(0)
+            trainer.network.generate(trainer.strings[:, :CONTEXT], ROLLED, trainer.draws)
+
+        step, alone = under(trainer, run), multiply(products, DTYPES[trainer.arithmetic])
+        return Work("characters", ROLLED, {"step": step, "products": alone})
+
+    return made
+
+
 def recipe_step(make: Callable[[], ImageRecipe]) -> Make:
     """A training step of an image recipe as it is."""
     return lambda arithmetic, device: image_work(make(), arithmetic, device)
@@ -112,6 +134,7 @@ BENCHES = (
     Bench("characters 3 × 500, 3 strings", character_step(500, 3)),
     Bench("characters 3 × 500, 248 strings", character_step(500, 248)),
     Bench("rollouts 3 × 1000, 248 strings", rollouts(1000)),
+    Bench("sampling by goodness 2 × 1000", sampling(1000)),
     Bench("ten labels, recurrent 2 × 500", evaluation(recurrent.recurrent_mnist_small)),
     Bench("ten labels, supervised 4 × 2000", evaluation(feedforward.supervised_mnist)),
 )
@@ -170,9 +193,11 @@ def row_of(work: Work, found: Mapping[str, Timed]) -> Row:
         "per_second": work.cases / step,
     }
     if "products" in found:
-        row["products"], row["optimiser"] = found["products"].seconds, found["optimiser"].seconds
-        row["ratio"] = step / (row["products"] + row["optimiser"])
+        row["products"] = found["products"].seconds
         row["over_products"] = step / row["products"]
+    if "optimiser" in found:
+        row["optimiser"] = found["optimiser"].seconds
+        row["ratio"] = step / (row["products"] + row["optimiser"])
         row["twin"] = found["twin"].seconds / step
     if "single" in found:
         row["over_single"] = work.cases / ROLLED * found["single"].seconds / step

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, check_levels
-from ffrec.config.layers import LayerConfig
+from ffrec.config.layers import LayerConfig, PerLayer
 from ffrec.config.training import TextTraining
 from ffrec.registry import pick, register
 
@@ -23,32 +23,52 @@ class TextNetworkConfig(LayerConfig):
     """Hidden levels that the softmax reads; all of them if none is named."""
     recency: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Ratio of the initial weights' size from a character to the one before it; 1 treats all alike."""
-    bias: float = 0.0
-    """Initial bias of the first hidden layer; below zero its code is sparse."""
+    fading: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Ratio of the size of the codes from a character to the one before it: earlier characters send less at
+    first, and what they send changes less in an update."""
+    bias: PerLayer = 0.0
+    """Initial bias of the first hidden layer, or of each; below zero a layer's code is sparse."""
     memory: NonNegativeFloat = 0.0
     """Sharpness of the fast-weight memory's softmax over what it stored; 0 for no memory (§9)."""
 
     @model_validator(mode="after")
     def coded(self) -> Self:
         check_levels(self.reads, len(self.hidden))
+        if isinstance(self.bias, tuple) and len(self.bias) != len(self.hidden):
+            raise ValueError(
+                f"bias has {len(self.bias)} values for {len(self.hidden)} hidden layers: give one or all"
+            )
         if self.connection != "dense" and len(self.hidden) == 1:
             raise ValueError("connection: characters reach the only hidden layer by codes: leave it out")
         return self
+
+    @property
+    def biases(self) -> tuple[float, ...]:
+        """Initial bias of every hidden layer."""
+        if isinstance(self.bias, tuple):
+            return self.bias
+        return (self.bias, *[0.0] * (len(self.hidden) - 1))
 
     def suits_text(self, training: TextTraining) -> None:
         """Raise ValueError unless the network can be trained on strings so."""
         if (self.centring or self.scaling) and not training.wake:
             raise ValueError("centring and scaling of characters are for wake and sleep phases: give wake")
-        if pick("objective", self.objective).target == "places":
+        if not self.generates:
             if training.regime != "teacher-forced":
                 raise ValueError(
-                    f"objective {self.objective} has no negative strings: expected regime teacher-forced, "
-                    f"found {training.regime}"
+                    f"kind {self.kind} with objective {self.objective} has no negative strings: expected "
+                    f"regime teacher-forced, found {training.regime}"
                 )
             if training.temperature != 1:
                 raise ValueError(
-                    f"temperature: objective {self.objective} samples no negative characters: leave it out"
+                    f"temperature: kind {self.kind} with objective {self.objective} samples no negative "
+                    "characters: leave it out"
                 )
+
+    @property
+    def generates(self) -> bool:
+        """Whether negative data are passages that the network generates."""
+        return not self.by_class
 
 
 @register("config", "character")
@@ -76,8 +96,8 @@ class CharacterConfig(TextNetworkConfig):
 
     def suits_text(self, training: TextTraining) -> None:
         super().suits_text(training)
-        for name in ("hidden_dropout", "blanks"):
-            if getattr(training, name):
+        for name in ("hidden_dropout", "blanks", "negatives"):
+            if getattr(training, name) != getattr(TextTraining(), name):
                 raise ValueError(f"{name}: layers of kind character have none: leave it out")
 
 
@@ -87,9 +107,27 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     """The next-character network that tries every character as a candidate, and judges it by goodness."""
 
     kind: Literal["goodness-character"] = "goodness-character"
-    objective: Literal["candidates"] = "candidates"
+    objective: Literal["candidates", "logistic", "pairwise"] = "candidates"
     context: Literal["below"] = "below"
     sharpness: float | tuple[float, ...] = 40.0
     recency: Annotated[float, Field(gt=0, le=1)] = 0.75
     candidate_size: PositiveFloat = 1.0
     """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""
+
+    @property
+    def generates(self) -> bool:
+        return False
+
+    def suits_text(self, training: TextTraining) -> None:
+        super().suits_text(training)
+        shares, layers = training.hidden_dropout, len(self.hidden)
+        if isinstance(shares, tuple) and len(shares) != layers:
+            raise ValueError(
+                f"hidden_dropout has {len(shares)} values for {layers} hidden layers: give one or all"
+            )
+        negatives = pick("negatives", training.negatives)
+        if negatives.hybrid or negatives.absent:
+            raise ValueError(
+                f"negatives: expected characters that did not come, found {training.negatives}: choose all, "
+                "uniform or hard"
+            )

@@ -142,13 +142,16 @@ class TextTraining(PhasedConfig):
     """Where negative data comes from and when it is learnt from: the menu `regime`."""
     night: PositiveInt = 1
     """Batches from one generation of all negative strings to the next (regime night)."""
+    negatives: Annotated[str, on_menu("negatives")] = "all"
+    """Which characters compete with the one that came, where characters are tried: the menu `negatives`; hard
+    ones are drawn from the prediction of the network's softmax."""
     temperature: PositiveFloat = 1.0
     """Of the softmax that negative characters are sampled from."""
     dropout: Share = 0.0
     """Share of the hidden activities that the softmax does not read, afresh in every batch."""
-    hidden_dropout: Share = 0.0
-    """Share of every hidden layer that is set to zero, afresh in every batch, alike for all characters that
-    are tried after a window; its goodness is that of the rest."""
+    hidden_dropout: Share | tuple[Share, ...] = 0.0
+    """Share of every hidden layer, or of each, that is set to zero, afresh in every batch, alike for all
+    characters that are tried after a window; its goodness is that of the rest."""
     blanks: Share = 0.0
     """Share of the characters of every window that are blank, afresh in every batch."""
 

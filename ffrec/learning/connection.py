@@ -95,30 +95,51 @@ class Masked(Connection):
 class Codes(Connection):
     """Labels or characters: rows of weights are picked and summed, in place of a product with one-of-N codes.
 
-    A row of `positions` codes `(..., positions)` stands for as many one-of-N vectors side by side, each
-    scaled by √symbols to unit mean square; weights are `(positions · symbols, units)`. Last positions that
-    are missing are neutral: an equal share of every symbol (Hinton 2022 §3.3). Codes for maps of so many
-    `places` send the same to every place, as constant maps of their own would.
+    A row of `positions` codes `(..., positions)` stands for as many one-of-N vectors side by side, together
+    of unit mean square; weights are `(positions · symbols, units)`. Each vector is `fading` times as large
+    as the one after it, and so are, by Adam, the steps of what its weights send. Last positions that are
+    missing are neutral: an equal share of every symbol (Hinton 2022 §3.3). Codes for maps of so many `places`
+    send the same to every place, as constant maps of their own would.
     """
 
     def __init__(
-        self, symbols: int, units: int, generator: torch.Generator, positions: int = 1, places: int = 1
+        self,
+        symbols: int,
+        units: int,
+        generator: torch.Generator,
+        positions: int = 1,
+        places: int = 1,
+        fading: float = 1.0,
     ) -> None:
         inputs = positions * symbols
         super().__init__(inputs, units * places, (inputs, units), inputs, generator)
-        self.symbols, self.positions, self.size = symbols, positions, symbols**0.5
+        self.symbols, self.positions = symbols, positions
         self.places, self.bias_units = places, units
         self.register_buffer("offsets", torch.arange(positions) * symbols, persistent=False)
         self.offsets: Tensor
+        sizes = fading ** torch.arange(positions - 1, -1, -1.0, dtype=torch.float64)
+        self.sizes: list[float] = (sizes * (inputs / sizes.square().sum()).sqrt()).tolist()
+        """What stands for 1 in the vector of each position; √symbols in each without fading."""
+        self.made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def sizes_in(self, dtype: torch.dtype) -> Tensor:
+        """`sizes` of a type where the weights are, `(positions,)`: made once, and not rounded on the way."""
+        where = dtype, self.weight.device
+        if where not in self.made:
+            self.made[where] = torch.tensor(self.sizes, dtype=dtype, device=where[1])
+        return self.made[where]
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x + self.offsets[: x.shape[-1]]
-        if self.positions == 1 and x.shape[-1] == 1:
-            return self.everywhere(self.working[rows.squeeze(-1)].mul_(self.size))
-        total: Tensor = embedding_bag(rows.flatten(0, -2), self.working, mode="sum")
-        for position in range(x.shape[-1], self.positions):
-            total += self.working[position * self.symbols :][: self.symbols].mean(0)
-        return self.everywhere(total.mul_(self.size).view(*x.shape[:-1], -1))
+        given, sizes = x.shape[-1], self.sizes_in(self.dtype)
+        rows = x + self.offsets[:given]
+        if self.positions == 1 and given == 1:
+            return self.everywhere(self.working[rows.squeeze(-1)].mul_(sizes))
+        rows = rows.flatten(0, -2)
+        each = sizes[:given].expand(rows.shape).contiguous()
+        total: Tensor = embedding_bag(rows, self.working, mode="sum", per_sample_weights=each)
+        for position in range(given, self.positions):
+            total += self.working[position * self.symbols :][: self.symbols].mean(0) * sizes[position]
+        return self.everywhere(total.view(*x.shape[:-1], -1))
 
     def everywhere(self, sent: Tensor) -> Tensor:
         """What a place is sent, `(..., units of a place)`, at all places: `(..., units)`."""
@@ -126,14 +147,17 @@ class Codes(Connection):
 
     def neutral(self) -> Tensor:
         """What the neutral code sends where all positions are missing, `(units,)`."""
-        sent: Tensor = self.weight.view(self.positions, self.symbols, -1).mean(1).sum(0) * self.size
+        mean = self.weight.view(self.positions, self.symbols, -1).mean(1)
+        sent: Tensor = self.sizes_in(mean.dtype) @ mean
         return self.everywhere(sent.to(self.dtype))
 
     def dense(self, x: Tensor) -> Tensor:
         given = x.shape[-1]
+        sizes = self.sizes_in(self.dtype)
         codes = self.weight.new_zeros(len(x), self.source_units, dtype=self.dtype)
-        codes[:, given * self.symbols :] = self.size / self.symbols  # of positions that are missing
-        return codes.scatter_(1, x + self.offsets[:given], self.size)
+        shares = sizes[given:] / self.symbols  # of positions that are missing
+        codes[:, given * self.symbols :] = shares.repeat_interleave(self.symbols)
+        return codes.scatter_(1, x + self.offsets[:given], sizes[:given].expand(x.shape))
 
     def add_weight_grad(self, x: Tensor, delta: Tensor) -> None:
         """Rows may be codes or dense. A product with codes written out, some rows at a time, is at least as

@@ -67,19 +67,42 @@ class Hard(Negatives):
         return hard_labels(logits, labels, draws).unsqueeze(1)
 
 
-@final
-@register("negatives", "hard-3")
-class ThreeHard(Negatives):
-    """Three different wrong labels, or all if there are fewer, drawn one after another as the hard one is:
+class SeveralHard(Negatives):
+    """So many different wrong labels, or all if there are fewer, drawn one after another as the hard one is:
     the first of them is distributed as that. They are for objectives in which candidates compete."""
 
     several = True
+    count: ClassVar[int]
 
     def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         p = logits.scatter(1, labels.unsqueeze(1), float("-inf")).softmax(1)
         waiting = p / draws.exponential(p.shape)
         waiting.scatter_(1, labels.unsqueeze(1), -1.0)  # below wrong ones whose p is too small for a float
-        return waiting.topk(min(3, logits.shape[1] - 1), dim=1).indices
+        return waiting.topk(min(self.count, logits.shape[1] - 1), dim=1).indices
+
+
+@final
+@register("negatives", "hard-2")
+class TwoHard(SeveralHard):
+    """Two hard wrong labels."""
+
+    count = 2
+
+
+@final
+@register("negatives", "hard-3")
+class ThreeHard(SeveralHard):
+    """Three hard wrong labels."""
+
+    count = 3
+
+
+@final
+@register("negatives", "hard-5")
+class FiveHard(SeveralHard):
+    """Five hard wrong labels."""
+
+    count = 5
 
 
 @final

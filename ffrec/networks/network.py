@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Self
 
 import torch
@@ -106,11 +107,13 @@ class Local(Classifier):
         return layer
 
     @contextmanager
-    def perturbed(self, perturb: Transform | None, drop: Transform | None = None) -> Iterator[None]:
-        """Within the block `perturb` changes what every hidden layer sends, and `drop` leaves out units of
-        the layers that heed it; None changes nothing."""
+    def perturbed(
+        self, perturb: Transform | None, drops: Mapping[int, Transform] = MappingProxyType({})
+    ) -> Iterator[None]:
+        """Within the block `perturb` changes what every hidden layer sends, and `drops` leave out units of
+        layers that heed them, by level; None changes nothing."""
         for level in self.levels:
-            self.layer(level).perturb, self.layer(level).drop = perturb, drop
+            self.layer(level).perturb, self.layer(level).drop = perturb, drops.get(level)
         try:
             yield
         finally:

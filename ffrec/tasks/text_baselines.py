@@ -18,7 +18,7 @@ from ffrec.storage.run_folder import RunFolder
 from ffrec.training.backprop import backprop
 from ffrec.training.text import TextTrainer
 
-SHARED = ("hidden", "window", "reads", "recency", "bias", "activation", "connection")
+SHARED = ("hidden", "window", "reads", "recency", "fading", "bias", "activation", "connection")
 """Settings of networks that predict by goodness that those which predict by their softmax have as well."""
 
 
@@ -64,7 +64,7 @@ def softmax_twin(recipe: TextRecipe) -> TextRecipe:
     return dataclasses.replace(
         recipe,
         network=CharacterConfig(**shared),
-        training=dataclasses.replace(recipe.training, hidden_dropout=0.0, blanks=0.0),
+        training=dataclasses.replace(recipe.training, hidden_dropout=0.0, blanks=0.0, negatives="all"),
     )
 
 
@@ -78,7 +78,7 @@ def network_baselines(
     kept = folder.read_json("baselines.json") or {}
     seed = folder.config["seed"]
     own = softmax_twin(recipe)
-    shapes = {"": own, " (plain initial weights)": own.override({"recency": 1.0, "bias": 0.0})}
+    shapes = {"": own, " (plain initial weights)": own.override({"recency": 1.0, "fading": 1.0, "bias": 0.0})}
     train, validation = train.to(device), text.validation.to(device)
 
     def random_features(shape: TextRecipe) -> dict[str, Any]:

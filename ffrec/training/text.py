@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ffrec.config import TextNetworkConfig, TextRecipe
+from ffrec.config.layers import spread
 from ffrec.data.draws import Draws
 from ffrec.data.images import silence
 from ffrec.data.sampling import draw, sharpen
 from ffrec.evaluation.health import guessed_text
 from ffrec.evaluation.ngram import unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, perplexity
+from ffrec.learning.transform import Transform
+from ffrec.negatives.labels import Every
 from ffrec.networks.text.network import TextNetwork, windows_of
 from ffrec.registry import pick
 from ffrec.training.memory import check_memory
@@ -59,7 +63,7 @@ class TextTrainer(Trainer):
         check_memory(make, recipe.training, torch.device(device), arithmetic)
         network = make(torch.Generator().manual_seed(seed))
         super().__init__(recipe, network, len(self.strings), seed, device, arithmetic)
-        self.passes = training.passes
+        self.passes, self.wrong = training.passes, pick("negatives", training.negatives)()
         self.size = self.cases * (self.strings.shape[1] - recipe.network.window)
         self.learning_layers = 0 if training.regime == "random" else self.learning_layers
         self.prepare()
@@ -78,7 +82,7 @@ class TextTrainer(Trainer):
     def update(self, index: Tensor) -> Tensor:
         """Do with the strings at `index` what the schedule says."""
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
-        learn = self.learn if self.network.tried is None else self.try_all
+        learn = self.learn if self.network.tried is None else self.try_characters
         for phase in next(self.schedule):
             self.sharing.settle()
             if phase == "generate":
@@ -148,8 +152,8 @@ class TextTrainer(Trainer):
         self.step_optimiser(phase)
         return measured
 
-    def try_all(self, index: Tensor, phase: Phase) -> Tensor:
-        """One weight update in which every character is tried after each window of the strings at `index`.
+    def try_characters(self, index: Tensor, phase: Phase) -> Tensor:
+        """One weight update in which characters are tried after each window of the strings at `index`.
 
         The softmax reads the windows with the neutral character, and with all units of the hidden layers.
         """
@@ -157,18 +161,36 @@ class TextTrainer(Trainer):
         windows, following = network.cases(self.strings[index])
         encoding = network.encode(self.obscured(windows))
         features = network.features(encoding)
-        softmax_loss = self.learn_softmax(features, network.readout(features), following)
+        logits = network.readout(features)
+        softmax_loss = self.learn_softmax(features, logits, following)
+        tried, target = self.candidates(logits, following)
         network.zero_grad()
-        share = self.recipe.training.hidden_dropout
-        with network.perturbed(None, self.drop if share else None):
-            loss, accuracy = network.learn(encoding, network.tried, following)
+        with network.perturbed(None, self.drops):
+            loss, accuracy = network.learn(encoding, tried, target)
         self.step_optimiser(phase)
         return torch.cat([loss, softmax_loss.view(1), accuracy])
 
-    def drop(self, h: Tensor) -> Tensor:
-        """Factors `(cases, 1, units)`: 0 for the units that dropout leaves out, alike for all candidates;
-        otherwise one by which the mean square stays what it was."""
-        share = self.recipe.training.hidden_dropout
+    def candidates(self, logits: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
+        """Characters that are tried after each window, `(cases, candidates)`, and what the layers' objective
+        expects of them: all, alike after all windows; or the one that came and then negative ones."""
+        places = self.network.layer(1).objective.target == "places"
+        if self.network.tried is not None and places and isinstance(self.wrong, Every):
+            return self.network.tried, following
+        wrong = self.wrong.labels(logits, following, self.draws)
+        tried = torch.cat([following.unsqueeze(1), wrong], dim=1)
+        signs = torch.full((tried.shape[1],), -1.0, device=self.device)
+        signs[:1] = 1.0
+        return tried, torch.zeros_like(following) if places else signs
+
+    @property
+    def drops(self) -> dict[int, Transform]:
+        """What leaves out units of the layers that have dropout, by level."""
+        shares = spread(self.recipe.training.hidden_dropout, len(self.network.levels))
+        return {level: partial(self.drop, share) for level, share in enumerate(shares, 1) if share}
+
+    def drop(self, share: float, h: Tensor) -> Tensor:
+        """Factors `(cases, 1, units)`: 0 for the share of the units that dropout leaves out, alike for all
+        candidates; otherwise one by which the mean square stays what it was."""
         kept = torch.full_like(h[:, :1], (1 - share) ** -0.5)
         return silence(kept, share, self.draws)
 

@@ -30,7 +30,7 @@ class Character(TextNetwork):
         connect = pick("connection", config.connection)
         for level, (below, units) in enumerate(pairwise((symbols, *config.hidden)), 1):
             connection: Connection = (
-                Codes(symbols, units, generator, self.passage)
+                Codes(symbols, units, generator, self.passage, fading=config.fading)
                 if level == 1
                 else connect(below, units, generator)
             )

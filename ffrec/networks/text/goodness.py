@@ -37,7 +37,7 @@ class GoodnessCharacter(TextNetwork):
         super().__init__(config, symbols)
         self.passage, self.batch = config.window + 1, max(1, BATCH // symbols)
         connect, first = pick("connection", config.connection), config.hidden[0]
-        window = Codes(symbols + 1, first, generator, config.window)
+        window = Codes(symbols + 1, first, generator, config.window, fading=config.fading)
         following = Codes(symbols, first, generator)
         following.weight.mul_(config.candidate_size)
         self.layers.append(self.make_layer(1, {"0": window, "next": following}, generator))
@@ -56,16 +56,24 @@ class GoodnessCharacter(TextNetwork):
 
     def encode(self, x: Tensor) -> Encoding:
         """A pass over windows of codes `(cases, window)`, with the neutral character after each."""
-        codes, first = x.unsqueeze(1), self.layer(1)
-        drive = first.add_input("0", codes, first.unit_bias())
-        return Encoding(codes, {1: drive}, self.climb({"0": codes}, drive + self.next_codes().neutral()))
+        codes, drive = self.drive_of(x)
+        step = self.climb({"0": codes}, drive + self.next_codes().neutral())
+        return Encoding(codes, {1: drive}, step)
+
+    def drive_of(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes of windows, `(cases, 1, window)`, and what they and the bias send, `(cases, 1, units)`."""
+        codes, first = windows.unsqueeze(1), self.layer(1)
+        return codes, first.add_input("0", codes, first.unit_bias())
 
     def steps(self, encoding: Encoding, candidates: Tensor, count: int = 1) -> Iterator[Step]:
         """One pass with candidate characters `(cases, candidates)`, or `(1, candidates)` for all cases."""
         del count
-        codes = candidates.unsqueeze(2)
-        inputs = {"0": encoding.input, "next": codes}
-        yield self.climb(inputs, encoding.drive[1] + self.next_codes()(codes))
+        yield self.try_after(encoding.input, encoding.drive[1], candidates)
+
+    def try_after(self, codes: Tensor, drive: Tensor, candidates: Tensor) -> Step:
+        """A pass with candidate characters after windows, which are given by their codes and drive."""
+        tried = candidates.unsqueeze(2)
+        return self.climb({"0": codes, "next": tried}, drive + self.next_codes()(tried))
 
     def climb(self, inputs: dict[str, Tensor], total: Tensor) -> Step:
         """A pass up from the first layer's total input `(cases, candidates, units)`, which is overwritten."""
@@ -82,14 +90,20 @@ class GoodnessCharacter(TextNetwork):
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
         """By the goodness of all layers; by that of the layers up to each; by the softmax, which reads the
         pass with the neutral character."""
-        by_layer = self.by_layer(encoding)
+        by_layer = self.by_layer(encoding.input, encoding.drive[1])
         found = {f"layer {level}": p for level, p in zip(self.levels, by_layer, strict=True)}
         softmax = self.readout(self.features(encoding)).log_softmax(1)
         return {"own": by_layer[-1], **found, "softmax": softmax}
 
-    def by_layer(self, encoding: Encoding) -> list[Tensor]:
+    def predict(self, windows: Tensor) -> Tensor:
+        """As every network for characters; without a memory it takes no pass with the neutral character."""
+        if self.memory is not None and self.memory.filled:
+            return super().predict(windows)
+        return self.by_layer(*self.drive_of(windows))[-1]
+
+    def by_layer(self, codes: Tensor, drive: Tensor) -> list[Tensor]:
         """log pₗ of the next character, `(cases, symbols)`, layer by layer."""
-        (step,) = self.steps(encoding, self.tried)
+        step = self.try_after(codes, drive, self.tried)
         total, found = torch.zeros((), device=self.device), []
         for level, sharpness in zip(self.levels, self.config.sharpnesses, strict=True):
             total = total + self.layer(level).goodness_of(step.activities[level])

@@ -55,7 +55,8 @@ class TextNetwork(Network):
         scale = self.config.recency ** torch.arange(size - 1, -1, -1.0)
         scale = torch.cat([scale / scale.norm(), torch.ones(positions - size)]) * positions**0.5
         window.weight.view(positions, -1, window.units).mul_(scale[:, None, None])
-        self.layer(1).bias.fill_(self.config.bias)
+        for level, bias in zip(self.levels, self.config.biases, strict=True):
+            self.layer(level).bias.fill_(bias)
 
     @property
     def device(self) -> torch.device:
