@@ -241,13 +241,17 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/learning/fields/convolution.py": [
         (
-            "conv2d(as_maps(x, self.source), self.working, stride",
-            "conv2d(as_maps(x, self.source), self.working.flip(2), stride",
+            "conv2d(maps, self.working, stride",
+            "conv2d(maps, self.working.flip(2), stride",
             "connections",
         ),
         ("self.add_grad(grad)", "self.add_grad(grad * 2)", "connections"),
         ("shape, deltas, stride=self.stride,", "shape, deltas, stride=1,", "convolutional"),
         ("y : y + down : self.stride", "y : y + down", "convolutional"),
+        ("-(-len(maps) // self.rows)", "len(maps) // self.rows", "connections"),
+        ("< 2**15 else", "< 2**17 else", "connections"),
+        ("AT_ONCE // (max(channels, of_patches)", "AT_ONCE // (channels", "connections"),
+        ("seen != len(deltas)", "False", "update"),
         ("[self.pool] * 2, output_size=self.whole", "[self.pool] * 2", "update"),
         ("self.bias_units = channels", "pass", "connections"),
         ("below * kernel**2", "below * kernel", "connections"),
@@ -784,6 +788,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(1 - self.FLOOR) * (likeness", "(likeness", "memory"),
         ("recalled + self.share.log()", "recalled + (1 - self.share).log()", "memory character"),
         (".mul_(self.sharpness)", "", "memory"),
+        ("torch.log1p(-share))).exp().mean()", "share.log())).exp().mean()", "memory"),
     ],
     "ffrec/data/sampling.py": [
         ("temperature < torch.finfo(log_p.dtype).tiny", "temperature == 0", "faults/strings"),
@@ -805,6 +810,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/tasks/text_baselines.py": [
         ('hidden_dropout=0.0, blanks=0.0, negatives="all"', "", "goodness_text"),
         ('"recency", "fading", "bias", "activation"', '"recency", "activation"', "goodness_text"),
+        ("own(strings) + torch.log1p(-share)", "own(strings) + share.log()", "cli_text"),
+        ("best_share(own(validation).flatten()", "best_share(own(parts['test']).flatten()", "cli_text"),
     ],
     "corpora/corpus.py": [
         ("(self.train, self.validation)", "(self.train, self.train)", "corpora"),

@@ -1,6 +1,7 @@
 """The commands of the character model as a user meets them: real output, one line for a mistake."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ import safetensors.torch
 import torch
 from commands import assert_refused, command, environment, ffrec
 
+import corpora
 from corpora import ALPHABET, encode
 from ffrec import load
+from ffrec.evaluation.ngram import KneserNey
 
 SIZE = ["--set", "hidden=[20]", "--set", "window=6", "--set", "epochs=2", "--set", "passes=1"]
 SIZE += ["--set", "validate_every=2", "--set", "strings=60"]
@@ -59,6 +62,31 @@ def test_perplexity_agrees_with_training(trained):
     for part in ("train", "validation", "test"):
         assert again[part]["perplexity"] == pytest.approx(said[part]["perplexity"], rel=1e-6)
     assert again["baselines"] == said["baselines"]
+    assert again["with_counts"] == said["with_counts"]
+
+
+def test_the_network_and_the_best_count_model_predict_together(trained):
+    """By hand, of every character: (1 − share) p + share q, with the share that suits validation strings."""
+    run, said = trained
+    found = said["with_counts"]
+    network, text = load(run).network, corpora.load("fables")
+    network.remember(text.train[:60])
+    kneser_ney = KneserNey(text.train[:60], int(found["model"].split()[-1]), 30)
+    for part in ("validation", "test"):
+        strings = getattr(text, part)
+        windows = strings.unfold(1, 6, 1)[:, :-1].flatten(0, 1)
+        with torch.no_grad():
+            own = network.predict(windows).exp().double()
+        following = strings[:, 6:].reshape(-1, 1)
+        own, counted = (p.gather(1, following) for p in (own, kneser_ney.probabilities(windows)))
+
+        def surprise(share, own=own, counted=counted):
+            return -((1 - share) * own + share * counted).log().mean().item()
+
+        assert found[part]["perplexity"] == pytest.approx(math.exp(surprise(found["share"])), rel=1e-5)
+        if part == "validation":
+            assert surprise(found["share"]) <= min(surprise(share / 50) for share in range(51)) + 1e-3
+    assert found["validation"]["perplexity"] < said["baselines"][found["model"]]["validation"]["perplexity"]
 
 
 def test_perplexity_of_another_text(trained, tmp_path):

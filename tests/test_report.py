@@ -629,9 +629,13 @@ def test_runs_on_different_texts_are_kept_apart_and_the_softmax_stands_beside_it
     defaults = {"fables": plain(RECIPES["fables"]())}
     head, _, ours, other = results_table(runs, defaults).splitlines()
     assert "| test perplexity | without memory | validation perplexity |" in head
-    assert (
-        "| 2 (0, 1) | 144 | 7.00 ± 1.41 | 7.00 ± 0.00 | 5.00 ± 0.00 | 4.00 (Kneser-Ney of order 6) |" in ours
-    )
+    assert "| best count model, test | with it, test |" in head
+    reached = "| 2 (0, 1) | 144 | 7.00 ± 1.41 | 7.00 ± 0.00 | 5.00 ± 0.00 | 4.00 (Kneser-Ney of order 6) |"
+    assert f"{reached} – |" in ours
+    runs[0].result["with_counts"] = {"test": {"perplexity": 3.0}}
+    assert f"{reached} – |" in results_table(runs, defaults)  # one seed of two
+    runs[1].result["with_counts"] = {"test": {"perplexity": 4.0}}
+    assert f"{reached} 3.50 ± 0.71 |" in results_table(runs, defaults)
     assert "`ffrec train fables --text my.txt --precision fp32 --seed S`" in other
     assert "| 1 (2) | 144 | 9.00 |" in other
     edited = text_run(3, "another checksum", "fables", 10.0)  # the same name, other strings

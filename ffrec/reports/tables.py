@@ -31,12 +31,14 @@ def text_cells(group: Group) -> list[str]:
     """Batches, the perplexities, and that of the best count model beside them."""
     results = group.results
     *_, (name, counted) = results[0]["baselines"].items()
+    together = [r["with_counts"]["test"]["perplexity"] for r in results if "with_counts" in r]
     return [
         str(results[0]["updates"]),
         group.of_test("perplexity"),
         spread([r["test"].get("softmax_perplexity", r["test"]["perplexity"]) for r in results]),
         spread([result["validation"]["perplexity"] for result in results]),
         f"{counted['test']['perplexity']:.2f} ({name})",
+        spread(together) if len(together) == len(results) else "–",
     ]
 
 
@@ -49,6 +51,7 @@ COLUMNS: dict[Kind, tuple[list[str], Callable[[Group], list[str]]]] = {
             "without memory",
             "validation perplexity",
             "best count model, test",
+            "with it, test",
         ],
         text_cells,
     ),

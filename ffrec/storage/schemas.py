@@ -129,9 +129,17 @@ class ImageResult(Result):
     test: Images = Images(error_softmax=0.0)
 
 
+class WithCounts(HeldOut):
+    """What a network predicts together with a count model."""
+
+    model: Word
+    share: FiniteFloat
+
+
 class TextResult(Result, HeldOut):
     updates: Count
     baselines: Annotated[dict[Word, HeldOut], Field(min_length=1)]
+    with_counts: WithCounts | None = None
 
 
 class Baselines(RootModel[dict[Word, HeldOut]]):

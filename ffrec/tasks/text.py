@@ -19,7 +19,7 @@ from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, weights
 from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed, symbols_of
 from ffrec.tasks.task import Task, TrainedRun
-from ffrec.tasks.text_baselines import counted_baselines, held_out
+from ffrec.tasks.text_baselines import counted_results, held_out
 from ffrec.training.text import TextTrainer, make_network
 
 DREAMT = 1000  # strings that are generated together; bounds memory
@@ -74,19 +74,19 @@ class TextTask(Task):
         network = trainer.network
         with torch.no_grad():
             network.remember(trainer.strings)
+        parts, counted = {name: getattr(text, name) for name in ("validation", "test")}, {}
+        if folder is not None:  # before its memory is emptied
+            counted = counted_results(network, trainer.strings.cpu(), text.validation, parts)
         found = evaluate_parts(network, self.recipe.training, text, trainer.team)
         if folder is None:
             return found
         result = describe(folder, trainer.device) | found
-        result["updates"] = trainer.updates
-        parts = {name: getattr(text, name) for name in ("validation", "test")}
-        train, start = trainer.strings.cpu(), self.recipe.network.window
-        result["baselines"] = counted_baselines(train, text.validation, parts, start, network.symbols)
-        counted = result["baselines"]["unigram"]["test"]["perplexity"]
+        result |= {"updates": trainer.updates, **counted}
+        unigram = counted["baselines"]["unigram"]["test"]["perplexity"]
         last = (folder.metrics() or [{}])[-1]
         result["warnings"] = [
             *last.get("warnings", []),
-            *guessed_text(result["test"]["perplexity"], counted, "test"),
+            *guessed_text(result["test"]["perplexity"], unigram, "test"),
         ]
         strings, drawn = text.test[:SHOWN].to(trainer.device), Draws(trainer.seed, trainer.device)
         shown = dreamt_examples(network, strings, drawn, self.recipe.training.temperature)
@@ -105,6 +105,10 @@ class TextTask(Task):
         for name, found in result.get("baselines", {}).items():
             values = ", ".join(f"{part} {found[part]['perplexity']:.2f}" for part in found if part in result)
             lines.append(f"            {name}: {values}")
+        together = result.get("with_counts", {})
+        values = ", ".join(f"{p} {found['perplexity']:.2f}" for p, found in together.items() if p in result)
+        if together:
+            lines.append(f"            with the last, {100 * together['share']:.0f} % of it: {values}")
         lines += [f"   warning: {warning}" for warning in result.get("warnings", [])]
         return [*lines, f"       run: {result['run']}"]
 
@@ -151,21 +155,18 @@ class TrainedText(TrainedRun):
 
     def evaluate(self) -> dict[str, Any]:
         """The result on the run's own text, beside models that count its training strings."""
-        with torch.no_grad():
-            result = evaluate_parts(self.network, self.recipe.training, self.text)
-        parts = {name: getattr(self.text, name) for name in ("validation", "test")}
-        return describe(self.folder, self.device) | result | {"baselines": self.counted(parts)}
+        counted = self.counted({name: getattr(self.text, name) for name in ("validation", "test")})
+        result = evaluate_parts(self.network, self.recipe.training, self.text)  # which empties the memory
+        return describe(self.folder, self.device) | result | counted
 
     def evaluate_other(self, strings: Tensor) -> dict[str, Any]:
         """The result on the strings of another text, beside the same models."""
         found = evaluate_text(self.network, strings.to(self.device))
-        counted = self.counted({"text": strings})
-        return describe(self.folder, self.device) | {"text": found, "baselines": counted}
+        return describe(self.folder, self.device) | {"text": found} | self.counted({"text": strings})
 
     def counted(self, parts: dict[str, Tensor]) -> dict[str, Any]:
-        """Perplexity of models that count the training strings, on each of the parts."""
-        start, symbols = self.recipe.network.window, len(self.symbols)
-        return counted_baselines(self.train, self.text.validation, parts, start, symbols)
+        """What models that count the training strings predict, and the network with them."""
+        return counted_results(self.network, self.train, self.text.validation, parts)
 
     def dream(self, count: int, seed: int, temperature: float) -> Iterator[dict[str, Tensor]]:
         """Negative strings that go on from validation strings, some at a time: see `dreamt_examples`."""

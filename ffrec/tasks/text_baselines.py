@@ -12,6 +12,7 @@ from torch import Tensor
 from ffrec.config import CharacterConfig, TextRecipe
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
+from ffrec.networks.text.memory import best_share
 from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.run_folder import RunFolder
@@ -37,23 +38,50 @@ def held_out(network: TextNetwork, text: HeldOut, team: Team = ALONE) -> dict[st
     return {part: evaluate_text(network, strings, team=team) for part, strings in parts.items()}
 
 
-def counted_baselines(
-    train: Tensor, validation: Tensor, parts: Mapping[str, Tensor], start: int, symbols: int
+def counted_results(
+    network: TextNetwork, train: Tensor, validation: Tensor, parts: Mapping[str, Tensor]
 ) -> dict[str, Any]:
-    """Perplexity of models that only count the training strings, on each of the parts.
+    """On each of the parts, the perplexity of models that only count the training strings (`baselines`), and
+    of the network together with the best of them (`with_counts`).
 
-    The validation strings choose the order of the Kneser–Ney model.
+    The validation strings choose the order of the Kneser–Ney model. All strings are on the CPU.
     """
+    start, symbols = network.config.window, network.symbols
     kneser_ney = best_kneser_ney(train, validation, start, symbols)
+    best = f"Kneser-Ney of order {kneser_ney.order}"
     models: dict[str, Callable[[Tensor], Tensor]] = {
         "uniform": lambda part: torch.full((len(part), part.shape[1] - start), -math.log(symbols)),
         "unigram": lambda part: unigram_log_likelihood(train, part, start, symbols),
-        f"Kneser-Ney of order {kneser_ney.order}": lambda part: kneser_ney.log_likelihood(part, start),
+        best: lambda part: kneser_ney.log_likelihood(part, start),
     }
-    return {
+    baselines = {
         name: {part: summary(model(strings)) for part, strings in parts.items()}
         for name, model in models.items()
     }
+    together = {"model": best, **mixture(network, models[best], validation, parts)}
+    return {"baselines": baselines, "with_counts": together}
+
+
+def mixture(
+    network: TextNetwork,
+    other: Callable[[Tensor], Tensor],
+    validation: Tensor,
+    parts: Mapping[str, Tensor],
+) -> dict[str, Any]:
+    """The perplexity of (1 − share) p(network) + share p(other) on each of the parts, and the `share` that
+    makes the validation strings likeliest; `other` says log p of strings' characters."""
+
+    def own(strings: Tensor) -> Tensor:
+        with torch.no_grad():
+            return network.mix(network.log_likelihood(strings.to(network.device))).cpu().double()
+
+    share = best_share(own(validation).flatten(), other(validation).flatten())
+    found: dict[str, Any] = {"share": share.item()}
+    for part, strings in parts.items():
+        found[part] = summary(
+            torch.logaddexp(own(strings) + torch.log1p(-share), other(strings) + share.log())
+        )
+    return found
 
 
 def softmax_twin(recipe: TextRecipe) -> TextRecipe:

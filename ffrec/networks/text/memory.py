@@ -55,13 +55,16 @@ class Memory(nn.Module):
         """log((1 − share) p + share · recalled), all `(batch, symbols)`."""
         return torch.logaddexp(log_p + torch.log1p(-self.share), recalled + self.share.log())
 
-    def weigh(self, log_p: Tensor, recalled: Tensor, steps: int = 50) -> None:
-        """Set `share` to what makes held-out symbols likeliest: expectation maximisation of a mixture.
+    def weigh(self, log_p: Tensor, recalled: Tensor) -> None:
+        """Set `share` to what makes held-out symbols likeliest: `best_share`."""
+        self.share.copy_(best_share(log_p, recalled).clamp(1e-4, 1 - 1e-4))
 
-        Both arguments are log probabilities of the symbols that did follow, `(cases,)`.
-        """
-        share = log_p.new_tensor(0.5)
-        for _ in range(steps):
-            ours = recalled + share.log()
-            share = (ours - torch.logaddexp(ours, log_p + torch.log1p(-share))).exp().mean()
-        self.share.copy_(share.clamp(1e-4, 1 - 1e-4))
+
+def best_share(log_p: Tensor, other: Tensor, steps: int = 50) -> Tensor:
+    """The share s, `()`, that makes what did follow likeliest under (1 − s) p + s · other: expectation
+    maximisation of a mixture. Both arguments are log probabilities, `(cases,)`."""
+    share = log_p.new_tensor(0.5)
+    for _ in range(steps):
+        theirs = other + share.log()
+        share = (theirs - torch.logaddexp(theirs, log_p + torch.log1p(-share))).exp().mean()
+    return share
