@@ -832,7 +832,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/storage/checkpoint.py": [
         ("if not (folder / MANIFEST).is_file():", "if False:", "faults/checkpoints"),
         ("if hashlib.sha256(files[name]).hexdigest() != expected", "if False", "checkpoint"),
-        ("weights_only=True", "weights_only=False", "checkpoint"),
+        ('files["state.pt"]), weights_only=True', 'files["state.pt"]), weights_only=False', "checkpoint"),
     ],
     "corpora/idx.py": [
         ("if found != magic", "if False", "corpora"),
