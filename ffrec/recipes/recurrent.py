@@ -23,8 +23,8 @@ def recurrent_digits() -> ImageRecipe:
         name="recurrent-digits",
         paper="–",
         data="digits",
-        network=quick(500, 500, last=4),
-        training=TrainingConfig(epochs=40, batch=50),
+        network=replace(quick(250, 250), sharpness=10.0),
+        training=TrainingConfig(epochs=80, batch=50, noise=0.3, hidden_noise=0.3, weight_decay=0.1),
     )
 
 
