@@ -43,7 +43,8 @@ class Characters(Change):
         found = {
             name: record["validation"][name] for name in ("perplexity", "by_part", "training_perplexity")
         }
-        if task.recipe.training.negatives.startswith("hard"):
+        recipe = task.recipe
+        if recipe.training.negatives.startswith("hard") and recipe.network.objective != "logistic":
             found["corrected"] = corrected(task.trainer.network, task.validation)
         return found
 
@@ -51,7 +52,8 @@ class Characters(Change):
 @torch.no_grad()
 def corrected(network: TextNetwork, strings: Tensor) -> float:
     """Perplexity of p ∝ exp(κ Σ g) q (1 − q), q being the softmax's prediction: what goodness says of the
-    next character if it was taught by one hard negative drawn from q (docs/goodness-text.md)."""
+    next character if it was taught by one hard negative drawn from q, and about that if by several
+    (docs/goodness-text.md)."""
     every = []
     windows, following = network.cases(strings)
     for part, wanted in zip(windows.split(network.batch), following.split(network.batch), strict=True):
@@ -71,7 +73,7 @@ def row(lines: Sequence[Line]) -> list[str]:
         spread([line["by_part"]["softmax"] for line in lines]),
         spread([line["corrected"] for line in lines]) if "corrected" in lines[0] else "–",
         spread([line["training_perplexity"] for line in lines]),
-        f"{60 * statistics.mean(line['minutes'] for line in lines):.1f}",
+        f"{60 * statistics.mean(line['processor_minutes'] for line in lines):.1f}",
     ]
 
 

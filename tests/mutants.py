@@ -185,6 +185,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("2 * total / (1 + square)", "total / (1 + square)", "feedforward"),
     ],
     "ffrec/learning/connection.py": [
+        (', device="cpu")  # planned', ")  # planned", "faults/out_of_memory"),
         ("div_(fan_in**0.5)", "div_(fan_in)", "connections"),
         (
             "delta.unflatten(-1, (self.places, -1)).sum(-2)",
@@ -231,6 +232,10 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("if side % count == 0", "", "bands"),
     ],
     "ffrec/networks/maps.py": [
+        ("if field > 2 * side - 1", "if field > 2 * side + 1", "bands"),
+        ("if placed and height != width", "if False", "bands"),
+        ("isinstance(config, Shapes) or ", "", "bands"),
+        ('or getattr(config, "local", ())', "", "bands"),
         ("(place colour)", "(colour place)", "bands convolutional"),
         ("units - units.mean(-1, keepdim=True)", "units", "bands"),
         ("if units % places:", "if False:", "bands"),

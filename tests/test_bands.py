@@ -19,6 +19,7 @@ from ffrec.learning.goodness import normalise
 from ffrec.networks.recurrent import Recurrent
 from ffrec.networks.stream import Stream
 from ffrec.recipes import recipe
+from ffrec.tasks.images import new_trainer
 
 SIDE, BELOW, ABOVE = 6, 3, 2
 SIGNS = torch.tensor([1.0, -1.0], dtype=torch.float64)
@@ -191,6 +192,24 @@ def test_settings_that_cannot_be_are_refused(kind, generator):
         network(kind(hidden=(36, 50), field=3), 36, 3, generator)
     with pytest.raises(ConfigError, match="expected square images, grey or of three colours, found 40 pix"):
         network(kind(hidden=(36,), field=3), 40, 3, generator)
+    network(kind(hidden=(36,), field=11), 36, 3, generator)
+    with pytest.raises(ConfigError, match=r"field: expected at most 11, .*, found 13"):
+        network(kind(hidden=(36,), field=13), 36, 3, generator)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("recurrent-digits", {"field": 3, "hidden": [36]}),
+        ("conv-digits", {"pool": 1, "grid": 1}),
+        ("local-mnist", {"hidden": [4], "local": [[5, 1, 1]], "reads": [1]}),
+    ],
+)
+def test_images_that_only_have_the_pixels_of_a_square_are_refused(name, fields):
+    made, labels = recipe(name).override({"batch": 2, **fields}), torch.arange(4) % 2
+    new_trainer(made, torch.zeros(4, 6, 6, dtype=torch.uint8), labels, 2)
+    with pytest.raises(ConfigError, match="expected square images, found 4 × 9 pixels"):
+        new_trainer(made, torch.zeros(4, 4, 9, dtype=torch.uint8), labels, 2)
 
 
 def test_fields_are_a_connection_of_their_own(monkeypatch):

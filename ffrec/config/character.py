@@ -52,7 +52,8 @@ class TextNetworkConfig(LayerConfig):
     def suits_text(self, training: TextTraining) -> None:
         """Raise ValueError unless the network can be trained on strings so."""
         if (self.centring or self.scaling) and not training.wake:
-            raise ValueError("centring and scaling of characters are for wake and sleep phases: give wake")
+            cure = "give wake" if self.generates else "leave them out"
+            raise ValueError(f"centring and scaling of characters are for wake and sleep phases: {cure}")
         if not self.generates:
             if training.regime != "teacher-forced":
                 raise ValueError(

@@ -117,13 +117,14 @@ class Codes(Connection):
         self.places, self.bias_units = places, units
         self.register_buffer("offsets", torch.arange(positions) * symbols, persistent=False)
         self.offsets: Tensor
-        sizes = fading ** torch.arange(positions - 1, -1, -1.0, dtype=torch.float64)
+        ages = torch.arange(positions - 1, -1, -1.0, dtype=torch.float64, device="cpu")  # planned, too
+        sizes = fading**ages
         self.sizes: list[float] = (sizes * (inputs / sizes.square().sum()).sqrt()).tolist()
         """What stands for 1 in the vector of each position; √symbols in each without fading."""
         self.made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def sizes_in(self, dtype: torch.dtype) -> Tensor:
-        """`sizes` of a type where the weights are, `(positions,)`: made once, and not rounded on the way."""
+        """`sizes` in a type, rounded once, where the weights are: `(positions,)`."""
         where = dtype, self.weight.device
         if where not in self.made:
             self.made[where] = torch.tensor(self.sizes, dtype=dtype, device=where[1])

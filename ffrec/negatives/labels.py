@@ -68,8 +68,8 @@ class Hard(Negatives):
 
 
 class SeveralHard(Negatives):
-    """So many different wrong labels, or all if there are fewer, drawn one after another as the hard one is:
-    the first of them is distributed as that. They are for objectives in which candidates compete."""
+    """So many different wrong labels, or all if there are fewer, drawn one after another as `Hard` draws its
+    own: the first of them is distributed as that."""
 
     several = True
     count: ClassVar[int]
@@ -84,7 +84,7 @@ class SeveralHard(Negatives):
 @final
 @register("negatives", "hard-2")
 class TwoHard(SeveralHard):
-    """Two hard wrong labels."""
+    """Two wrong labels, drawn from the one-pass softmax."""
 
     count = 2
 
@@ -92,7 +92,7 @@ class TwoHard(SeveralHard):
 @final
 @register("negatives", "hard-3")
 class ThreeHard(SeveralHard):
-    """Three hard wrong labels."""
+    """Three wrong labels, drawn from the one-pass softmax."""
 
     count = 3
 
@@ -100,7 +100,7 @@ class ThreeHard(SeveralHard):
 @final
 @register("negatives", "hard-5")
 class FiveHard(SeveralHard):
-    """Five hard wrong labels."""
+    """Five wrong labels, drawn from the one-pass softmax."""
 
     count = 5
 

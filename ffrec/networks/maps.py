@@ -7,6 +7,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ffrec.config import ConfigError
+from ffrec.config.shapes import Shapes
 from ffrec.learning.fields import Bands
 
 
@@ -17,6 +18,13 @@ def colours(inputs: int) -> tuple[int, int]:
         if count * side**2 == inputs:
             return count, side
     raise ConfigError(f"maps: expected square images, grey or of three colours, found {inputs} pixels")
+
+
+def check_square(config: object, height: int, width: int) -> None:
+    """Raise ConfigError for images that are not square, if units of the network have a place on them."""
+    placed = isinstance(config, Shapes) or getattr(config, "field", None) or getattr(config, "local", ())
+    if placed and height != width:
+        raise ConfigError(f"maps: expected square images, found {height} × {width} pixels")
 
 
 def by_place(x: Tensor, colours: int) -> Tensor:
@@ -36,11 +44,16 @@ def local_fields(
 ) -> Callable[[int, int, torch.Generator], Bands]:
     """What makes connections from so many units to so many, all of them maps with the sides of the image.
 
-    Raises ConfigError if the image is not square, or hidden layers have not the same number of units at every
-    place.
+    Raises ConfigError if the image is not square, if the field is larger than every place needs to see all of
+    it, or if hidden layers have not the same number of units at every place.
     """
     side = colours(inputs)[1]
     places = side**2
+    if field > 2 * side - 1:
+        raise ConfigError(
+            f"field: expected at most {2 * side - 1}, with which every place sees the whole image, found "
+            f"{field}"
+        )
     for units in hidden:
         if units % places:
             raise ConfigError(

@@ -13,6 +13,7 @@ from ffrec.evaluation.images import evaluate_images
 from ffrec.learning.update import Step
 from ffrec.negatives.hybrids import Hybrid
 from ffrec.negatives.labels import Negatives
+from ffrec.networks.maps import check_square
 from ffrec.networks.network import Classifier
 from ffrec.registry import pick
 from ffrec.training.memory import check_memory
@@ -54,6 +55,7 @@ class ImageTrainer(Trainer):
     ) -> None:
         self.images = Images(images, device, recipe.training.permute)
         self.labels = labels.to(device)
+        check_square(recipe.network, images.shape[1], images.shape[2])
 
         def make(generator: torch.Generator) -> Classifier:
             return make_network(recipe.network, self.images.features, classes, generator)

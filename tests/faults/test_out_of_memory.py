@@ -98,5 +98,5 @@ def test_the_recipe_shows_the_same_estimate(tmp_path):
     assert done.returncode == 0
     assert "  epochs = 7" in done.stdout
     assert (
-        "548,010 parameters, 8.77 MB with gradients and optimiser, activities on top; cpu has" in done.stdout
+        "149,010 parameters, 2.39 MB with gradients and optimiser, activities on top; cpu has" in done.stdout
     )

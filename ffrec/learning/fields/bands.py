@@ -10,7 +10,8 @@ from torch.nn.functional import pad
 from ffrec.learning.connection import Connection
 
 ROWS = 2
-"""Most rows of a band: fewer waste less on zeros, and make products too narrow (benchmarks/bands.py)."""
+"""Most rows of a band: fewer waste less on zeros, and make narrower products, which are slower in bfloat16
+(benchmarks/bands.py)."""
 
 
 @final

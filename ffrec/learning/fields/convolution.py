@@ -81,7 +81,7 @@ class Convolution(Connection):
         return rows.view(*x.shape[:-1], self.units)
 
     def parts(self, maps: Tensor) -> int:
-        """In how many equal parts rows are worked on."""
+        """In how many parts of about the same size rows are worked on."""
         return max(1, -(-len(maps) // self.rows))
 
     def convolved(self, maps: Tensor) -> Tensor:
