@@ -17,7 +17,7 @@ from ffrec.training.memory import check_memory, estimate, in_words, planned
     [
         ("recurrent-digits", "[1000000,1000000]", "2,000,096,000,010 parameters, 32 TB"),
         ("fables", "[1000000000]", "TB with gradients and optimiser"),
-        ("recurrent-digits", "[4611686018427387904]", "2⁶³ bytes"),
+        ("supervised-digits", "[4611686018427387904]", "2⁶³ bytes"),
         ("backprop-mnist", "[1000000,1000000]", "expected"),
     ],
 )
