@@ -1,7 +1,7 @@
 """What one change of a recipe does to the validation error; the test set is never read.
 
     python benchmarks/ingredients.py run [--group WORDS] [--only NAME …] [--seed 0 …] [--part 1/2]
-    python benchmarks/ingredients.py show [--into docs/recurrent.md]
+    python benchmarks/ingredients.py show [--into docs/recurrent.md]    (a page gets its own groups)
 
 `run` trains what benchmarks/ingredients.toml lists and results/ingredients.jsonl does not hold yet, in one
 thread and bfloat16. Several of them share the work by `--part`. `show` prints a table for every group, with a
@@ -80,11 +80,13 @@ def main() -> None:
     if options.command == "run":
         run(Ingredient.listed(LIST, options.seed), options)
         return
-    found = tables(measured(Ingredient.listed(LIST, [0]), options.file), HEAD, row)
+    lines = measured(Ingredient.listed(LIST, [0]), options.file)
     if options.into:
-        put_between(options.into, "ingredients", found)
+        own = {group["title"] for group in LIST["group"] if options.into.match(group["page"])}
+        shown = [line for line in lines if line["group"] in own]
+        put_between(options.into, "ingredients", tables(shown, HEAD, row))
     else:
-        print(found)
+        print(tables(lines, HEAD, row))
 
 
 if __name__ == "__main__":
