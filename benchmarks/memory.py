@@ -32,7 +32,7 @@ RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 def images_of(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random images with labels."""
     drawn = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (count, COLOURS, SIDE, SIDE), generator=drawn, dtype=torch.uint8)
+    pixels = torch.randint(256, (count, SIDE, SIDE, COLOURS), generator=drawn, dtype=torch.uint8)
     return pixels, torch.randint(CLASSES, (count,), generator=drawn)
 
 

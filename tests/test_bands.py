@@ -200,7 +200,7 @@ def test_settings_that_cannot_be_are_refused(kind, generator):
 @pytest.mark.parametrize(
     ("name", "fields"),
     [
-        ("recurrent-digits", {"field": 3, "hidden": [36]}),
+        ("recurrent-digits", {"field": 3, "hidden": [36, 36]}),
         ("conv-digits", {"pool": 1, "grid": 1}),
         ("local-mnist", {"hidden": [4], "local": [[5, 1, 1]], "reads": [1]}),
     ],

@@ -130,7 +130,7 @@ def test_data_commands(tmp_path):
         (["trian"], "trian"),
         (["evaluate", "nowhere"], "not a run folder"),
         (["plot", "nowhere"], "not a run folder"),
-        (["report", ".", "--into", "nowhere.md"], "nowhere.md"),
+        (["report", ".", "--into", "nowhere.md"], "found no run in it"),
         (["report", "nowhere"], "expected a folder of run folders"),
         (["ls", "--runs", "nowhere"], "expected a folder of run folders"),
         (["data", "verify", "mnst"], "did you mean mnist"),

@@ -62,7 +62,7 @@ def test_connections_are_neighbours_and_skips():
         ({"hidden": []}, "hidden.*at least 1"),
         ({"hidden": [5, -1]}, "hidden.*greater than 0"),
         ({"update": "sometimes"}, "update.*synchronous"),
-        ({"loss": [3, 9]}, "loss ends at iteration 9 but there are 4"),
+        ({"loss": [3, 9]}, "loss ends at iteration 9 but there are 3"),
         ({"window": [5, 3]}, "window must run"),
         ({"activity": "max"}, "threshold has the sign"),
         ({"skip": [[0, 9]]}, "skip"),

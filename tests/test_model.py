@@ -469,7 +469,7 @@ def test_classes_are_numbers_only_where_that_changes_no_name(names, found):
 def test_a_run_records_the_data_it_was_given(tmp_path):
     images, labels = np.random.default_rng(0).random((60, 8, 8)), np.arange(60) % 3
     np.savez(tmp_path / "pets.npz", x=images, y=labels)
-    quick = {"epochs": 1, "hidden": [8], "progress": False}
+    quick = {"epochs": 1, "hidden": [8, 8], "progress": False}
     for data, name in ((tmp_path / "pets.npz", str(tmp_path / "pets.npz")), ([images, labels], "arrays")):
         trained = ffrec.train("recurrent-digits", data=data, out=tmp_path / "run", force=True, **quick)
         assert trained.model.recipe.data == name

@@ -367,7 +367,7 @@ def test_the_heat_map_shows_centred_goodness_and_the_right_answer(finished):
         assert shown.shape == (CLASSES, ITERATIONS)
         goodness = kept["goodness"][:, case]
         np.testing.assert_allclose(shown, (goodness - goodness.mean(1, keepdims=True)).T)
-        predicted, truth = goodness[1:4].mean(0).argmax(), kept["truth"][case]
+        predicted, truth = goodness[1:3].mean(0).argmax(), kept["truth"][case]
         expected = f"{predicted}" if predicted == truth else f"{predicted}, true label {truth}"
         assert axes[2 * case + 1].get_title() == expected
         colour = GOOD if predicted == truth else BAD
@@ -379,7 +379,7 @@ def test_the_heat_map_shows_centred_goodness_and_the_right_answer(finished):
         }
         assert rows == {GOOD: [truth]} | ({} if predicted == truth else {BAD: [predicted]})
         borders = [line.get_xdata()[0] for line in window if line.get_marker() == "None"]
-        assert borders == pytest.approx([1.5, 4.5], abs=0.1)  # goodness is averaged over iterations 2 to 4
+        assert borders == pytest.approx([1.5, 3.5], abs=0.1)  # goodness is averaged over iterations 2 and 3
     assert titles == {GOOD, BAD}
 
 

@@ -415,7 +415,7 @@ def test_noise_on_images_is_in_units_of_each_image(digits):
 
 def test_hidden_noise_is_added_to_what_layers_send_while_they_learn_alone(digits, monkeypatch):
     trainer, quiet = (make("recurrent candidates", digits, hidden_noise=n, loss=[4, 4]) for n in (0.5, 0.0))
-    dropping = make("recurrent candidates", digits, unit_dropout=0.4, loss=[4, 4])
+    dropping = make("recurrent candidates", digits, unit_dropout=0.4, hidden_noise=0.0, loss=[4, 4])
     seen = []
 
     def spy(layers, steps, *given):

@@ -160,7 +160,7 @@ def write_delta(
     goodness has; where there are several steps it is written over h."""
     peers = [layer.follow_peers(part, signs) for part in h.chunk(count)] if layer.peer else []
     layer.goodness.add_weight_grad(layer.seen(h), weight)
-    out = h if count > 1 else buffers.slot("delta", 0, 1, h)
+    out = h if count > 1 else buffers.slot(f"layer {level}", 0, 1, h)
     delta = layer.goodness.write_grad(layer.seen(h), weight, out)
     slope = step.slopes.get(level)
     if slope is not None:

@@ -24,7 +24,7 @@ from ffrec.config import ConfigError
 from ffrec.recipes import recipe
 from ffrec.tasks.kinds import new_task
 
-TRAIN = ["--set", "hidden=[20]", "--set", "epochs=1", "--out", "run"]
+TRAIN = ["--set", "hidden=[20,20]", "--set", "epochs=1", "--out", "run"]
 ANY = {
     "idx": lambda data, path: parse_split(data, data, ("images", "labels")),
     "cifar": lambda data, path: parse_records(data, "batch"),
@@ -189,7 +189,7 @@ def test_empty_parts_are_refused_before_training(name, part):
     corpus = corpora.load("digits" if name == "recurrent-digits" else "fables")
     empty = dataclasses.replace(corpus, **{part: getattr(corpus, part)[:0]})
     with pytest.raises(ConfigError, match=f"expected {part}(ing)? cases, found none"):
-        new_task(recipe(name).override({"hidden": [9]}), empty)
+        new_task(recipe(name).override({"hidden": [9, 9]}), empty)
 
 
 @pytest.mark.skipif("FFREC_DATA" not in os.environ, reason="needs FFREC_DATA")

@@ -23,6 +23,7 @@ def test_what_is_no_json_is_one_line(finished, tmp_path, file, text):
 
 ODD = {
     "a run for a folder of runs": ("report", "other"),
+    "a page that is not there": ("report", ".", "--into", "nowhere.md"),
     "a page of bytes": ("report", ".", "--into", "binary"),
     "a file without a name": ("report", ".", "--expected", "."),
     "a folder for a file": ("report", ".", "--expected", "other"),

@@ -9,6 +9,8 @@ from commands import ffrec
 from ffrec.evaluation.health import dead, guessed, guessed_text, saturated, share_on
 
 TRAIN = ["train", "recurrent-digits", "--set", "hidden=[20,20]", "--set", "epochs=2", "--out", "run"]
+TRAIN += ["--set", "noise=0.0", "--set", "hidden_noise=0.0", "--set", "weight_decay=0.0"]
+TRAIN += ["--set", "sharpness=30.0"]
 
 
 def records(folder):

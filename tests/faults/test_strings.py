@@ -109,7 +109,16 @@ def test_weights_of_another_network_are_refused(wrong, run, tmp_path):
         config["recipe"]["network"]["hidden"] = [1_000_000_000]
         (tmp_path / "other" / "config.json").write_text(json.dumps(config))
     else:
-        digits = ["train", "recurrent-digits", "--set", "hidden=[20]", "--set", "epochs=1", "--out", "images"]
+        digits = [
+            "train",
+            "supervised-digits",
+            "--set",
+            "hidden=[20]",
+            "--set",
+            "epochs=1",
+            "--out",
+            "images",
+        ]
         assert ffrec(*digits, cwd=tmp_path).returncode == 0
         shutil.rmtree(tmp_path / "other" / "checkpoints")
         shutil.copytree(tmp_path / "images" / "checkpoints", tmp_path / "other" / "checkpoints")
