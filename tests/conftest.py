@@ -19,6 +19,13 @@ from ffrec.tasks.recorded import configuration
 torch.set_num_threads(1)  # the networks of the tests are too small for more
 
 
+@pytest.fixture(autouse=True)
+def denormal():
+    """A command that trains takes denormal numbers for zero, in its whole process: not so the next test."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(7)

@@ -265,7 +265,6 @@ def silent(steps: int) -> torch.Tensor:
 
 @pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this CPU cannot take them for zero")
 def test_averages_of_silent_units_end_at_zero_instead_of_denormal_numbers():
-    torch.set_flush_denormal(False)  # a command of another test may have set it for the whole process
     assert 0 < silent(140).abs().max() < torch.finfo(torch.float32).tiny
     with computing(of_images("supervised").network, "fp32", CPU):
         assert not silent(140).any()
