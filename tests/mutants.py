@@ -192,7 +192,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "delta[..., :self.weight.shape[1]]",
             "convolutional",
         ),
-        ("return sent if self.places == 1", "return sent if self.places == 2", "convolutional"),
+        ("return sent if self.places == 1", "return sent if self.places", "convolutional"),
         ("(x.T @ delta) * self.mask", "x.T @ delta", "connections"),
         ("self.weight.mul_(self.mask)", "pass", "connections"),
         ("self.weight.grad.add_(x.T @ delta)", "self.weight.grad.copy_(x.T @ delta)", "connections"),
