@@ -16,7 +16,7 @@ COUNTS = {"all": 9, "none": 0, "hard-2": 2, "hard-3": 3, "hard-5": 5}  # of ten 
 NEGATIVES = registry.menu("negatives")
 
 
-@pytest.mark.parametrize("name", [name for name in NEGATIVES if name != "hybrid"])  # whose label may be true
+@pytest.mark.parametrize("name", [name for name, kind in NEGATIVES.items() if not kind.hybrid])  # whose label may be true
 def test_a_negative_is_never_the_true_label(name, generator, draws):
     labels = torch.randint(10, (DRAWS,), generator=generator)
     logits = 20 * torch.randn(DRAWS, 10, generator=generator)
@@ -66,7 +66,7 @@ def test_only_hybrids_change_the_image(generator, draws):
     images = torch.randint(256, (30, 9, 9), generator=generator, dtype=torch.uint8)
     for name, kind in NEGATIVES.items():
         negatives = kind()
-        assert negatives.hybrid == (name == "hybrid")
+        assert negatives.hybrid == (name in ("hybrid", "pairs"))
         assert torch.equal(negatives.images(images, images.roll(1, 0), draws), images) != negatives.hybrid
 
 
@@ -140,3 +140,11 @@ def test_a_mask_is_the_same_for_all_colours(draws):
     children = hybrid_images(images, images + 200, draws)
     assert torch.equal(children, children[..., :1].expand(-1, -1, -1, 3))
     assert len(children.unique()) == 2
+
+
+def test_a_negative_pair_is_the_mean_of_two_images_and_has_a_label_of_the_batch(generator, draws):
+    images, labels = torch.rand(6, 3, 3, generator=generator), torch.arange(6) % 3
+    others, pairs = images.roll(1, 0), NEGATIVES["pairs"]()
+    assert torch.allclose(2 * pairs.images(images, others, draws) - others, images)
+    found = pairs.labels(torch.zeros(6, 3), labels, draws)
+    assert sorted(found.flatten().tolist()) == sorted(labels.tolist())

@@ -16,8 +16,8 @@ from commands import assert_refused, command, environment, ffrec
 
 import corpora.files
 from cli.progress import TrainingBar
+from cli.studies.sweeping import SweepOrder, work
 from cli.studies.workers import worker
-from cli.sweep import SweepOrder, work
 from ffrec.config import ConfigError
 from ffrec.storage.files import RunError
 from ffrec.studies.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
@@ -26,7 +26,7 @@ from ffrec.training.trainer import Update
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from ffrec.studies.sweep import Sweep
 
-FEW = [Cell("digits", "uniform", phases) for phases in ("1:1", "2:2", "4:4", "8:8", "16:16", "32:32")]
+FEW = [f"digits-uniform-{n}-{n}" for n in (1, 2, 4, 8, 16, 32)]
 
 
 def take_all(folder, taken):
@@ -68,7 +68,7 @@ def test_processes_on_one_sweep_do_every_cell_once(tmp_path):
     assert Counter(cell for cell, _ in done) == Counter(FEW)
     assert len({pid for _, pid in done}) > 1
     sweep = Sweep(tmp_path, "paper")
-    assert sorted(states(sweep)) == sorted((cell.name, "COMPLETE") for cell in FEW)
+    assert sorted(states(sweep)) == sorted((cell, "COMPLETE") for cell in FEW)
     with sweep.claim(FEW) as claim:
         assert claim is None
 
@@ -84,7 +84,7 @@ def test_a_cell_is_kept_while_its_process_lives_and_taken_up_when_it_was_killed(
     sweep = Sweep(tmp_path, "paper")
     with sweep.claim(FEW) as claim:
         assert claim.cell == FEW[1]  # the first is being worked on
-        assert states(sweep) == [(FEW[0].name, "RUNNING"), (FEW[1].name, "RUNNING")]
+        assert states(sweep) == [(FEW[0], "RUNNING"), (FEW[1], "RUNNING")]
         claim.path.mkdir()
         claim.value = 20.0
     process.kill()
@@ -94,14 +94,14 @@ def test_a_cell_is_kept_while_its_process_lives_and_taken_up_when_it_was_killed(
         assert states(sweep)[0] == (first.name, "FAIL")
         claim.path.mkdir()
         claim.value = 30.0
-    assert sweep.done() == {FEW[0].name: 30.0, FEW[1].name: 20.0}
+    assert sweep.done() == {FEW[0]: 30.0, FEW[1]: 20.0}
 
 
 def test_a_cell_that_fails_is_tried_again(tmp_path):
     sweep = Sweep(tmp_path, "paper")
     with pytest.raises(ZeroDivisionError), sweep.claim(FEW[:1]) as claim:
         claim.value = 1 / 0
-    assert states(sweep) == [(FEW[0].name, "FAIL")]
+    assert states(sweep) == [(FEW[0], "FAIL")]
     with sweep.claim(FEW[:1]) as claim:
         assert claim.cell == FEW[0]
         claim.value = 1.0
@@ -113,15 +113,15 @@ def test_a_cell_that_diverged_is_left_alone_until_its_folder_is_gone(tmp_path):
     with sweep.claim(FEW[:2]) as claim:
         claim.path.mkdir()
         claim.diverged = True
-    assert states(sweep) == [(FEW[0].name, "PRUNED")]
+    assert states(sweep) == [(FEW[0], "PRUNED")]
     with sweep.claim(FEW[:2]) as claim:
         assert claim.cell == FEW[1]
-    sweep.path(FEW[0].name).rmdir()
+    sweep.path(FEW[0]).rmdir()
     with sweep.claim(FEW[:2]) as claim:
         assert claim.cell == FEW[0]
         claim.path.mkdir()
         claim.value = 1.0
-    assert (sweep.done(), sweep.diverged()) == ({FEW[0].name: 1.0}, set())
+    assert (sweep.done(), sweep.diverged()) == ({FEW[0]: 1.0}, set())
 
 
 def test_a_cell_that_is_done_is_left_alone_until_its_folder_is_gone(tmp_path):
@@ -131,7 +131,7 @@ def test_a_cell_that_is_done_is_left_alone_until_its_folder_is_gone(tmp_path):
         claim.value = 1.0
     with sweep.claim(FEW[:1]) as claim:
         assert claim is None
-    sweep.path(FEW[0].name).rmdir()
+    sweep.path(FEW[0]).rmdir()
     assert sweep.done() == {}
     with sweep.claim(FEW[:1]) as claim:
         assert claim.cell == FEW[0]
@@ -372,7 +372,7 @@ def test_every_process_of_a_sweep_says_what_is_missing_in_one_line(tmp_path, mon
     monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
     monkeypatch.setattr(signal, "signal", lambda *ignored: None)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    wanted = cells(["mnist-uniform-1-1"], "paper")
+    (cell,) = cells(["mnist-uniform-1-1"], "paper")
     order = SweepOrder(
         out=tmp_path / "sweep",
         seed=0,
@@ -382,7 +382,7 @@ def test_every_process_of_a_sweep_says_what_is_missing_in_one_line(tmp_path, mon
         jobs=2,
         rule="paper",
         settings={},
-        wanted=wanted,
+        wanted={cell.name: recipe_of(cell, "paper", {})},
     )
     spawn = multiprocessing.get_context("spawn")
     with pytest.raises(SystemExit) as ended:

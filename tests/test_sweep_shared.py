@@ -12,12 +12,11 @@ from commands import assert_refused, command, environment, ffrec
 
 from ffrec.storage.environment import hide_password
 from ffrec.storage.files import RunError
-from ffrec.studies.sleep import Cell
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from ffrec.studies.sweep import Sweep
 
-FEW = [Cell("digits", "uniform", phases) for phases in ("1:1", "2:2", "4:4", "8:8")]
+FEW = [f"digits-uniform-{n}-{n}" for n in (1, 2, 4, 8)]
 SMALL = ("sweep", "sleep", "--set", "hidden=[12,12,12]")
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 BIND = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
@@ -76,8 +75,8 @@ def test_two_machines_do_every_cell_once(two_paths):
 @pytest.mark.slow
 def test_a_cell_of_a_machine_that_died_goes_on_elsewhere(two_paths):
     here, there, before = two_paths
-    asked = (*SMALL, "--set", "epochs=12", "--only", FEW[1].name)
-    metrics = here / f"s/{FEW[1].name}-0/metrics.jsonl"
+    asked = (*SMALL, "--set", "epochs=12", "--only", FEW[1])
+    metrics = here / f"s/{FEW[1]}-0/metrics.jsonl"
     with begin(before, (*asked, "--out", there / "s"), here) as far:
         while not metrics.exists() or metrics.read_text().count("\n") < 2:  # so the first has its checkpoint
             assert far.poll() is None
@@ -118,7 +117,7 @@ def test_a_record_in_a_database_is_gone_on_with(tmp_path, url):
         assert claim.cell == FEW[1]
         claim.value = 1 / 0
     assert finish(again, 60.0) == FEW[1]
-    assert Sweep(tmp_path / "s", "paper", storage=url).done() == {FEW[0].name: 50.0, FEW[1].name: 60.0}
+    assert Sweep(tmp_path / "s", "paper", storage=url).done() == {FEW[0]: 50.0, FEW[1]: 60.0}
     assert not (tmp_path / "s/journal.log").exists()
     with pytest.raises(RunError, match="is a sweep with seed = 0, found 1"):
         Sweep(tmp_path / "s", "paper", seed=1, storage=url)

@@ -66,3 +66,23 @@ class Hybrid(Negatives):
 
     def images(self, images: Tensor, others: Tensor, draws: Draws) -> Tensor:
         return hybrid_images(images, others, draws)
+
+
+@final
+@register("negatives", "pairs")
+class Pairs(Negatives):
+    """The mean of an image and another, in place of a hybrid; a positive pair would be an image twice, whose
+    mean is the image. With the same weights for both images of a pair this is self-contrastive FF.
+
+    Source: Chen et al. 2025, "Self-contrastive forward-forward algorithm".
+    """
+
+    hybrid = True
+    asks = False
+
+    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        return shuffled_labels(logits, labels, draws).unsqueeze(1)
+
+    def images(self, images: Tensor, others: Tensor, draws: Draws) -> Tensor:
+        del draws
+        return (images + others) / 2

@@ -7,7 +7,7 @@ A trial is added with its cell, in one record, under the study's lock. Asking Op
 two records, gives one cell to two processes that ask at once, and forgets a cell whose process died.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from ffrec.config import ImageRecipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.record import SWEEP
 from ffrec.studies.shared import Held, Shared, free_lock
-from ffrec.studies.sleep import Cell, Rule, recipe_of
 from ffrec.tasks.recorded import check_same, configuration
 
 ADVICE = "remove that folder to run the cell again, leave the cell out with --only, or choose another --out"
@@ -31,7 +31,8 @@ class Claim:
 
     study: optuna.Study
     trial: int
-    cell: Cell
+    cell: str
+    """Its name."""
     path: Path
     value: float | None = field(default=None, init=False)
     """What the trial reaches; a claim that is given back without one counts as a failed attempt."""
@@ -45,19 +46,20 @@ class Claim:
 
 
 class Sweep(Shared):
-    """One sweep in a folder: its record, and a run folder for every cell."""
+    """One sweep in a folder: its record, and a run folder for every cell. A cell is known by its name."""
 
     def __init__(
         self,
         folder: Path,
-        rule: Rule,
+        rule: str,
         seed: int = 0,
         settings: Mapping[str, Any] | None = None,
         precision: str = "fp32",
         storage: str | None = None,
     ) -> None:
-        """Start a sweep, or go on with the one in the folder: see `Shared`."""
-        self.seed = seed
+        """Start a sweep, or go on with the one in the folder: see `Shared`. `rule` says which grid it is of,
+        and `settings` what all of its recipes have on top."""
+        self.seed, self.precision = seed, precision
         wanted = {"rule": rule, "seed": seed, "settings": dict(settings or {}), "precision": precision}
         super().__init__(folder, SWEEP, storage, wanted)
 
@@ -83,35 +85,33 @@ class Sweep(Shared):
         """The cells, by name, that diverged: they would again, so they are left alone."""
         return {name for name, trial in self.ended().items() if trial.state == TrialState.PRUNED}
 
-    def check(self, wanted: Sequence[Cell]) -> None:
-        """Raise RunError if a wanted cell was begun by another recipe than today's: tables would mix."""
-        attributes = self.study.user_attrs
-        for cell in wanted:
-            if (self.path(cell.name) / "config.json").exists():
-                recipe = recipe_of(cell, attributes["rule"], attributes["settings"])
-                made = configuration(recipe, self.seed, attributes["precision"])
-                check_same(RunFolder.open(self.path(cell.name)), made, ADVICE)
+    def check(self, wanted: Mapping[str, ImageRecipe]) -> None:
+        """Raise RunError if a wanted cell, by its name, was begun by another recipe: tables would mix."""
+        for name, recipe in wanted.items():
+            if (self.path(name) / "config.json").exists():
+                made = configuration(recipe, self.seed, self.precision)
+                check_same(RunFolder.open(self.path(name)), made, ADVICE)
 
-    def claim(self, wanted: Sequence[Cell]) -> AbstractContextManager[Claim | None]:
+    def claim(self, wanted: Iterable[str]) -> AbstractContextManager[Claim | None]:
         """The first of the wanted cells that has not ended and is not being worked on; None if there is none.
 
         The block holds the cell until it ends, in whatever way.
         """
         return self.hold(lambda: self.take(wanted))
 
-    def take(self, wanted: Sequence[Cell]) -> Held[Claim] | None:
+    def take(self, wanted: Iterable[str]) -> Held[Claim] | None:
         """A new trial for a cell, and the cell's lock; the study's lock has to be held."""
         ended = self.ended()
         for cell in wanted:
-            if cell.name in ended:
+            if cell in ended:
                 continue
-            lock = free_lock(self.path(cell.name))
+            lock = free_lock(self.path(cell))
             if lock is None:
                 continue
-            left = self.trials(TrialState.RUNNING).get(cell.name)
+            left = self.trials(TrialState.RUNNING).get(cell)
             if left:
                 self.study.tell(left.number, state=TrialState.FAIL)
-            self.study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs={"cell": cell.name}))
-            trial = self.trials(TrialState.RUNNING)[cell.name]
-            return Claim(self.study, trial.number, cell, self.path(cell.name)), lock
+            self.study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs={"cell": cell}))
+            trial = self.trials(TrialState.RUNNING)[cell]
+            return Claim(self.study, trial.number, cell, self.path(cell)), lock
         return None

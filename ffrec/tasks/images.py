@@ -15,6 +15,7 @@ from ffrec.data.images import Images, LabelledImages
 from ffrec.evaluation.calibration import Calibration, calibrate
 from ffrec.evaluation.health import guessed
 from ffrec.evaluation.images import BATCH, evaluate_images, examples, hybrid_examples
+from ffrec.negatives.hybrids import Hybrid
 from ffrec.negatives.labels import hard_labels
 from ffrec.storage.files import RunError, write_atomic
 from ffrec.storage.run_folder import RunFolder
@@ -262,4 +263,4 @@ def shown_examples(trainer: ImageTrainer, images: Images, test: LabelledImages) 
         negatives = hard_labels(logits, test.labels[:BATCH].to(device), chosen)
         shown = examples(network, images, test.labels, negatives)
         return shown | {"images": test.images[shown["index"]].contiguous()}
-    return hybrid_examples(network, images, chosen) if trainer.negatives.hybrid else {}
+    return hybrid_examples(network, images, chosen) if isinstance(trainer.negatives, Hybrid) else {}

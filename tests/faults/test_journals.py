@@ -19,15 +19,14 @@ from ffrec.recipes import recipe
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.studies.journal import mend, whole
-from ffrec.studies.sleep import Cell
 from ffrec.studies.sweep import Sweep
 from ffrec.studies.tune.job import Ended
 from ffrec.studies.tune.search import Plan, Search
 from ffrec.studies.tune.space import Space
 from ffrec.tasks.recorded import configuration
 
-FEW = [Cell("digits", "uniform", phases) for phases in ("1:1", "2:2")]
-SWEEP = ("sweep", "sleep", "--only", FEW[0].name, "--set", "hidden=[6,6,6]", "--set", "epochs=1")
+FEW = [f"digits-uniform-{n}-{n}" for n in (1, 2)]
+SWEEP = ("sweep", "sleep", "--only", FEW[0], "--set", "hidden=[6,6,6]", "--set", "epochs=1")
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def test_a_journal_that_is_cut_anywhere_is_gone_on_with(sweep, tmp_path):
             claim.path.mkdir(exist_ok=True)
             claim.value = 60.0
         done = Sweep(tmp_path / "cut", "paper").done()
-        assert done.keys() >= {claim.cell.name}
+        assert done.keys() >= {claim.cell}
 
 
 @pytest.mark.parametrize("bad", [b"[]\n", b"{\n", b"\xff\n", b"\n", b"null\n"])
@@ -124,7 +123,7 @@ def test_any_value_in_a_journal_is_gone_on_with_or_one_line(study, tmp_path, lin
 def test_the_command_says_what_was_dropped(sweep, tmp_path):
     with (sweep / "journal.log").open("a") as journal:
         journal.write('{"op_code": 4, "wor')
-    asked = ("sweep", "sleep", "--only", FEW[0].name, "--out", "s")
+    asked = ("sweep", "sleep", "--only", FEW[0], "--out", "s")
     done = ffrec(*asked, cwd=tmp_path)
     assert done.returncode == 0
     assert "1 of 1 cells done, 0 now" in done.stdout
@@ -203,7 +202,7 @@ def test_a_sweep_killed_at_any_change_to_the_disk_finishes_its_cell(tmp_path):
 
     assert sweep(tmp_path / "first") == 0  # imports everything, so that no child has to
     total = changes(lambda: sweep(tmp_path / "whole"), log)
-    cell = f"{FEW[0].name}-0"
+    cell = f"{FEW[0]}-0"
     expected = outcome(tmp_path / "whole" / cell)
     assert total > 60
     for k in range(1, total + 1, every := budget("FFREC_EVERY", 1)):
@@ -212,6 +211,6 @@ def test_a_sweep_killed_at_any_change_to_the_disk_finishes_its_cell(tmp_path):
         assert forked(lambda out=out: sweep(out), log) == 0, log.read_text()
         assert outcome(out / cell) == expected, k
         assert leftovers(out) == []
-        assert list(Sweep(out, "paper", settings={"hidden": [6, 6, 6], "epochs": 1}).done()) == [FEW[0].name]
+        assert list(Sweep(out, "paper", settings={"hidden": [6, 6, 6], "epochs": 1}).done()) == [FEW[0]]
         shutil.rmtree(out)
     print(f"{len(range(0, total, every))} of {total} places in a sweep's trial, none unequal")

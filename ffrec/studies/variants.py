@@ -1,0 +1,157 @@
+"""Local rules and baselines side by side: same layers, images and epochs, another rule in every row."""
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from statistics import mean
+from typing import Any
+
+from ffrec.config import BackpropConfig, ConfigError, FeedForwardConfig, ImageRecipe, TrainingConfig
+from ffrec.reports.groups import spread
+from ffrec.reports.summary import Summary
+from ffrec.reports.tables import table
+
+Network = type[FeedForwardConfig] | type[BackpropConfig]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One rule by which layers learn, in the settings of a recipe."""
+
+    source: str
+    """The publication that the rule is of."""
+    differs: str
+    """What is not as in the publication, beside layers, images and epochs."""
+    network: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    kind: Network = FeedForwardConfig
+
+
+TRIED = {"label": "append", "activity": "min", "threshold": -1.0}
+"""Labels are tried beside the image, and make little activity if they are right."""
+CLASSES = {"label": "none", "objective": "classes", "sharpness": 1.0}
+"""Every layer scores all classes, and has a cross-entropy of its own."""
+ABSENT = {"negatives": "none"}
+UNLABELLED = {"label": "none", "reads": (1, 2, 3)}
+"""What layers learn without labels, a softmax reads."""
+MASKS = {"negatives": "hybrid", "softmax_rate": 3e-3}
+
+VARIANTS = {
+    "ff": Variant("Hinton 2022 §3.3", "little activity on positive data; a sharp logit", TRIED),
+    "symba": Variant(
+        "Lee and Song 2023",
+        "the label is beside the image, and not in every layer",
+        TRIED | {"objective": "pairwise"},
+    ),
+    "candidates": Variant("ffrec", "–", TRIED | {"objective": "candidates"}, {"negatives": "hard-3"}),
+    "hybrids": Variant("Hinton 2022 §3.2", "the softmax reads every layer", UNLABELLED, MASKS),
+    "scff": Variant(
+        "Chen et al. 2025 (SCFF)",
+        "layers learn in step; no penalty of the sum of goodness",
+        UNLABELLED,
+        MASKS | {"negatives": "pairs"},
+    ),
+    "cwcomp": Variant(
+        "Papachristodoulou et al. 2024 (CwComp)",
+        "groups of units in place of channels",
+        CLASSES | {"blocks": 10},
+        ABSENT,
+    ),
+    "deeperforward": Variant(
+        "Sun et al. 2025 (DeeperForward)",
+        "groups of units in place of channels; no residual connections",
+        CLASSES | {"blocks": 10, "goodness": "activities"},
+        ABSENT,
+    ),
+    "asge": Variant(
+        "Gong, Staszewski and Xu 2025 (ASGE)",
+        "units in place of pooled maps; scores of the normalised activities, not of their squares",
+        CLASSES | {"goodness": "random-scores"},
+        ABSENT,
+    ),
+    "mono-forward": Variant(
+        "Gong, Li and Abdulla 2025 (Mono-Forward)",
+        "layers send activities of unit mean square",
+        CLASSES | {"goodness": "scores"},
+        ABSENT,
+    ),
+    "backprop": Variant("–", "–", kind=BackpropConfig),
+    "random": Variant("–", "–", {"learns": "softmax", "reads": (1, 2, 3)}, kind=BackpropConfig),
+}
+DATA = {
+    "mnist": ((1000, 1000, 1000), TrainingConfig(epochs=20, batch=100, weight_decay=0.1)),
+    "fashion-mnist": ((1000, 1000, 1000), TrainingConfig(epochs=20, batch=100, weight_decay=0.1)),
+    "digits": ((200, 200, 200), TrainingConfig(epochs=40, batch=50, weight_decay=0.1)),
+}
+"""Units of the layers, and the budget that all variants have."""
+CELLS = {f"{data}-{variant}": (data, variant) for data in DATA for variant in VARIANTS}
+HEAD = (
+    "data",
+    "variant",
+    "source",
+    "differs in",
+    "seeds",
+    "test error by goodness, %",
+    "by softmax, %",
+    "epochs",
+    "minutes",
+)
+
+
+def chosen(patterns: Sequence[str], settings: Mapping[str, Any]) -> dict[str, ImageRecipe]:
+    """The recipe of every cell whose name matches any of the patterns, by that name, with `settings` on top;
+    without patterns all cells on MNIST and Fashion-MNIST. Raises ConfigError for a pattern that matches none.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in CELLS):
+            near = difflib.get_close_matches(pattern, CELLS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(CELLS)}"
+            raise ConfigError(f"no cell matches {pattern!r}: {hint}")
+    asked = patterns or ("mnist-*", "fashion-mnist-*")
+    names = [name for name in CELLS if any(fnmatchcase(name, pattern) for pattern in asked)]
+    return {name: recipe_of(name, settings) for name in names}
+
+
+def recipe_of(name: str, settings: Mapping[str, Any]) -> ImageRecipe:
+    """The recipe of a cell with `settings` on top, validated after its last epoch."""
+    data, called = CELLS[name]
+    variant, (hidden, training) = VARIANTS[called], DATA[data]
+    made = ImageRecipe(
+        name=f"variant-{name}",
+        paper="–",
+        data=data,
+        network=variant.kind(hidden=hidden, **variant.network),
+        training=replace(training, **variant.training),
+    ).override(settings)
+    if "validate_every" in settings:
+        return made
+    return made.override({"validate_every": made.training.epochs})
+
+
+def variants_table(runs: Iterable[Summary]) -> str:
+    """A row for every cell that has finished runs, mean ± standard deviation over their seeds; "" without."""
+    results: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        if run.result:
+            results[run.name].append(run.result)
+    found = {name: results[f"variant-{name}"] for name in CELLS if f"variant-{name}" in results}
+    return table(HEAD, [cells(name, of_seeds) for name, of_seeds in found.items()])
+
+
+def cells(name: str, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One row: what differs between seeds as a mean."""
+    data, called = CELLS[name]
+    tests, variant = [result["test"] for result in results], VARIANTS[called]
+    return [
+        data,
+        called,
+        variant.source,
+        variant.differs,
+        str(len(results)),
+        spread([test["error_goodness"] for test in tests]) if "error_goodness" in tests[0] else "–",
+        spread([test["error_softmax"] for test in tests]),
+        str(results[0]["epochs"]),
+        f"{mean(result['seconds'] for result in results) / 60:.1f}",
+    ]
