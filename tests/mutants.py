@@ -578,6 +578,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             'self.draw_labels = LABELS["shuffled"]',
             "negatives train_images",
         ),
+        ("return (images + others) / 2", "return images", "negatives"),
+        ("return (images + others) / 2", "return others", "negatives"),
+    ],
+    "ffrec/studies/variants.py": [
+        ("replace(training, **variant.training)", "training", "variants"),
+        ('CLASSES | {"goodness": "random-scores"}', 'CLASSES | {"goodness": "scores"}', "variants"),
+        ("results[run.name].append(run.result)", "results[run.name] = [run.result]", "variants"),
+        ('{"validate_every": made.training.epochs}', "{}", "variants"),
     ],
     "ffrec/registry.py": [
         ("if near else f", "if False else f", "registry"),
@@ -858,9 +866,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (">= rare *", "> rare *", "alphabet"),
     ],
     "ffrec/studies/sweep.py": [
-        ('if (self.path(cell.name) / "config.json").exists():', "if False:", "sweep"),
-        ('if (self.path(cell.name) / "config.json").exists():', "if cell.name in self.done():", "sweep"),
-        ("if cell.name in ended:", "if False:", "sweep"),
+        ('if (self.path(name) / "config.json").exists():', "if False:", "sweep"),
+        ('if (self.path(name) / "config.json").exists():', "if name in self.done():", "sweep"),
+        ("if cell in ended:", "if False:", "sweep"),
         ("self.study.tell(left.number, state=TrialState.FAIL)", "pass", "sweep"),
         ("self.trials(TrialState.COMPLETE, TrialState.PRUNED)", "self.trials(TrialState.COMPLETE)", "sweep"),
         (

@@ -16,7 +16,9 @@ COUNTS = {"all": 9, "none": 0, "hard-2": 2, "hard-3": 3, "hard-5": 5}  # of ten 
 NEGATIVES = registry.menu("negatives")
 
 
-@pytest.mark.parametrize("name", [name for name, kind in NEGATIVES.items() if not kind.hybrid])  # whose label may be true
+@pytest.mark.parametrize(
+    "name", [name for name, kind in NEGATIVES.items() if not kind.hybrid]
+)  # whose label may be true
 def test_a_negative_is_never_the_true_label(name, generator, draws):
     labels = torch.randint(10, (DRAWS,), generator=generator)
     logits = 20 * torch.randn(DRAWS, 10, generator=generator)
