@@ -978,7 +978,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/storage/environment.py": [
         (":\\S*@", ":[^@]*@", "sweep_shared"),
     ],
-    "cli/sweep.py": [
+    "cli/studies/sweeping.py": [
         ("left.value += 1", "pass", "sweep"),
         ("left.value -= 1", "pass", "sweep"),
     ],
