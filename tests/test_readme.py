@@ -75,6 +75,6 @@ def test_what_the_results_say_of_hard_negatives_is_what_the_runs_recorded():
         r"first reach ([\d.]+) % on validation images in epoch (\d+), uniform ones in epoch (\d+)", RESULTS
     )
     for name, epoch in zip(("hard", "uniform"), said.groups()[1:], strict=True):
-        file = ROOT / f"results/supervised-mnist-small-{name}-0/metrics.jsonl"
+        file = ROOT / f"results/supervised-mnist-500-{name}-0/metrics.jsonl"
         errors = [json.loads(line)["validation"]["error_goodness"] for line in file.read_text().splitlines()]
         assert next(i for i, error in enumerate(errors, 1) if error <= float(said[1])) == int(epoch)
