@@ -62,22 +62,23 @@ def recurrent_mnist_wide() -> ImageRecipe:
 
 
 def recurrent_mnist_jitter() -> ImageRecipe:
-    """The same with images shifted by up to a pixel, less noise and more epochs: not blind to the layout of
-    the pixels."""
+    """Images shifted by up to two pixels, and hardly any noise: not blind to the layout of the pixels. The
+    label also reaches the lower layer directly (note 10), with which such images are learnt better, and in
+    fewer iterations."""
     return ImageRecipe(
         name="recurrent-mnist-jitter",
         paper="–",
         data="mnist",
-        network=quick(1000, 1000),
+        network=replace(quick(1000, 1000), skip=((3, 1),), iterations=2, loss=(1, 2), window=(1, 2)),
         training=TrainingConfig(
-            epochs=60,
+            epochs=80,
             batch=100,
-            jitter=1,
-            noise=0.3,
-            hidden_noise=0.3,
+            jitter=2,
+            hidden_noise=0.1,
             weight_decay=0.1,
+            rate=4e-4,
             train_on_validation=True,
-            validate_every=5,
+            validate_every=10,
         ),
     )
 
