@@ -53,7 +53,7 @@ class Direction(nn.Module):
 
     def forward(self, x: Tensor, exchange: Exchange = ALONE) -> Tensor:
         del exchange
-        by_place = x.unflatten(-1, (-1, self.channels))
+        by_place: Tensor = x.unflatten(-1, (-1, self.channels))
         length = torch.linalg.vector_norm(by_place, dim=-1, keepdim=True)
         return (by_place / (length + SHORTEST)).flatten(-2)
 

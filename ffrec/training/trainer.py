@@ -236,7 +236,8 @@ class Trainer(ABC):
     @property
     def done(self) -> float:
         """The share of all updates that is done, 0 to 1."""
-        return min(self.updates / (self.steps * self.recipe.training.epochs), 1.0)
+        updates: int = self.steps * self.recipe.training.epochs
+        return min(self.updates / updates, 1.0)
 
     def factor(self) -> float:
         """Of the learning rates, at this update."""
