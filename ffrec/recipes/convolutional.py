@@ -44,7 +44,7 @@ def conv_mnist() -> ImageRecipe:
         name="conv-mnist",
         paper="0.64 % (Hinton 2022 §3.3: another net and rule, the same shifts)",
         data="mnist",
-        network=ConvolutionalConfig(hidden=(32, 64, 128), pool=2, grid=(2, 1, 1)),
+        network=ConvolutionalConfig(hidden=(64, 128, 256), pool=2, grid=(7, 7, 3)),
         training=TrainingConfig(
             epochs=20, batch=100, negatives="none", jitter=2, rate=2e-3, validate_every=5
         ),
@@ -57,7 +57,7 @@ def conv_fashion() -> ImageRecipe:
         name="conv-fashion",
         paper="–",
         data="fashion-mnist",
-        network=ConvolutionalConfig(hidden=(64, 128, 256), pool=2, grid=(2, 1, 1)),
+        network=ConvolutionalConfig(hidden=(64, 128, 256), pool=2, grid=(7, 7, 3)),
         training=TrainingConfig(
             epochs=20, batch=100, negatives="none", jitter=2, mirror=True, rate=2e-3, validate_every=5
         ),
