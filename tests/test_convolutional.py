@@ -367,17 +367,38 @@ def test_images_that_are_not_square_are_refused(generator):
         Convolutional(ConvolutionalConfig(), 50, CLASSES, generator)
 
 
-def test_it_learns_to_tell_stripes_apart(generator):
+SEES_LABELS = {"label": "apart", "objective": "candidates", "goodness": "squares", "negatives": "all"}
+
+
+@pytest.mark.parametrize("fields", [{}, SEES_LABELS | {"sharpness": 30.0}])
+def test_it_learns_to_tell_stripes_apart(generator, fields):
     """Images that differ in the direction of their stripes alone, which no mean over the image sees."""
     labels = torch.arange(200) % 2
     stripes = ((torch.arange(SIDE) // 2) % 2 * 200).float()
     across = stripes.expand(SIDE, SIDE)
     shown = torch.where(labels.view(-1, 1, 1).bool(), across, across.T)
     shown = shown + 40 * torch.randn(200, SIDE, SIDE, generator=generator)
-    small = recipe("conv-digits").override({"hidden": [4, 4], "epochs": 6, "grid": 1})
+    small = recipe("conv-digits").override({"hidden": [4, 4], "epochs": 6, "grid": 1} | fields)
     trainer = ImageTrainer(small, shown, labels, 2)
     *_, last = trainer.run(None, None)
     assert last.record["pairwise_accuracy"][1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("number", "maps"),
+    [
+        (7, {1: (64, 32, 32), 2: (128, 16, 16), 3: (256, 8, 8), 4: (10, 8, 8)}),
+        (8, {2: (64, 16, 16), 4: (128, 8, 8), 7: (256, 4, 4), 10: (512, 2, 2), 13: (512, 2, 2)}),
+        (9, {2: (128, 16, 16), 5: (1024, 2, 2), 6: (2048, 1, 1), 7: (10, 1, 1)}),
+    ],
+)
+def test_the_trials_have_the_nets_of_the_slides(number, maps, generator):
+    """Channels, height and width by level, counted from the slides' lists of layers for 32 × 32 pixels."""
+    config = recipe(f"conv-cifar10-trial-{number}").network
+    with torch.device("meta"):
+        network = Convolutional(config, 3 * 32 * 32, 10, generator)
+    assert len(network.layers) == max(maps)
+    assert {level: network.maps[level] for level in maps} == maps
 
 
 @pytest.mark.parametrize("colours", [(), (3,)])
