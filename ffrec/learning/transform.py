@@ -55,7 +55,8 @@ class Direction(nn.Module):
         del exchange
         by_place: Tensor = x.unflatten(-1, (-1, self.channels))
         length = torch.linalg.vector_norm(by_place, dim=-1, keepdim=True)
-        return (by_place / (length + SHORTEST)).flatten(-2)
+        sent: Tensor = by_place / (length + SHORTEST)
+        return sent.flatten(-2)
 
 
 @final
