@@ -1,7 +1,8 @@
 """Changes of recipes, measured one at a time: what a list asks for and a file of results does not hold yet.
 
-A list has groups, each with a title, a recipe, settings that all of it share, and changes by name. Every
-result is a line of the file, written at once.
+A list has groups, each with a title, a recipe, settings that all of it share, and changes by name; and, where
+all of the data would take too long, how many `images` to learn from. Every result is a line of the file,
+written at once.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +39,8 @@ class Work(ABC):
     change: str
     settings: Mapping[str, Any]
     seed: int
+    images: int | None = None
+    """The first so many training images, and a fifth as many to validate on; all if None."""
 
     @property
     def name(self) -> tuple[str, str, int]:
@@ -67,7 +70,15 @@ class Work(ABC):
     def listed(cls, asked: Mapping[str, Any], seeds: Sequence[int]) -> list[Self]:
         """All that a list asks for, seed by seed."""
         return [
-            cls(group["title"], group["recipe"], group["settings"], change, settings, seed)
+            cls(
+                group["title"],
+                group["recipe"],
+                group["settings"],
+                change,
+                settings,
+                seed,
+                group.get("images"),
+            )
             for seed in seeds
             for group in asked["group"]
             for change, settings in group["changes"].items()
@@ -82,13 +93,20 @@ class Change(Work):
 
     def train(self) -> Line:
         start, busy, recipe = time.perf_counter(), time.process_time(), self.made()
-        task = new_task(recipe, load(recipe, None), self.seed, torch.device("cpu"), "bf16")
+        task = new_task(recipe, self.data(recipe), self.seed, torch.device("cpu"), "bf16")
         *_, last = (e for e in task.trainer.run(None, task.validation) if isinstance(e, Epoch))
         minutes = {
             "minutes": (time.perf_counter() - start) / 60,
             "processor_minutes": (time.process_time() - busy) / 60,
         }
         return {**self.told(task, last.record), **minutes}
+
+    def data(self, recipe: Recipe) -> Any:
+        """What the recipe names, or the first part of it."""
+        whole, count = load(recipe, None), self.images
+        if count is None:
+            return whole
+        return replace(whole, train=whole.train[:count], validation=whole.validation[: count // 5])
 
     @abstractmethod
     def told(self, task: Task, record: Mapping[str, Any]) -> Line:

@@ -26,11 +26,22 @@ KINDS = {
     "night": ("aesop-night-small", {"hidden": [12, 12], "night": 3}),
     "noise": ("recurrent-digits", {"hidden": [12, 12], "noise": 0.5, "hidden_noise": 0.5}),
     "teacher": ("aesop-teacher-small", {"hidden": [12, 12], "dropout": 0.2}),
+    "in turn": (
+        "conv-digits",
+        {
+            "hidden": [4, 4],
+            "label": "apart",
+            "objective": "logistic",
+            "goodness": "squares",
+            "negatives": "hard",
+            "in_turn": True,
+        },
+    ),
     "twins": ("twin-mnist-wide", {"hidden": [12, 12]}),
     "twins, classes": ("twin-digits", {"hidden": [12], "reads": [1], "views": "class"}),
     "twins, contrast": ("twin-digits", {"hidden": [12, 12], "agreement": "contrast", "scores": 0.0}),
 }
-APART = {"phases", "two states", "sleep"}
+APART = {"phases", "two states", "sleep", "in turn"}
 
 
 def trainer_of(kind, device="cpu", batch=20, arithmetic="fp32", **fields):
@@ -98,7 +109,7 @@ def test_work_is_recorded_once_it_was_done_a_few_times_and_never_for_a_batch_of_
     static = [index.data_ptr() == captured.index.data_ptr() for index, _ in seen]
     assert static == [False] * (WARM + 1) + [True]  # a replay calls nothing
     captured(work, batches[0], "wake")
-    assert list(captured.graphs) == [("work", "both")]
+    assert list(captured.graphs) == [("work", "both", 0)]
 
 
 def test_a_graph_writes_into_a_workspace_of_its_own():

@@ -8,10 +8,10 @@ from torch.nn.functional import (
     avg_pool2d,
     batch_norm,
     conv2d,
+    cosine_similarity,
     cross_entropy,
     logsigmoid,
     max_pool2d,
-    one_hot,
 )
 
 from ffrec.baselines.convolutions import Convolutions
@@ -21,10 +21,12 @@ from ffrec.data.images import cut_out, mirror
 from ffrec.learning.fields import Convolution
 from ffrec.learning.goodness import MeanSquare
 from ffrec.learning.scores import Grid, LearntScores, OnGrid, RandomScores
-from ffrec.learning.transform import Standardise
+from ffrec.learning.transform import Direction, Standardise
 from ffrec.networks.convolutional import Convolutional
+from ffrec.networks.maps import write
 from ffrec.recipes import recipe
 from ffrec.training.images import ImageTrainer
+from ffrec.training.trainer import Epoch
 
 COLOURS, SIDE, CLASSES = 3, 8, 4
 
@@ -104,49 +106,157 @@ def test_labels_are_scored_by_the_layers_that_are_read(make, images):
 LABELLED = {"label": "first", "objective": "logistic", "goodness": "squares"}
 
 
+def written(images, candidates):
+    """Images with labels in their first pixels, pixel by pixel."""
+    shown = images[:, None].repeat(1, candidates.shape[1], 1, 1, 1)
+    for image, labels in zip(shown, candidates, strict=True):
+        brightest = image.max().item()
+        for copy, label in zip(image, labels, strict=True):
+            for pixel in range(CLASSES):
+                copy[:, pixel // SIDE, pixel % SIDE] = brightest if pixel == label else 0.0
+    return shown
+
+
+def received(moments, x):
+    """What becomes of maps before a layer receives them."""
+    if isinstance(moments, Direction):
+        return x / (x.square().sum(2, keepdim=True).sqrt() + 1e-4)
+    return batch_norm(x.flatten(0, 1), moments.mean, moments.variance).unflatten(0, x.shape[:2])
+
+
 def with_labels(network, images, candidates):
-    """Every layer's goodness for candidate labels, `(batch, candidates)` or with places, written with torch's
-    own functions; inputs are detached."""
-    found, moments = [], network.standardise
+    """Every layer's goodness for candidate labels, `(batch, candidates, parts)`, written with torch's own
+    functions; inputs are detached."""
+    found, moments, config = [], network.standardise, network.config
     x = images[:, None].expand(-1, candidates.shape[1], -1, -1, -1)
-    for level in network.levels:
+    x = written(images, candidates) if config.label == "overwrite" else x
+    for level, stride in zip(network.levels, config.each("stride"), strict=True):
         layer = network.layer(level)
-        x = batch_norm(x.flatten(0, 1), moments.mean, moments.variance).detach()
-        total = conv2d(x, layer.connection(str(level - 1)).weight, padding=1) + layer.bias.view(-1, 1, 1)
-        if level == 1 or network.config.label == "every":
-            codes = one_hot(candidates.flatten(), CLASSES).double() * CLASSES**0.5
-            total = total + (codes @ layer.connection("label").weight)[:, :, None, None]
-        h = max_pool2d(total.relu(), 2)
-        axes = 1 if network.config.per_place else (1, 2, 3)
-        mean = h.square().mean(axes, keepdim=True)
-        found.append(mean.flatten(1).view(*candidates.shape, -1))
-        x = (h / mean.clamp_min(1e-16).sqrt()).unflatten(0, candidates.shape)
-        moments = layer.standardise
+        weight = layer.connection(str(level - 1)).weight
+        maps = conv2d(received(moments, x).detach().flatten(0, 1), weight, padding=1, stride=stride)
+        total = neutral = maps.unflatten(0, candidates.shape) + layer.bias.view(-1, 1, 1)
+        if config.label in ("every", "apart") or (config.label, level) == ("first", 1):
+            label = layer.connection("label").weight * CLASSES**0.5
+            total = total + label[candidates][..., None, None]
+            neutral = neutral + label.mean(0)[:, None, None]
+        h = max_pool2d(total.relu().flatten(0, 1), 2).unflatten(0, candidates.shape)
+        squares = h.square()
+        parts = (
+            squares.mean(2) if config.per_place else squares.unflatten(2, (config.blocks, -1)).mean((3, 4, 5))
+        )
+        found.append(parts.flatten(2))
+        sent = max_pool2d(neutral.relu().flatten(0, 1), 2).unflatten(0, candidates.shape)
+        sent = sent if config.label == "apart" else h
+        size = sent.square().mean(2 if config.per_place else (2, 3, 4), keepdim=True)
+        x, moments = sent / size.clamp_min(1e-16).sqrt(), layer.standardise
     return found
 
 
-@pytest.mark.parametrize("label", ["first", "every"])
-@pytest.mark.parametrize("per_place", [False, True])
-def test_goodness_of_maps_learns_what_autograd_says(make, images, label, per_place):
-    network = make(**LABELLED | {"label": label, "per_place": per_place}, threshold=0.8)
+def loss_of(goodness, objective, candidates):
+    """Of one layer: the mean over cases, candidates and parts; the first candidate is the right one."""
+    if objective == "candidates":
+        right = torch.zeros(goodness.shape[0], goodness.shape[2], dtype=torch.long)
+        return cross_entropy(2.0 * goodness, right)
+    signs = torch.tensor([1.0] + [-1.0] * (candidates.shape[1] - 1)).double().view(1, -1, 1)
+    return -logsigmoid(2.0 * (goodness - 0.8) * signs).mean()
+
+
+@pytest.mark.parametrize("label", ["overwrite", "first", "every", "apart"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"threshold": 0.8},
+        {"threshold": 0.8, "per_place": True},
+        {"objective": "candidates", "blocks": 2},
+        {"threshold": 0.8, "sends": "directions", "stride": (2, 1), "grid": 1},
+    ],
+)
+def test_goodness_of_maps_learns_what_autograd_says(make, images, label, fields):
+    network = make(**LABELLED | {"label": label} | fields)
     with network.following():
         network.encode(images.flatten(1) * 0.7)
-    candidates, signs = torch.stack([LABELS, (LABELS + 1) % CLASSES], 1), torch.tensor([1.0, -1.0]).double()
+    candidates = torch.stack([LABELS, (LABELS + 1) % CLASSES, (LABELS + 3) % CLASSES], 1)
+    places = network.config.objective == "candidates"
+    target = torch.zeros(5, dtype=torch.long) if places else torch.tensor([1.0, -1.0, -1.0]).double()
     encoding = network.encode(images.flatten(1))
-    network.learn(encoding, candidates, signs)
+    network.learn(encoding, candidates, target)
     local = {name: p.grad for name, p in network.layers.named_parameters()}
     network.zero_grad()
     network.requires_grad_()
     found = with_labels(network, images, candidates)
-    logits = [2.0 * (goodness - 0.8) * signs[:, None] for goodness in found]
-    torch.stack([-logsigmoid(logit).mean() for logit in logits]).sum().backward()
+    sum(loss_of(goodness, network.config.objective, candidates) for goodness in found).backward()
     for name, parameter in network.layers.named_parameters():
         torch.testing.assert_close(local[name], parameter.grad, msg=name)
     (step,) = network.steps(encoding, candidates)
     torch.testing.assert_close(network.scores(step, candidates), found[1].mean(2))
 
 
-@pytest.mark.parametrize("label", ["first", "every"])
+def test_a_label_over_pixels_by_hand():
+    image = torch.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]])  # three places of two colours
+    shown = write(image, 2, 2, torch.tensor([[[1], [0]]]))
+    assert shown.tolist() == [[[0, 0, 6, 6, 5, 6], [6, 6, 0, 0, 5, 6]]]
+    assert write(image, 2, 2).tolist() == [[[3, 3, 3, 3, 5, 6]]]
+
+
+def test_directions_have_length_1_at_every_place(generator):
+    x = torch.randn(3, 1, 4 * 5, generator=generator, dtype=torch.float64) * 7
+    x[0, 0, :5] = 0
+    sent = Direction(5)(x).unflatten(-1, (4, 5))
+    assert not sent[0, 0, 0].any()
+    lengths = sent.square().sum(-1).sqrt().flatten()[1:]
+    torch.testing.assert_close(lengths, torch.ones_like(lengths), atol=1e-4, rtol=0)
+    along = cosine_similarity(sent, x.unflatten(-1, (4, 5)), -1).flatten()[1:]
+    torch.testing.assert_close(along, torch.ones_like(along))
+
+
+def test_what_layers_that_are_apart_send_is_the_same_for_all_labels(make, images):
+    """So the connections between layers compute, and learn from, one row an image."""
+    network = make(**LABELLED | {"label": "apart"})
+    encoding = network.encode(images.flatten(1))
+    (step,) = network.steps(encoding, torch.tensor([[0, 1, 2]] * 5))
+    assert step.shared == {"0", "1"}
+    assert [step.inputs[source].shape[1] for source in ("0", "1")] == [1, 1]
+    assert step.activities[2].shape[1] == 3
+    assert torch.equal(step.inputs["1"], encoding.step.inputs["1"])
+
+
+def test_layers_learn_in_turn(make, images):
+    """Each for an equal share of the updates: what others learn from is there, and their weights stay."""
+    network = make(**LABELLED | {"in_turn": True}, hidden=(4, 6, 5), pool=(2, 2, 1), grid=1)
+    turns = []
+    for done in torch.arange(0, 9).div(9).tolist():
+        network.advance(done)
+        network.zero_grad()
+        measured = network.learn(network.encode(images.flatten(1)), LABELS[:, None], torch.ones(1).double())
+        assert len(measured.loss) == 3
+        turns.append([level for level in network.levels if network.layer(level).bias.grad is not None])
+    assert turns == [[1]] * 3 + [[2]] * 3 + [[3]] * 3
+    assert network.turn == 3
+
+
+def test_only_the_layer_whose_turn_it_is_changes(generator):
+    """Over a whole training: weight decay spares the others, too."""
+    shown = torch.randint(256, (60, 8, 8), generator=generator)
+    settings = LABELLED | {"in_turn": True, "negatives": "uniform", "weight_decay": 0.1}
+    small = recipe("conv-digits").override(settings | {"hidden": [4, 4], "epochs": 2, "batch": 30})
+    trainer = ImageTrainer(small, shown, torch.arange(60) % 10, 10)
+    layers = trainer.network.layers
+    weights = [layer.connection(source).weight for layer, source in zip(layers, "01", strict=True)]
+    before, changed = [weight.clone() for weight in weights], []
+    for event in trainer.run(None, None):
+        if isinstance(event, Epoch):
+            changed.append([not torch.equal(*pair) for pair in zip(before, weights, strict=True)])
+            before = [weight.clone() for weight in weights]
+    assert changed == [[True, False], [False, True]]
+
+
+def test_the_size_of_labels(make):
+    small, large = (make(**LABELLED, label_size=size).layer(1).connection("label") for size in (0.2, 1.0))
+    assert small.weight.std() / large.weight.std() == pytest.approx(0.2, rel=0.5)
+    assert not make(**LABELLED, label_size=0.0).layer(1).connection("label").weight.any()
+
+
+@pytest.mark.parametrize("label", ["first", "every", "apart"])
 def test_the_neutral_label_is_the_mean_of_all(make, images, label):
     """In the first layer's total input; the rest of the pass is what labels' passes are."""
     network = make(**LABELLED | {"label": label})
@@ -236,11 +346,13 @@ def test_what_does_not_fit_the_image_is_refused(make, fields, words):
         ({"label": "first"}, "label first: objective classes expects none"),
         (
             {"objective": "logistic", "goodness": "squares"},
-            "label none: objective logistic expects first or every",
+            "label none: objective logistic expects overwrite, first, every or apart",
         ),
         (LABELLED | {"centring": True}, "centring: pooled maps share"),
         ({"per_place": True}, "per_place: class scores have a grid"),
-        (LABELLED | {"blocks": 2}, "blocks: a map's goodness is of all channels"),
+        (LABELLED | {"blocks": 2, "per_place": True}, "blocks: a place's goodness is of all channels"),
+        (LABELLED | {"label": "overwrite", "label_size": 0.3}, "label_size: label overwrite has no maps"),
+        ({"stride": (2, 1, 1)}, "stride has 3 values for 2 hidden layers"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(fields, words):
@@ -255,17 +367,38 @@ def test_images_that_are_not_square_are_refused(generator):
         Convolutional(ConvolutionalConfig(), 50, CLASSES, generator)
 
 
-def test_it_learns_to_tell_stripes_apart(generator):
+SEES_LABELS = {"label": "apart", "objective": "candidates", "goodness": "squares", "negatives": "all"}
+
+
+@pytest.mark.parametrize("fields", [{}, SEES_LABELS | {"sharpness": 30.0}])
+def test_it_learns_to_tell_stripes_apart(generator, fields):
     """Images that differ in the direction of their stripes alone, which no mean over the image sees."""
     labels = torch.arange(200) % 2
     stripes = ((torch.arange(SIDE) // 2) % 2 * 200).float()
     across = stripes.expand(SIDE, SIDE)
     shown = torch.where(labels.view(-1, 1, 1).bool(), across, across.T)
     shown = shown + 40 * torch.randn(200, SIDE, SIDE, generator=generator)
-    small = recipe("conv-digits").override({"hidden": [4, 4], "epochs": 6, "grid": 1})
+    small = recipe("conv-digits").override({"hidden": [4, 4], "epochs": 6, "grid": 1} | fields)
     trainer = ImageTrainer(small, shown, labels, 2)
     *_, last = trainer.run(None, None)
     assert last.record["pairwise_accuracy"][1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("number", "maps"),
+    [
+        (7, {1: (64, 32, 32), 2: (128, 16, 16), 3: (256, 8, 8), 4: (10, 8, 8)}),
+        (8, {2: (64, 16, 16), 4: (128, 8, 8), 7: (256, 4, 4), 10: (512, 2, 2), 13: (512, 2, 2)}),
+        (9, {2: (128, 16, 16), 5: (1024, 2, 2), 6: (2048, 1, 1), 7: (10, 1, 1)}),
+    ],
+)
+def test_the_trials_have_the_nets_of_the_slides(number, maps, generator):
+    """Channels, height and width by level, counted from the slides' lists of layers for 32 × 32 pixels."""
+    config = recipe(f"conv-cifar10-trial-{number}").network
+    with torch.device("meta"):
+        network = Convolutional(config, 3 * 32 * 32, 10, generator)
+    assert len(network.layers) == max(maps)
+    assert {level: network.maps[level] for level in maps} == maps
 
 
 @pytest.mark.parametrize("colours", [(), (3,)])

@@ -46,9 +46,17 @@ class Shapes:
     or for each."""
 
     def each(self, name: str) -> tuple[int, ...]:
-        """The `kernel`, `pool` or `grid` of every layer."""
+        """The `kernel`, `pool`, `grid` or another such count of every layer."""
         value: int | tuple[int, ...] = getattr(self, name)
         return value if isinstance(value, tuple) else (value,) * len(self.hidden)
+
+    def check_each(self, name: str) -> None:
+        """Raise ValueError unless there is such a count for every layer."""
+        if len(self.each(name)) != len(self.hidden):
+            raise ValueError(
+                f"{name} has {len(self.each(name))} values for {len(self.hidden)} hidden layers: give one or "
+                "all"
+            )
 
     @property
     def pooled(self) -> tuple[int, ...]:
@@ -58,11 +66,7 @@ class Shapes:
     @model_validator(mode="after")
     def shaped(self) -> Self:
         for name in ("kernel", "pool", "grid"):
-            if len(self.each(name)) != len(self.hidden):
-                raise ValueError(
-                    f"{name} has {len(self.each(name))} values for {len(self.hidden)} hidden layers: give "
-                    "one or all"
-                )
+            self.check_each(name)
         if any(side % 2 == 0 for side in self.each("kernel")):
             raise ValueError(f"kernel: expected odd numbers, found {self.kernel}")
         return self

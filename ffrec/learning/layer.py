@@ -13,7 +13,7 @@ from ffrec.learning.exchange import ALONE, Exchange
 from ffrec.learning.goodness import Goodness, MeanSquare
 from ffrec.learning.midpoint import Midpoint
 from ffrec.learning.objective import Logistic, Objective
-from ffrec.learning.transform import Standardise, Transform
+from ffrec.learning.transform import Direction, Standardise, Transform
 from ffrec.registry import PluginError
 
 Context = Literal["own", "below", "all"]
@@ -33,6 +33,8 @@ class Layer(nn.Module):
     drop: Transform | None = None
     """What says of activities by which factors `(batch, 1, units)` they are multiplied: 0 where a unit is
     left out; None while nothing is learnt."""
+    learns: bool = True
+    """Whether an update changes the layer; where layers learn in turn, that of one at a time."""
     perturb: Transform | None = None
     """What adds noise to all that the layer sends; None while nothing is learnt."""
 
@@ -47,7 +49,7 @@ class Layer(nn.Module):
         peer: float = 0.0,
         centring: bool = False,
         scaling: float = 0.0,
-        standardise: Standardise | None = None,
+        standardise: Standardise | Direction | None = None,
     ) -> None:
         super().__init__()
         if len({connection.units for connection in connections.values()}) != 1:

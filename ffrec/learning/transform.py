@@ -17,6 +17,7 @@ it."""
 
 RATE = 0.1  # how fast running moments follow those of a batch
 SMALLEST = 1e-5  # variance
+SHORTEST = 1e-4  # is added to lengths: where nothing is active, nothing is sent
 
 POOLS: dict[str, Callable[..., Tensor]] = {"max": max_pool2d, "mean": avg_pool2d}
 
@@ -39,6 +40,23 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return as_rows(self.pool(as_maps(x, self.source), self.size)).view(*x.shape[:-1], -1)
+
+
+@final
+class Direction(nn.Module):
+    """x / (|x| + 10⁻⁴) at every place of a map, |·| being the Euclidean length over its channels. Rows are
+    units `(..., places · channels)`, ordered place by place. Source: slides of Vishal V on Hinton 2022."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor, exchange: Exchange = ALONE) -> Tensor:
+        del exchange
+        by_place: Tensor = x.unflatten(-1, (-1, self.channels))
+        length = torch.linalg.vector_norm(by_place, dim=-1, keepdim=True)
+        sent: Tensor = by_place / (length + SHORTEST)
+        return sent.flatten(-2)
 
 
 @final

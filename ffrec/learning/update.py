@@ -106,11 +106,12 @@ def local_update(
     measured = []
     for level, layer in layers.items():
         graded = layer.objective.grade(goodness[level], targets, fixed_goodness(layers, level, goodness))
-        weight = graded.grad * layer.exchange.share
-        delta = write_delta(layer, level, activities[level], weight, target, step, count, buffers)
-        add_products(layer, delta.unflatten(0, (count, -1)), step, sign, buffers)
-        layer.follow_goodness(goodness[level].mean(), sign)
-        layer.exchange.ready(layer)
+        if layer.learns:
+            weight = graded.grad * layer.exchange.share
+            delta = write_delta(layer, level, activities[level], weight, target, step, count, buffers)
+            add_products(layer, delta.unflatten(0, (count, -1)), step, sign, buffers)
+            layer.follow_goodness(goodness[level].mean(), sign)
+            layer.exchange.ready(layer)
         measured.append(torch.stack([graded.loss, graded.accuracy]))
     loss, accuracy = torch.stack(measured, dim=1)
     return Measured(loss, accuracy)

@@ -32,6 +32,20 @@ def by_place(x: Tensor, colours: int) -> Tensor:
     return rearrange(x, "... (colour place) -> ... (place colour)", colour=colours)
 
 
+def write(rows: Tensor, colours: int, classes: int, labels: Tensor | None = None) -> Tensor:
+    """Images `(batch, 1, units)`, place by place, with labels `(batch, candidates, 1)` in their first pixels,
+    one for each class: as bright as an image gets at the label's, black at the others. The neutral label,
+    None, is a share of that brightness in all of them."""
+    brightest = rows.amax(-1, keepdim=True)
+    if labels is None:
+        code = brightest.expand(-1, -1, classes) / classes
+    else:
+        code = brightest * (labels == torch.arange(classes, device=rows.device))
+    code = code.repeat_interleave(colours, -1)
+    rest = rows[..., classes * colours :].expand(*code.shape[:-1], -1)
+    return torch.cat([code, rest], dim=-1)
+
+
 def contrast(x: Tensor, colours: int) -> Tensor:
     """Rows of pixels, colour by colour, as units of a map, place by place, that count from their mean: how
     bright an image is as a whole says little, and would drown the rest."""

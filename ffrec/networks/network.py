@@ -47,6 +47,8 @@ class Classifier(nn.Module, ABC):
     layers: nn.ModuleList
     scored: tuple[int, ...] = ()
     """Levels whose goodness scores a candidate; none if only the softmax predicts."""
+    turn: int = 0
+    """Which level's turn it is to learn; 0: that of all."""
 
     @abstractmethod
     def encode(self, x: Tensor) -> Encoding:
@@ -60,6 +62,10 @@ class Classifier(nn.Module, ABC):
         """Of the one-pass softmax, `(batch, classes)`."""
         logits: Tensor = self.readout(self.features(encoding))
         return logits
+
+    def advance(self, done: float) -> None:
+        """Heed that this share of the updates, from 0 to 1, is done: layers may learn in turn."""
+        del done
 
     def logits_apart(self, encoding: Encoding) -> tuple[Tensor, ...]:
         """Those of each network by itself, where several are joined; none of a single one."""
@@ -182,11 +188,17 @@ class Network(Local):
 
     def make_goodness(self, level: int, units: int, generator: torch.Generator) -> Goodness:
         """The goodness of a level of so many units that the configuration names."""
-        del level
         goodness: Goodness = pick("goodness", self.config.goodness).for_layer(units, self.classes, generator)
         if self.config.activity == "min":
             goodness = Minus(goodness)
-        return goodness if self.config.blocks == 1 else Blocks(goodness, self.config.blocks)
+        return (
+            goodness if self.config.blocks == 1 else Blocks(goodness, self.config.blocks, self.places(level))
+        )
+
+    def places(self, level: int) -> int:
+        """How many places the units of a level lie at; 1, if they have none."""
+        del level
+        return 1
 
     @property
     def iterations(self) -> int:

@@ -19,6 +19,9 @@ Work = Callable[[Tensor, Phase], Tensor]
 """What an update makes a device do with the cases at an index, `(batch,)`, in a phase; returns what was
 measured."""
 
+Kind = tuple[str, Phase, int]
+"""Name of the work, phase, and the level whose turn it is."""
+
 WARM = 3  # times that work is done as it is before it is recorded: libraries and memory are then in place
 
 
@@ -65,7 +68,7 @@ def side_stream() -> torch.cuda.Stream:
 
 
 class Captured:
-    """Work on batches as graphs: one for each kind of work and phase, recorded after a few times.
+    """Work on batches as graphs: one for each kind of work, recorded after a few times.
 
     The index of the batch is copied into a tensor that stays where it is. A batch of another size, as the
     last one of an epoch may be, is worked on as it is.
@@ -74,9 +77,9 @@ class Captured:
     def __init__(self, network: Classifier, draws: Draws, batch: int, make: Callable[[], Graph]) -> None:
         self.network, self.draws, self.make = network, draws, make
         self.index = torch.zeros(batch, dtype=torch.long, device=draws.device)
-        self.done: Counter[tuple[str, Phase]] = Counter()
-        self.graphs: dict[tuple[str, Phase], Graph] = {}
-        self.drawn: dict[tuple[str, Phase], int] = {}
+        self.done: Counter[Kind] = Counter()
+        self.graphs: dict[Kind, Graph] = {}
+        self.drawn: dict[Kind, int] = {}
         """How many draws of the update are done after each graph: what follows goes on from there."""
         self.workspaces: list[Buffers] = []
         """What the graphs write into: kept for as long as they are."""
@@ -84,7 +87,7 @@ class Captured:
     def __call__(self, work: Work, index: Tensor, phase: Phase) -> Tensor:
         if len(index) != len(self.index):
             return work(index, phase)
-        kind = (getattr(work, "__name__", repr(work)), phase)
+        kind = (getattr(work, "__name__", repr(work)), phase, self.network.turn)
         if self.done[kind] < WARM:
             self.done[kind] += 1
             return self.make().warm(lambda: work(index, phase))

@@ -120,6 +120,7 @@ class ImageTrainer(Trainer):
         """Learn from the images at `index` what the schedule says: positive data (wake), negative data
         (sleep), or both."""
         (phase,) = next(self.schedule)
+        self.network.advance(self.done)
         self.begin(phase, self.recipe.training.repeats)
         return self.carry_out(self.learn, index, phase)
 

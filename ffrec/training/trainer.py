@@ -233,9 +233,15 @@ class Trainer(ABC):
         wake, sleep = (self.steps if n == "epoch" else n for n in (training.wake, training.sleep))
         return apart(wake, sleep)
 
+    @property
+    def done(self) -> float:
+        """The share of all updates that is done, 0 to 1."""
+        updates: int = self.steps * self.recipe.training.epochs
+        return min(self.updates / updates, 1.0)
+
     def factor(self) -> float:
         """Of the learning rates, at this update."""
-        return self.rate_factor(min(self.updates / (self.steps * self.recipe.training.epochs), 1.0))
+        return self.rate_factor(self.done)
 
     def capture(self) -> None:
         """Do all further updates as CUDA graphs: the same numbers, without Python; raises ConfigError."""
