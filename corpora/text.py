@@ -126,6 +126,7 @@ def split_in_order(text: str, description: Description, alphabet: Alphabet = AES
     first 90 % the last twentieth validates, and the rest trains. Raises DataError for a short text."""
     codes, deleted = coded(text, description.name, LENGTH * TENTH * TWENTIETH, alphabet)
     seen = len(codes) * (TENTH - 1) // TENTH
-    parts = codes[None].split([seen - seen // TWENTIETH, seen // TWENTIETH, len(codes) - seen], dim=1)
+    sizes = [seen - seen // TWENTIETH, seen // TWENTIETH, len(codes) - seen]
+    train, validation, test = codes[None].split(sizes, dim=1)
     described = dataclasses.replace(description, classes=alphabet.symbols)
-    return TextCorpus(*parts, described, deleted, alphabet)
+    return TextCorpus(train, validation, test, described, deleted, alphabet)

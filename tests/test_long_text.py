@@ -155,7 +155,7 @@ def test_a_transformer_and_an_lstm_stand_beside_it(read):
     assert (run / "baselines.json").stat().st_mtime_ns == kept
     other = ffrec("perplexity", str(run), "--sequences", "1", "--text", "run/config.json", cwd=run.parent)
     assert_refused(other, "--sequences compares on the run's own text")
-    assert_refused(ffrec("perplexity", str(run), "--sequences", "nan", cwd=run.parent), "equal to 0.01")
+    assert_refused(ffrec("perplexity", str(run), "--sequences", "nan", cwd=run.parent), "equal to")
 
 
 @pytest.mark.skipif("FFREC_DATA" not in os.environ, reason="needs FFREC_DATA with shakespeare/input.txt")

@@ -42,7 +42,7 @@ class Sequence(nn.Module, ABC):
 
     def last(self, strings: Tensor, count: int) -> Tensor:
         """log p of the last characters of strings, `(strings, count)`."""
-        log_p = self(strings[:, :-1])[:, -count:].float().log_softmax(2)
+        log_p: Tensor = self(strings[:, :-1])[:, -count:].float().log_softmax(2)
         return log_p.gather(2, strings[:, -count:, None]).squeeze(2)
 
     def draw(self, generator: torch.Generator, size: float) -> None:

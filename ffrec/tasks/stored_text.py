@@ -84,4 +84,5 @@ def packed(text: Text, symbols: int) -> bytes:
 
 def in_pieces(text: Text, window: int) -> StoredText:
     """A text whose long strings, if it has any, are cut into `pieces`."""
-    return StoredText(*(pieces(getattr(text, name), window) for name in PARTS), text.sha256)
+    parts = {name: pieces(getattr(text, name), window) for name in PARTS}
+    return StoredText(**parts, sha256=text.sha256)
