@@ -66,10 +66,10 @@ def test_the_rate_rises_and_then_falls_to_a_tenth(generator, monkeypatch):
         torch.optim.AdamW, "step", lambda self: seen.append(self.param_groups[0]["lr"]) or step(self)
     )
     network = NETWORKS["LSTM"](generator)
-    over = iter([0.0] * 150 + [0.5] + [1 - 1e-9] + [1.0])
+    over = iter([0.0] * 150 + [0.25] + [1 - 1e-9] + [1.0])
     train(network, torch.zeros(3, 10, dtype=torch.int64), lambda: next(over), seed=1, rate=1.0)
     assert seen[49] == pytest.approx(0.5)
-    assert seen[149:] == pytest.approx([1.0, 0.55, 0.1])
+    assert seen[149:] == pytest.approx([1.0, 0.1 + 0.9 * (1 + 0.5**0.5) / 2, 0.1])
 
 
 def test_the_share_of_the_minutes_that_is_over():

@@ -126,7 +126,7 @@ def judged(name: str, data: str, *hidden: int, fading: float = 0.65, **training:
 
 def shakespeare() -> TextRecipe:
     """A megabyte of plays in 65 symbols: longer windows, more units, no dropout."""
-    made = judged("shakespeare-goodness", "shakespeare", 400, epochs=3, rate=6e-3)
+    made = judged("shakespeare-goodness", "shakespeare", 400, epochs=3)
     return made.override({"window": 16})
 
 
