@@ -45,7 +45,7 @@ class Group:
 
     @property
     def processor_minutes(self) -> str:
-        """Of training, of all processors together, the mean over the runs; – where older folders do not say."""
+        """Of training, of all cores together, the mean over the runs; – where older folders do not say."""
         used = [result.get("processor_seconds", 0.0) for result in self.results]
         return f"{statistics.mean(used) / 60:.1f}" if all(used) else "–"
 
