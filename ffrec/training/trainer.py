@@ -311,7 +311,8 @@ class Trainer(ABC):
         if self.traced:
             record["goodness"] = self.traced
         record |= {"on": on, "warnings": dead(on) + saturated(late[: self.learning_layers])}
-        self.seconds, self.processor_seconds, self.traced = 0.0, 0.0, []
+        self.seconds, self.traced = 0.0, []
+        self.processor_seconds = 0.0
         return record
 
     def state(self) -> dict[str, Any]:
