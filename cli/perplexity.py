@@ -10,6 +10,7 @@ from cli import corpus, options
 from cli.answers import note, print_result
 from cli.trained import open_run
 from corpora import Alphabet
+from ffrec.tasks.sequence_baselines import sequence_baselines
 from ffrec.tasks.text import TextTask, TrainedText
 from ffrec.tasks.text_baselines import network_baselines
 
@@ -25,6 +26,14 @@ def perplexity(
             "--baselines", help="Also train random features and backprop nets of the same shape (minutes)."
         ),
     ] = False,
+    sequences: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=100_000,
+            help="Also train a transformer and an LSTM, each for so many minutes of a processor.",
+        ),
+    ] = None,
     data: options.Data = None,
     device: options.Device = "auto",
     plugin: options.Plugins = None,
@@ -34,8 +43,9 @@ def perplexity(
 
     Beside it stand models that count the training strings: uniform, unigram and Kneser-Ney.
     """
-    if text and baselines:
-        raise typer.BadParameter("--baselines compares on the run's own text: leave out --text")
+    for name, given in {"--baselines": baselines, "--sequences": sequences is not None}.items():
+        if text and given:
+            raise typer.BadParameter(f"{name} compares on the run's own text: leave out --text")
     trained = open_run(run, TrainedText, data, device, plugin)
     alphabet = Alphabet.of_symbols(trained.symbols)
     if text:
@@ -48,6 +58,11 @@ def perplexity(
         if baselines:
             note("training networks to compare with: minutes to hours …")
             result["baselines"] |= trained_baselines(trained)
+        if sequences:
+            note("training a transformer and an LSTM …")
+            result["baselines"] |= sequence_baselines(
+                trained.folder, trained.whole, len(trained.symbols), trained.device, sequences
+            )
     lines = TextTask.summary(result) + symbol_lines(result["text" if text else "test"]["by_symbol"], trained)
     print_result(result, lines, json)
     if deleted and not json:

@@ -8,7 +8,7 @@ from corpora.corpus import Corpus, DataError, Description
 from corpora.files import data_folder, locate
 from corpora.menu import DATASETS, Choice, Dataset, named, text_dataset
 from corpora.own_images import load_own
-from corpora.text import LENGTH, TextCorpus, split
+from corpora.text import LENGTH, TextCorpus
 from corpora.utf8 import read_file
 
 
@@ -37,7 +37,7 @@ def load_images(name_or_path: str | Path, folder: Path | None = None, seed: int 
 def load_text(
     name_or_path: str | Path, folder: Path | None = None, alphabet: Choice | None = None
 ) -> TextCorpus:
-    """As `load`, texts only, in strings of 100 characters. Raises DataError.
+    """As `load`, texts only, in strings of 100 characters, or in long ones. Raises DataError.
 
     `alphabet` is "aesop" (30 symbols), "auto" (the text's own), a file with the symbols, or an Alphabet;
     without it, shakespeare is read in its own symbols and all other texts in Aesop's.
@@ -45,7 +45,7 @@ def load_text(
     dataset = look_up(name_or_path)
     if dataset.text and alphabet is not None:
         text = dataset.text(data_folder(folder))
-        return split(text, dataset.description, Alphabet.chosen(alphabet, text))
+        return dataset.split(text, dataset.description, Alphabet.chosen(alphabet, text))
     corpus = dataset.load(data_folder(folder)) if dataset.is_text else None
     if not isinstance(corpus, TextCorpus):
         raise DataError(

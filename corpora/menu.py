@@ -12,9 +12,10 @@ from corpora.corpus import Corpus, DataError, Description
 from corpora.digits import DIGITS, load_digits
 from corpora.files import Source
 from corpora.mnist import FASHION, FASHION_FILES, MNIST, MNIST_FILES, load_idx
-from corpora.text import TextCorpus, split
+from corpora.text import TextCorpus, split, split_in_order
 
 Loader = Callable[[Path | None], Corpus | TextCorpus]
+Splitter = Callable[[str, Description, Alphabet], TextCorpus]
 Choice = str | Path | Alphabet
 """Of an alphabet: "aesop", "auto" (the text's own symbols), a file with the symbols, or the alphabet."""
 
@@ -28,6 +29,8 @@ class Dataset:
     source: Source | None = None
     text: Callable[[Path | None], str] | None = None
     """Of a text that can be read in any alphabet: how to get it as it is."""
+    split: Splitter = split
+    """Of such a text: how its parts come about."""
 
     @property
     def is_text(self) -> bool:
@@ -40,14 +43,16 @@ def text_dataset(
     text: Callable[[Path | None], str],
     source: Source | None = None,
     alphabet: Choice = "aesop",
+    split: Splitter = split,
 ) -> Dataset:
-    """A text on the menu, from a function that gives it as it is, and the alphabet that it is read in."""
+    """A text on the menu, from a function that gives it as it is, the alphabet that it is read in, and how it
+    is split."""
 
     def load(folder: Path | None) -> TextCorpus:
         raw = text(folder)
         return split(raw, description, Alphabet.chosen(alphabet, raw))
 
-    return Dataset(description, load, source, text)
+    return Dataset(description, load, source, text, split)
 
 
 DATASETS = {
@@ -57,7 +62,9 @@ DATASETS = {
     "cifar-10": Dataset(CIFAR, load_cifar, CIFAR_FILES),
     "aesop": text_dataset(texts.AESOP, texts.aesop, texts.AESOP_FILES),
     "fables": text_dataset(texts.FABLES, texts.fables),
-    "shakespeare": text_dataset(texts.SHAKESPEARE, texts.shakespeare, texts.SHAKESPEARE_FILES, "auto"),
+    "shakespeare": text_dataset(
+        texts.SHAKESPEARE, texts.shakespeare, texts.SHAKESPEARE_FILES, texts.PLAYS, split_in_order
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Texts cut into strings: normalised, and split so that no place in the text is in two parts."""
+"""Texts in codes: normalised, and split so that no place in the text is in two parts."""
 
 import dataclasses
 import hashlib
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 LENGTH = 100  # characters a string (Hinton 2022 §4.1)
 HELD_OUT = 248  # strings of validation, and of test, unless the text is short
 SEED = 0  # of the split
+TENTH, TWENTIETH = 10, 20  # of a long text that is split as it runs: the test part, and that of validation
 
 
 @dataclass(frozen=True)
 class TextCorpus:
-    """Strings of codes `(strings, 100)`, int64, in the three parts that an honest experiment needs."""
+    """Strings of codes `(strings, length)`, int64, in the three parts that an honest experiment needs: of 100
+    characters, or one string each of a text that is split as it runs."""
 
     train: "Tensor"
     validation: "Tensor"
@@ -38,7 +40,7 @@ class TextCorpus:
         """
         import torch
 
-        codes = torch.cat([self.train, self.validation, self.test])
+        codes = torch.cat([part.flatten() for part in (self.train, self.validation, self.test)])
         if self.alphabet.symbols == AESOP.symbols:
             return hashlib.sha256(codes.to(torch.uint8).numpy().tobytes()).hexdigest()
         digest = hashlib.sha256(json.dumps(self.alphabet.symbols).encode())
@@ -47,12 +49,15 @@ class TextCorpus:
 
     def about(self) -> str:
         """A few lines for people: the symbols, what is deleted or replaced, and the number of strings."""
-        sizes = [len(part) for part in (self.train, self.validation, self.test)]
+        parts = (self.train, self.validation, self.test)
+        whole = len(self.train) == 1
+        sizes = [part.shape[whole] for part in parts]
+        unit = "characters in a row" if whole else f"strings of {self.train.shape[1]}"
         return "\n".join(
             [
                 f"{len(self.alphabet)} symbols: {self.alphabet.about()}",
                 self.lost(),
-                "strings of {}: {} to train, {} to validate, {} to test".format(self.train.shape[1], *sizes),
+                "{}: {} to train, {} to validate, {} to test".format(unit, *sizes),
             ]
         )
 
@@ -67,11 +72,10 @@ class TextCorpus:
         return f"{what}: {self.deleted.total()} characters outside the alphabet: {most}{more}"
 
 
-def cut(text: str, name: str, shortest: int, alphabet: Alphabet = AESOP) -> tuple["Tensor", Counter[str]]:
-    """Text normalised and cut into strings of 100 codes `(strings, 100)`; a rest that is shorter is left out.
+def coded(text: str, name: str, shortest: int, alphabet: Alphabet = AESOP) -> tuple["Tensor", Counter[str]]:
+    """Codes `(characters,)` of a text, normalised, and what was deleted or replaced.
 
-    A text of fewer characters is one string. Also returns what was deleted or replaced. Raises DataError
-    below `shortest` characters.
+    Raises DataError below `shortest` characters.
     """
     body, deleted = alphabet.normalise(text)
     if len(body.strip()) < shortest:
@@ -81,7 +85,16 @@ def cut(text: str, name: str, shortest: int, alphabet: Alphabet = AESOP) -> tupl
             f"{name}: expected at least {shortest} letters of the alphabet, found {len(body.strip())}{lost}: "
             f"choose a longer text{plain}"
         )
-    codes, length = alphabet.encode(body), min(LENGTH, len(body))
+    return alphabet.encode(body), deleted
+
+
+def cut(text: str, name: str, shortest: int, alphabet: Alphabet = AESOP) -> tuple["Tensor", Counter[str]]:
+    """As `coded`, in strings of 100 codes `(strings, 100)`; a rest that is shorter is left out.
+
+    A text of fewer characters is one string.
+    """
+    codes, deleted = coded(text, name, shortest, alphabet)
+    length = min(LENGTH, len(codes))
     return codes[: len(codes) // length * length].view(-1, length), deleted
 
 
@@ -104,5 +117,16 @@ def split(text: str, description: Description, alphabet: Alphabet = AESOP) -> Te
         )
     strings = strings[torch.randperm(len(strings), generator=torch.Generator().manual_seed(SEED))]
     test, validation, train = strings.split([held, held, len(strings) - 2 * held])
+    described = dataclasses.replace(description, classes=alphabet.symbols)
+    return TextCorpus(train, validation, test, described, deleted, alphabet)
+
+
+def split_in_order(text: str, description: Description, alphabet: Alphabet = AESOP) -> TextCorpus:
+    """A long text as it runs, each part one string `(1, characters)`: the last 10 % are the test part; of the
+    first 90 % the last twentieth validates, and the rest trains. Raises DataError for a short text."""
+    codes, deleted = coded(text, description.name, LENGTH * TENTH * TWENTIETH, alphabet)
+    seen = len(codes) * (TENTH - 1) // TENTH
+    sizes = [seen - seen // TWENTIETH, seen // TWENTIETH, len(codes) - seen]
+    train, validation, test = codes[None].split(sizes, dim=1)
     described = dataclasses.replace(description, classes=alphabet.symbols)
     return TextCorpus(train, validation, test, described, deleted, alphabet)

@@ -4,7 +4,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from corpora.alphabet import ALPHABET, normalise
+from corpora.alphabet import ALPHABET, Alphabet, normalise
 from corpora.corpus import Description
 from corpora.files import Source, read
 from corpora.idx import unpack
@@ -62,13 +62,14 @@ def aesop(folder: Path | None) -> str:
     return aesop_text(*read(AESOP_FILES, "vernon-jones.txt", folder))
 
 
+PLAYS = Alphabet(tuple("\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
 SHAKESPEARE = Description(
     "shakespeare",
     "Tiny Shakespeare: 40,000 lines of his plays, in their own symbols",
     "Karpathy 2015, https://github.com/karpathy/char-rnn",
     "public domain",
-    (LENGTH,),
-    (),
+    (1_115_394,),
+    PLAYS.symbols,
 )
 SHAKESPEARE_FILES = Source(
     "shakespeare",

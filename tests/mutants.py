@@ -835,7 +835,24 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("kept[:, top_k:] = False", "kept[:, top_k + 1 :] = False", "sampling"),
         ("keepdim=True)) / temperature", "keepdim=True)) * temperature", "sampling"),
     ],
+    "ffrec/data/strings.py": [
+        ("unfold(1, size, PIECE)", "unfold(1, size, size)", "long_text"),
+        ("strings[:count, : window + count * PIECE]", "strings[:count, : count * PIECE]", "long_text"),
+    ],
+    "ffrec/tasks/text.py": [
+        (
+            "first(self.corpus.train, self.recipe.training.strings, network.config.window)",
+            "self.text.train[: self.recipe.training.strings]",
+            "long_text",
+        ),
+    ],
+    "ffrec/baselines/sequences.py": [
+        ("mask, is_causal=True", "None", "sequences"),
+        ("end - 1 - CONTEXT) : end", "end - CONTEXT // 2) : end", "sequences"),
+        ("(1 + math.cos(math.pi * share)) / 2", "(1 - share)", "sequences"),
+    ],
     "ffrec/evaluation/ngram.py": [
+        ("start + 1 - self.order :", "start - self.order :", "ngram"),
         ("(seen - DISCOUNT).clamp_min(0)", "seen.double()", "ngram"),
         ("grams % symbols ** (length - 1)", "grams.div(symbols, rounding_mode='floor')", "ngram"),
         ("return max(models", "return min(models", "ngram"),
@@ -884,6 +901,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "corpora/text.py": [
         ("strings = strings[sorted(first.values())]", "pass", "text"),
+        ("seen - seen // TWENTIETH, seen", "seen // 2, seen", "long_text"),
     ],
     "corpora/alphabet.py": [
         ("dict(made.vocab.stoi)", "__import__('collections').defaultdict(int, made.vocab.stoi)", "text"),

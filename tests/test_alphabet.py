@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import string
 import unicodedata
 from collections import Counter
@@ -13,7 +12,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import corpora
 from corpora import AESOP, ALPHABET, Alphabet, DataError, load_text
 from corpora.text import cut
 
@@ -184,15 +182,3 @@ def test_what_a_user_is_told_before_training(book):
     assert "deleted: " in aesop
     assert " and 5 others" in aesop  # ten are named
     assert load_text("fables").about().splitlines()[1] == "every character of the text is kept"
-
-
-def test_shakespeare_in_his_own_symbols():
-    folder = Path(os.environ.get("FFREC_DATA", "no folder"))
-    if not (folder / "shakespeare").is_dir():
-        pytest.skip("FFREC_DATA has no shakespeare")
-    corpus = corpora.load("shakespeare", folder)
-    assert isinstance(corpus, corpora.TextCorpus)
-    assert corpus.deleted == Counter({"3": 27, "&": 3, "$": 1})
-    assert len(corpus.alphabet) == 65 - 3 + 1
-    assert len(corpus.train) + len(corpus.validation) + len(corpus.test) == 1_115_394 // 100
-    assert load_text("shakespeare", folder, "aesop").alphabet == AESOP

@@ -21,7 +21,7 @@ ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "training": LEFT | {"negatives", "evaluation", "baselines", "storage", "parallel"},
     "recipes": {"registry", "config"},
     "bench": LEFT | {"negatives", "evaluation", "baselines", "training", "recipes"},
-    "tasks": LEFT | {"negatives", "evaluation", "storage", "training", "parallel"},
+    "tasks": LEFT | {"negatives", "evaluation", "baselines", "storage", "training", "parallel"},
     "pipeline": LEFT | {"negatives", "storage", "training", "tasks", "parallel"},
     "studies": {"config", "storage", "recipes", "tasks", "reports"},
     "reports": {"storage"},

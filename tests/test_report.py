@@ -628,16 +628,20 @@ def test_runs_on_different_texts_are_kept_apart_and_the_softmax_stands_beside_it
     ]
     defaults = {"fables": plain(RECIPES["fables"]())}
     head, _, ours, other = results_table(runs, defaults).splitlines()
-    assert "| test perplexity | without memory | validation perplexity |" in head
-    assert "| best count model, test | with it, test |" in head
-    reached = "| 2 (0, 1) | 144 | 7.00 ± 1.41 | 7.00 ± 0.00 | 5.00 ± 0.00 | 4.00 (Kneser-Ney of order 6) |"
+    assert "| processor minutes | test perplexity | nats a character | without memory |" in head
+    assert "| validation perplexity | best count model, test | with it, test |" in head
+    nats = "1.936 ± 0.203"  # (log 6 + log 8) / 2, and log(8 / 6) / √2
+    reached = f"| 2 (0, 1) | 144 | – | 7.00 ± 1.41 | {nats} | 7.00 ± 0.00 | 5.00 ± 0.00 |"
+    reached += " 4.00 (Kneser-Ney of order 6) |"
     assert f"{reached} – |" in ours
     runs[0].result["with_counts"] = {"test": {"perplexity": 3.0}}
     assert f"{reached} – |" in results_table(runs, defaults)  # one seed of two
     runs[1].result["with_counts"] = {"test": {"perplexity": 4.0}}
     assert f"{reached} 3.50 ± 0.71 |" in results_table(runs, defaults)
     assert "`ffrec train fables --text my.txt --precision fp32 --seed S`" in other
-    assert "| 1 (2) | 144 | 9.00 |" in other
+    assert "| 1 (2) | 144 | – | 9.00 | 2.197 |" in other
+    runs[2].result["processor_seconds"] = 90.0
+    assert "| 1 (2) | 144 | 1.5 | 9.00 |" in results_table(runs, defaults)
     edited = text_run(3, "another checksum", "fables", 10.0)  # the same name, other strings
     assert [row for row in results_table([*runs, edited], defaults).splitlines() if "| 1 (3) |" in row]
     assert models_table(runs) == ""
@@ -652,10 +656,10 @@ def test_what_else_predicts_the_same_strings_stands_beside_a_run():
     run.result["validation"]["softmax_perplexity"] = 7.5
     run.result["baselines"]["Kneser-Ney of order 6"]["validation"] = {"perplexity": 4.5}
     assert models_table([run]).splitlines()[2:] == [
-        "| x | the run itself | 5.00 | 6.00 |",
-        "| x | without its memory | 7.50 | 7.00 |",
-        "| x | Kneser-Ney of order 6 | 4.50 | 4.00 |",
-        "| x | backpropagation | 5.50 | 5.25 |",
+        "| x | the run itself | 5.00 | 6.00 | 1.792 |",
+        "| x | without its memory | 7.50 | 7.00 | 1.946 |",
+        "| x | Kneser-Ney of order 6 | 4.50 | 4.00 | 1.386 |",
+        "| x | backpropagation | 5.50 | 5.25 | 1.658 |",
     ]
 
 

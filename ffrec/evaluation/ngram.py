@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 DISCOUNT = 0.75
+BLOCK = 10_000  # contexts looked up together; bounds memory
 
 
 def tally(values: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -59,9 +60,12 @@ class KneserNey:
 
     def log_likelihood(self, strings: Tensor, start: int) -> Tensor:
         """log p of every character from `start` on, `(strings, length − start)`; start ≥ order − 1."""
-        windows = strings.unfold(1, start, 1)[:, :-1].flatten(0, 1)
+        windows = strings[:, start + 1 - self.order :].unfold(1, max(1, self.order - 1), 1)
         following = strings[:, start:]
-        return self.probabilities(windows).gather(1, following.reshape(-1, 1)).log().view(following.shape)
+        cases = windows[:, : following.shape[1]].flatten(0, 1), following.reshape(-1, 1)
+        blocks = zip(*(part.split(BLOCK) for part in cases), strict=True)
+        p = [self.probabilities(context).gather(1, wanted) for context, wanted in blocks]
+        return torch.cat(p).log().view(following.shape)
 
 
 def unigram_log_likelihood(train: Tensor, strings: Tensor, start: int, symbols: int) -> Tensor:
@@ -72,5 +76,5 @@ def unigram_log_likelihood(train: Tensor, strings: Tensor, start: int, symbols: 
 
 def best_kneser_ney(train: Tensor, validation: Tensor, start: int, symbols: int) -> KneserNey:
     """The Kneser–Ney model of the order, 2 to 9, that predicts the validation strings best."""
-    models = [KneserNey(train, order, symbols) for order in range(2, min(9, start) + 1)]
+    models = (KneserNey(train, order, symbols) for order in range(2, min(9, start) + 1))  # one by one
     return max(models, key=lambda model: model.log_likelihood(validation, start).mean().item())

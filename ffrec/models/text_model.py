@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ffrec.config import TextRecipe
 from ffrec.data.draws import Draws
+from ffrec.data.strings import first, pieces
 from ffrec.models.model import Model
 from ffrec.networks.text.network import TextNetwork
 from ffrec.storage.files import RunError
@@ -36,7 +37,8 @@ class TextModel(Model):
         network.load_state_dict(dict(self.saved.weights))
         self.network = network.to(self.device)
         if self.saved.strings is not None:
-            strings = self.saved.strings[: self.recipe.training.strings]
+            window, used = self.recipe.network.window, self.recipe.training.strings
+            strings = pieces(first(self.saved.strings, used, window), window)
             self.saved = dataclasses.replace(self.saved, strings=strings)
         if self.recipe.network.memory:
             with torch.no_grad():

@@ -44,6 +44,12 @@ class Group:
         return f"{statistics.mean(result['seconds'] for result in self.results) / 60:.1f}"
 
     @property
+    def processor_minutes(self) -> str:
+        """Of training, of all cores together, the mean over the runs; – where older folders do not say."""
+        used = [result.get("processor_seconds", 0.0) for result in self.results]
+        return f"{statistics.mean(used) / 60:.1f}" if all(used) else "–"
+
+    @property
     def hardware(self) -> str:
         """Device, version of torch, and the processors that the folders name."""
         named = (run.environment.get("processor") for run in self.runs)

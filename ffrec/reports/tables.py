@@ -1,5 +1,6 @@
 """Markdown tables of finished runs, images first, and what each recipe can be expected to reach."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -28,13 +29,15 @@ def image_cells(group: Group) -> list[str]:
 
 
 def text_cells(group: Group) -> list[str]:
-    """Batches, the perplexities, and that of the best count model beside them."""
+    """Batches, minutes of a processor, the perplexities, and that of the best count model beside them."""
     results = group.results
     *_, (name, counted) = results[0]["baselines"].items()
     together = [r["with_counts"]["test"]["perplexity"] for r in results if "with_counts" in r]
     return [
         str(results[0]["updates"]),
+        group.processor_minutes,
         group.of_test("perplexity"),
+        spread([math.log(result["test"]["perplexity"]) for result in results], 3),
         spread([r["test"].get("softmax_perplexity", r["test"]["perplexity"]) for r in results]),
         spread([result["validation"]["perplexity"] for result in results]),
         f"{counted['test']['perplexity']:.2f} ({name})",
@@ -47,7 +50,9 @@ COLUMNS: dict[Kind, tuple[list[str], Callable[[Group], list[str]]]] = {
     "text": (
         [
             "batches",
+            "processor minutes",
             "test perplexity",
+            "nats a character",
             "without memory",
             "validation perplexity",
             "best count model, test",
@@ -114,8 +119,10 @@ def models_table(runs: Iterable[Summary]) -> str:
             models["without its memory"] = alone
         for name, found in (models | run.result["baselines"] | run.baselines).items():
             reached = [f"{found[part]['perplexity']:.2f}" for part in ("validation", "test")]
+            reached.append(f"{math.log(found['test']['perplexity']):.3f}")
             rows.append([run.path.name, name, *reached])
-    return table(["run", "model", "validation perplexity", "test perplexity"], rows)
+    head = ["run", "model", "validation perplexity", "test perplexity", "nats a character, test"]
+    return table(head, rows)
 
 
 def expected(runs: Sequence[Summary], defaults: Defaults) -> dict[str, str]:

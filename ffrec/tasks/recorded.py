@@ -185,5 +185,6 @@ def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "epochs": epochs_of(records),
         "seconds": sum(record.get("seconds", 0.0) for record in records),
+        "processor_seconds": sum(record.get("processor_seconds", 0.0) for record in records),
         "run": str(folder.path),
     }

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ffrec.data.strings import pieces
 from ffrec.storage.checkpoint import read_tensors
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
@@ -41,7 +42,7 @@ class DescribedText(Text, Protocol):
 
 @dataclass(frozen=True)
 class StoredText:
-    """The strings that a run keeps in its folder."""
+    """Strings that a run keeps in its folder, or what a run makes of them."""
 
     train: Tensor
     validation: Tensor
@@ -79,3 +80,9 @@ def packed(text: Text, symbols: int) -> bytes:
     """The codes of a text as a safetensors file, one byte a character where that is enough."""
     small = torch.uint8 if symbols <= 256 else torch.int32
     return safetensors.torch.save({name: getattr(text, name).to(small).contiguous() for name in PARTS})
+
+
+def in_pieces(text: Text, window: int) -> StoredText:
+    """A text whose long strings, if it has any, are cut into `pieces`."""
+    parts = {name: pieces(getattr(text, name), window) for name in PARTS}
+    return StoredText(**parts, sha256=text.sha256)

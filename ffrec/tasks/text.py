@@ -1,6 +1,7 @@
 """Runs on a text."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ffrec.config import TextRecipe, TextTraining
 from ffrec.data.draws import Draws
+from ffrec.data.strings import first
 from ffrec.evaluation.health import guessed_text
 from ffrec.evaluation.text import evaluate_text
 from ffrec.networks.text.network import TextNetwork
@@ -17,10 +19,18 @@ from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, weights
-from ffrec.tasks.stored_text import PARTS, DescribedText, StoredText, Text, packed, symbols_of
+from ffrec.tasks.stored_text import (
+    PARTS,
+    DescribedText,
+    StoredText,
+    Text,
+    in_pieces,
+    packed,
+    symbols_of,
+)
 from ffrec.tasks.task import Task, TrainedRun
 from ffrec.tasks.text_baselines import counted_results, held_out
-from ffrec.training.text import TextTrainer, make_network
+from ffrec.training.text import EVALUATED, TextTrainer, make_network
 
 DREAMT = 1000  # strings that are generated together; bounds memory
 SHOWN = 100  # test strings whose goodness is kept for a picture
@@ -44,8 +54,9 @@ class TextTask(Task):
         if corpus.sha256:  # of the whole text: a search has it without its test strings
             parts["test"] = corpus.test
         refuse_empty(parts)
+        self.text = in_pieces(corpus, recipe.network.window)
         self.trainer: TextTrainer = TextTrainer(
-            recipe, corpus.train, len(self.symbols), seed, device, precision
+            recipe, self.text.train, len(self.symbols), seed, device, precision
         )
         self.stored = packed(corpus, len(self.symbols))
 
@@ -56,12 +67,12 @@ class TextTask(Task):
 
     @property
     def validation(self) -> Tensor:
-        return self.corpus.validation.to(self.trainer.device)
+        return self.text.validation.to(self.trainer.device)
 
     def notes(self) -> list[str]:
         about = getattr(self.corpus, "about", None)
         lines = about().splitlines() if about else []
-        used, there = len(self.trainer.strings), len(self.corpus.train)
+        used, there = len(self.trainer.strings), len(self.text.train)
         if used < there:
             lines.append(f"trains on the first {used} of {there} strings: --set strings=none trains on all")
         return lines
@@ -70,13 +81,14 @@ class TextTask(Task):
         write_atomic(folder.path / StoredText.FILE, self.stored)
 
     def finish(self, folder: RunFolder | None) -> dict[str, Any]:
-        trainer, text = self.trainer, self.corpus
+        trainer, text = self.trainer, self.text
         network = trainer.network
         with torch.no_grad():
             network.remember(trainer.strings)
         parts, counted = {name: getattr(text, name) for name in ("validation", "test")}, {}
         if folder is not None:  # before its memory is emptied
-            counted = counted_results(network, trainer.strings.cpu(), text.validation, parts)
+            seen = first(self.corpus.train, self.recipe.training.strings, network.config.window)
+            counted = counted_results(network, seen, text.validation, parts)
         found = evaluate_parts(network, self.recipe.training, text, trainer.team)
         if folder is None:
             return found
@@ -120,8 +132,9 @@ def part_summary(part: str, found: dict[str, Any], recalls: bool) -> str:
     by = " without the memory (it would only recall)" if part == "train" and recalls else ""
     parts = [f"{name} {value:.2f}" for name, value in found.get("by_part", {}).items()]
     alone += f"; by {', '.join(parts)}" if parts else ""
+    nats = math.log(found["perplexity"])
     return (
-        f"{part:>10}: perplexity {found['perplexity']:.2f} ({between}), "
+        f"{part:>10}: perplexity {found['perplexity']:.2f} ({between}), {nats:.3f} nats or "
         f"{found['bits_per_character']:.3f} bits a character; {found['characters']} characters in "
         f"{found['strings']} strings{alone}{by}"
     )
@@ -142,14 +155,16 @@ class TrainedText(TrainedRun):
         saved = weights(folder, recipe.name, device)
         self.folder, self.recipe, self.device = folder, recipe, device
         self.symbols = symbols_of(folder.config, folder.path)
-        self.text: Text = StoredText.read(folder) or load(recipe)
-        check_data(folder, {"text": self.text.sha256}, recipe.data)
+        self.whole: Text = StoredText.read(folder) or load(recipe)
+        check_data(folder, {"text": self.whole.sha256}, recipe.data)
+        window, used = recipe.network.window, recipe.training.strings
+        self.text, self.seen = in_pieces(self.whole, window), first(self.whole.train, used, window)
 
         def make(generator: torch.Generator) -> TextNetwork:
             return make_network(recipe.network, len(self.symbols), generator)
 
         self.network = restored(make, saved, recipe.name, device)
-        self.train = self.text.train[: recipe.training.strings]
+        self.train = self.text.train[:used]
         with torch.no_grad():
             self.network.remember(self.train.to(device))
 
@@ -166,7 +181,7 @@ class TrainedText(TrainedRun):
 
     def counted(self, parts: dict[str, Tensor]) -> dict[str, Any]:
         """What models that count the training strings predict, and the network with them."""
-        return counted_results(self.network, self.train, self.text.validation, parts)
+        return counted_results(self.network, self.seen, self.text.validation, parts)
 
     def dream(self, count: int, seed: int, temperature: float) -> Iterator[dict[str, Tensor]]:
         """Negative strings that go on from validation strings, some at a time: see `dreamt_examples`."""
@@ -181,11 +196,12 @@ def evaluate_parts(
     network: TextNetwork, training: TextTraining, text: Text, team: Team = ALONE
 ) -> dict[str, Any]:
     """Perplexity on validation and test strings; then the memory, if there is one, is emptied, as it would
-    only recall the training strings, and these are predicted without it."""
+    only recall the training strings, and the first 2000 of these are predicted without it."""
     found = held_out(network, text, team)
     if network.memory:
         network.memory.forget()
-    found["train"] = evaluate_text(network, text.train[: training.strings].to(network.device), team=team)
+    train = text.train[: training.strings][:EVALUATED].to(network.device)
+    found["train"] = evaluate_text(network, train, team=team)
     return found
 
 

@@ -25,6 +25,7 @@ from ffrec.training.phases import Phase, Schedule, generating
 from ffrec.training.trainer import Diverged, Trainer
 
 CHECKED = 10  # training strings whose activities are checked
+EVALUATED = 2000  # training strings that are predicted beside held-out ones
 GENERATED = 1000  # strings that are generated together; bounds memory
 
 
@@ -248,8 +249,8 @@ class TextTrainer(Trainer):
         return guessed_text(found["perplexity"], found["unigram"], "validation")
 
     def validate(self, held_out: Tensor) -> dict[str, Any]:
-        """Perplexity on held-out strings and on the training strings; the memory is filled for it, and its
-        share set by the held-out ones."""
+        """Perplexity on held-out strings and on the first training strings; the memory is filled for it, and
+        its share set by the held-out ones."""
         network = self.network
         network.remember(self.strings)
         found = evaluate_text(network, held_out, weigh=True, team=self.team)
@@ -260,7 +261,7 @@ class TextTrainer(Trainer):
             )
         if network.memory:
             network.memory.forget()  # what it stored ages with every update
-        again = evaluate_text(network, self.strings, team=self.team)
+        again = evaluate_text(network, self.strings[:EVALUATED], team=self.team)
         start, symbols = network.config.window, network.symbols
         counted = perplexity(unigram_log_likelihood(self.strings, held_out, start, symbols))
         return {**found, "training_perplexity": again["perplexity"], "unigram": counted}

@@ -90,6 +90,8 @@ class Trainer(ABC):
         self.draws, self.team = Draws(seed, self.device), ALONE
         self.sharing: Sharing = sharing.ALONE
         self.epoch, self.step, self.seconds = 0, 0, 0.0
+        self.processor_seconds = 0.0
+        """Of all threads of this process, where `seconds` also pass while others use the processor."""
         self.checked = 0
         """Updates of this epoch whose losses are known to be finite, and those of all processes."""
         self.share, self.batch_size = 1.0, 0
@@ -194,7 +196,7 @@ class Trainer(ABC):
         """Go on to the end of this epoch, one update at a time; raises Diverged."""
         batches = self.batches()
         while self.step < self.steps:
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             with torch.no_grad(), computing(self.network, self.arithmetic, self.device):
                 own = self.part(batches[self.step])
                 self.history[self.step] = self.update(own) * self.share
@@ -207,6 +209,7 @@ class Trainer(ABC):
             if self.step % CHECK_EVERY == 0 or self.step == self.steps:
                 self.check()
             self.seconds += time.perf_counter() - start
+            self.processor_seconds += time.process_time() - used
             yield Update(self.epoch + 1, self.step, self.steps)
 
     def activities(self) -> list[Tensor]:
@@ -308,12 +311,14 @@ class Trainer(ABC):
             self.accuracy_name: means[self.learning_layers + 1 :],
             "rate": self.recipe.training.rate * self.factor(),
             "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
             f"{self.counted}_per_second": self.passes * self.size / max(self.seconds, 1e-9),
         }
         if self.traced:
             record["goodness"] = self.traced
         record |= {"on": on, "warnings": dead(on) + saturated(late[: self.learning_layers])}
         self.seconds, self.traced = 0.0, []
+        self.processor_seconds = 0.0
         return record
 
     def state(self) -> dict[str, Any]:
@@ -322,6 +327,7 @@ class Trainer(ABC):
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
             "history": self.history,
             "traced": self.traced,
             "optimiser": self.sharing.whole_state(self.optimiser),
@@ -336,6 +342,7 @@ class Trainer(ABC):
         """Go back to what `state` and the network's state dict recorded."""
         self.network.load_state_dict(weights)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.processor_seconds = state.get("processor_seconds", 0.0)  # older checkpoints do not say
         self.checked, self.has_checkpoint = self.step, True
         self.schedule = islice(self.make_schedule(), self.updates, None)
         self.history.copy_(state["history"])

@@ -136,7 +136,7 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
-TIMED = ("seconds", "images_per_second", "candidates_per_second", "run")
+TIMED = ("seconds", "processor_seconds", "images_per_second", "candidates_per_second", "run")
 
 
 def timeless(value: object) -> object:
