@@ -8,7 +8,7 @@ from ffrec.config import CharacterConfig, TextRecipe, TextTraining
 from ffrec.learning.goodness import normalise
 from ffrec.networks.text.character import Character
 from ffrec.networks.text.network import windows_of
-from ffrec.training.backprop import backprop
+from ffrec.training.baselines.backprop import backprop
 
 SYMBOLS, THRESHOLD = 6, {"max": 1.0, "min": -1.0}
 

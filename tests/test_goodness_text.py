@@ -406,5 +406,5 @@ def test_a_baseline_of_the_same_shape_predicts_by_its_softmax():
     for name in ("hidden", "window", "recency", "fading", "bias"):
         assert getattr(twin.network, name) == getattr(own.network, name)
     assert (twin.network.kind, twin.network.memory) == ("character", 0)
-    assert twin.training.softmax_rate == own.training.softmax_rate
+    assert twin.training.softmax_rate == twin.training.rate == own.training.rate
     assert (twin.training.blanks, twin.training.hidden_dropout) == (0, 0)
