@@ -140,8 +140,9 @@ class GoodnessCharacterConfig(TextNetworkConfig):
             raise ValueError(
                 f"hidden_dropout has {len(shares)} values for {layers} hidden layers: give one or all"
             )
-        if self.generates:
-            self.suits_dreams(training)
+        for name in ("blanks", "negatives") if self.generates else ():
+            if getattr(training, name) != getattr(TextTraining(), name):
+                raise ValueError(f"{name}: negative characters are those that q wrote: leave it out")
         negatives = pick("negatives", training.negatives)
         if negatives.hybrid or negatives.absent:
             raise ValueError(
@@ -150,14 +151,3 @@ class GoodnessCharacterConfig(TextNetworkConfig):
             )
         if self.correction == "hard" and not training.negatives.startswith("hard"):
             raise ValueError(f"correction: expected hard negatives, found {training.negatives}: leave it out")
-
-    def suits_dreams(self, training: TextTraining) -> None:
-        """Raise ValueError unless the network can be trained on real strings against those that it writes."""
-        if training.regime in ("random", "teacher-forced"):
-            raise ValueError(
-                f"correction: regime {training.regime} writes no negative strings: expected together, sleep "
-                "or night"
-            )
-        for name in ("blanks", "negatives"):
-            if getattr(training, name) != getattr(TextTraining(), name):
-                raise ValueError(f"{name}: negative characters are those of written strings: leave it out")
