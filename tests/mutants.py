@@ -538,7 +538,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "total = self.layer(level)",
             "goodness_text",
         ),
-        ("(sharpness * total)", "(self.config.sharpnesses[0] * total)", "goodness_text"),
+        ("(sharpness * total +", "(self.config.sharpnesses[0] * total +", "goodness_text"),
         ('"own": by_layer[-1]', '"own": by_layer[0]', "goodness_text"),
         ("passages[:, -1:]", "passages[:, :1]", "goodness_text"),
         ("log_q + torch.log1p(-log_q.exp())", "log_q", "goodness_text"),
