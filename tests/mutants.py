@@ -529,7 +529,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/text/goodness.py": [
         ("[:, symbols] = 0", "[:, 0] = 0", "goodness_text"),
         (", fading=config.fading)", ")", "goodness_text"),
-        ("if self.memory is not None and self.memory.filled:", "if False:", "goodness_text"),
+        ("(self.memory is not None and self.memory.filled)", "False", "goodness_text"),
         ("weight.mul_(config.candidate_size)", "weight.clone()", "goodness_text"),
         ("drive + self.next_codes().neutral()", "drive", "goodness_text"),
         ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
