@@ -543,6 +543,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("passages[:, -1:]", "passages[:, :1]", "goodness_text"),
         ("log_q + torch.log1p(-log_q.exp())", "log_q", "goodness_text"),
         ("total + correction)", "total)", "goodness_text"),
+        ("mass + found", "found", "goodness_text"),
+        ("correction.gather(1, kept) if", "correction[:, : kept.shape[1]] if", "goodness_text"),
         ('self.config.correction != "none" or', "", "goodness_text"),
     ],
     "ffrec/networks/one_shot.py": [

@@ -178,6 +178,31 @@ def test_goodness_that_drawn_negatives_taught_is_corrected_by_what_drew_them(sma
     torch.testing.assert_close(network.predict(windows), found["own"])
 
 
+@pytest.mark.parametrize("correction", ["none", "dreams"])
+def test_upper_layers_may_try_the_likeliest_characters_alone(small, strings, correction):
+    """They share out what the first layer gives those; the others keep what it gave them."""
+    fields = {"hidden": (9, 7, 8), "sharpness": (2.0, 3.0, 4.0), "correction": correction}
+    network = small(**fields, objective="logistic" if correction == "dreams" else "candidates")
+    windows, _ = network.cases(strings)
+    exact, total = (
+        network.predictions(windows),
+        by_hand(network, windows, dict(network.layers.named_parameters())),
+    )
+    times = exact["softmax"].exp() if correction == "dreams" else 1.0
+    network.likeliest = 2
+    found, p1 = network.predictions(windows), exact["layer 1"].exp()
+    torch.testing.assert_close(found["layer 1"], exact["layer 1"])
+    for level, sharpness in ((2, 3.0), (3, 4.0)):
+        p = (sharpness * total.cumsum(0)[level - 1]).exp() * times
+        for case, kept in enumerate(p1.argsort(1, descending=True)[:, :2]):
+            expected = p1[case].clone()
+            expected[kept] = p1[case][kept].sum() * p[case][kept] / p[case][kept].sum()
+            torch.testing.assert_close(found[f"layer {level}"][case].exp(), expected)
+    torch.testing.assert_close(network.predict(windows), found["layer 3"])
+    network.likeliest = 99
+    torch.testing.assert_close(network.predictions(windows), exact)
+
+
 def test_one_hard_negative_teaches_what_its_correction_takes_back():
     """Where p is the true distribution and q draws a wrong candidate, the goodness log p − log q (1 − q) has
     no gradient on average: over all pairs of right and wrong, each as often as it comes."""

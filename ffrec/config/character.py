@@ -117,6 +117,9 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     correction: Literal["none", "dreams", "hard"] = "none"
     """What prediction multiplies exp(sharpness · goodness) by, q being the softmax's prediction: nothing; q,
     if q wrote the negative strings; q (1 − q), if one hard negative was drawn from q."""
+    likeliest: PositiveInt | None = None
+    """Characters that layers above the first try where the network predicts, the likeliest by that one; all
+    by default. Layers learn from all of them."""
 
     @property
     def generates(self) -> bool:

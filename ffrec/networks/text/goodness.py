@@ -51,6 +51,7 @@ class GoodnessCharacter(TextNetwork):
         self.shape_first_layer(window, config.window)
         window.weight.view(config.window, symbols + 1, -1)[:, symbols] = 0
         self.register_buffer("tried", torch.arange(symbols)[None], persistent=False)
+        self.likeliest = config.likeliest
 
     def next_codes(self) -> Codes:
         """How the character after the window reaches the first layer."""
@@ -112,8 +113,27 @@ class GoodnessCharacter(TextNetwork):
         return self.by_layer(*self.drive_of(windows))[-1]
 
     def by_layer(self, codes: Tensor, drive: Tensor, correction: Tensor | float = 0.0) -> list[Tensor]:
-        """log pₗ of the next character, `(cases, symbols)`, layer by layer."""
-        step = self.try_after(codes, drive, self.tried)
+        """log pₗ of the next character, `(cases, symbols)`, layer by layer.
+
+        With `likeliest` k, layers above the first try the k characters that are likeliest by that one; all
+        others keep the probability that it gave them.
+        """
+        if self.likeliest is None:
+            return self.among(codes, drive, self.tried, correction)
+        first = self.layer(1)
+        h, _ = first.activate(drive + self.next_codes()(self.tried.unsqueeze(2)))
+        log_p = (self.config.sharpnesses[0] * first.goodness_of(h) + correction).log_softmax(1)
+        kept_p, kept = log_p.topk(min(self.likeliest, self.symbols), 1)
+        of_kept = correction.gather(1, kept) if isinstance(correction, Tensor) else correction
+        mass = kept_p.logsumexp(1, keepdim=True)
+        above = self.among(codes, drive, kept, of_kept)[1:]
+        return [log_p, *(log_p.scatter(1, kept, mass + found) for found in above)]
+
+    def among(
+        self, codes: Tensor, drive: Tensor, candidates: Tensor, correction: Tensor | float
+    ) -> list[Tensor]:
+        """log pₗ of candidate characters `(cases, candidates)` where no others can come, layer by layer."""
+        step = self.try_after(codes, drive, candidates)
         total, found = torch.zeros((), device=self.device), []
         for level, sharpness in zip(self.levels, self.config.sharpnesses, strict=True):
             total = total + self.layer(level).goodness_of(step.activities[level])
