@@ -11,16 +11,13 @@ deviation over seeds.
 import statistics
 import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from changes import Change, Line, measured, named, parser, run, tables
-from torch import Tensor
 
 from cli.report import put_between
-from ffrec.evaluation.text import perplexity
-from ffrec.networks.text.network import TextNetwork
 from ffrec.reports.groups import spread
 from ffrec.tasks.task import Task
 
@@ -30,8 +27,8 @@ HEAD = (
     "seeds",
     "validation perplexity, layer by layer",
     "softmax",
-    "corrected",
     "on the training strings",
+    "weight updates",
     "processor seconds",
 )
 
@@ -43,25 +40,9 @@ class Characters(Change):
         found = {
             name: record["validation"][name] for name in ("perplexity", "by_part", "training_perplexity")
         }
-        recipe = task.recipe
-        if recipe.training.negatives.startswith("hard") and recipe.network.objective != "logistic":
-            found["corrected"] = corrected(task.trainer.network, task.validation)
-        return found
-
-
-@torch.no_grad()
-def corrected(network: TextNetwork, strings: Tensor) -> float:
-    """Perplexity of p ∝ exp(κ Σ g) q (1 − q), q being the softmax's prediction: what goodness says of the
-    next character if it was taught by one hard negative drawn from q, and about that if by several
-    (docs/goodness-text.md)."""
-    every = []
-    windows, following = network.cases(strings)
-    for part, wanted in zip(windows.split(network.batch), following.split(network.batch), strict=True):
-        found = network.predictions(part)
-        q = found["softmax"].exp()
-        log_p = (found["own"] + found["softmax"] + torch.log1p(-q)).log_softmax(1)
-        every.append(log_p.gather(1, wanted[:, None]))
-    return perplexity(torch.cat(every))
+        done = islice(task.trainer.make_schedule(), task.trainer.updates)
+        learnt = [phase for phases in done for phase in phases if not phase.startswith("generate")]
+        return {**found, "weight_updates": len(learnt)}
 
 
 def row(lines: Sequence[Line]) -> list[str]:
@@ -71,8 +52,8 @@ def row(lines: Sequence[Line]) -> list[str]:
         *named(lines),
         ", ".join(spread([line["by_part"][name] for line in lines]) for name in layers),
         spread([line["by_part"]["softmax"] for line in lines]),
-        spread([line["corrected"] for line in lines]) if "corrected" in lines[0] else "–",
         spread([line["training_perplexity"] for line in lines]),
+        str(lines[0].get("weight_updates", "–")),
         f"{60 * statistics.mean(line['processor_minutes'] for line in lines):.1f}",
     ]
 

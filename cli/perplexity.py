@@ -1,6 +1,6 @@
 """`ffrec perplexity`: how well a trained run predicts text, beside what else could."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from cli import corpus, options
 from cli.answers import note, print_result
 from cli.trained import open_run
 from corpora import Alphabet
+from ffrec.reports.worth import RATIO, worth
 from ffrec.tasks.sequence_baselines import sequence_baselines
 from ffrec.tasks.text import TextTask, TrainedText
 from ffrec.tasks.text_baselines import network_baselines
@@ -57,13 +58,19 @@ def perplexity(
         result, deleted = trained.evaluate(), None
         if baselines:
             note("training networks to compare with: minutes to hours …")
-            result["baselines"] |= trained_baselines(trained)
+            found = trained_baselines(trained)
+            result["worth"] = worth(result, found)
+            result["baselines"] |= found
         if sequences:
             note("training a transformer and an LSTM …")
             result["baselines"] |= sequence_baselines(
                 trained.folder, trained.whole, len(trained.symbols), trained.device, sequences
             )
-    lines = TextTask.summary(result) + symbol_lines(result["text" if text else "test"]["by_symbol"], trained)
+    lines = (
+        TextTask.summary(result)
+        + worth_lines(result.get("worth", {}))
+        + symbol_lines(result["text" if text else "test"]["by_symbol"], trained)
+    )
     print_result(result, lines, json)
     if deleted and not json:
         options.print_deleted(deleted, alphabet.unknown)
@@ -73,6 +80,12 @@ def trained_baselines(trained: TrainedText) -> dict[str, Any]:
     """Networks of the run's shape, trained on its strings."""
     text, symbols = trained.text, len(trained.symbols)
     return network_baselines(trained.folder, trained.recipe, trained.train, text, symbols, trained.device)
+
+
+def worth_lines(found: Mapping[str, float]) -> list[str]:
+    """What learning is worth, on the test strings."""
+    said = [f"{name} {v:.3f}" if name == RATIO else f"{name} {100 * v:.1f} %" for name, v in found.items()]
+    return [f"            test perplexity: {', '.join(said)}"] if said else []
 
 
 def symbol_lines(found: dict[str, list[float]], trained: TrainedText) -> list[str]:

@@ -513,6 +513,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/networks/text/network.py": [
         ("torch.arange(size - 1, -1, -1.0)", "torch.arange(size * 1.0)", "character"),
+        ("self.softmax(self.encode(windows))", "self.predict(windows)", "goodness_text"),
         (
             ".view(len(self.layers), len(strings), -1).mean(2)",
             ".view(len(self.layers), len(strings), -1)[:, :, 0]",
@@ -535,7 +536,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/text/goodness.py": [
         ("[:, symbols] = 0", "[:, 0] = 0", "goodness_text"),
         (", fading=config.fading)", ")", "goodness_text"),
-        ("if self.memory is not None and self.memory.filled:", "if False:", "goodness_text"),
+        ("(self.memory is not None and self.memory.filled)", "False", "goodness_text"),
         ("weight.mul_(config.candidate_size)", "weight.clone()", "goodness_text"),
         ("drive + self.next_codes().neutral()", "drive", "goodness_text"),
         ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
@@ -544,9 +545,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "total = self.layer(level)",
             "goodness_text",
         ),
-        ("(sharpness * total)", "(self.config.sharpnesses[0] * total)", "goodness_text"),
+        ("(sharpness * total +", "(self.config.sharpnesses[0] * total +", "goodness_text"),
         ('"own": by_layer[-1]', '"own": by_layer[0]', "goodness_text"),
         ("passages[:, -1:]", "passages[:, :1]", "goodness_text"),
+        ("log_q + torch.log1p(-log_q.exp())", "log_q", "goodness_text"),
+        ("total + correction)", "total)", "goodness_text"),
+        ("mass + found", "found", "goodness_text"),
+        ("correction.gather(1, kept) if", "correction[:, : kept.shape[1]] if", "goodness_text"),
+        ('self.config.correction != "none" or', "", "goodness_text"),
     ],
     "ffrec/networks/one_shot.py": [
         ("if h.any() else -1.0", "", "feedforward"),
@@ -718,6 +724,27 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("places and isinstance(self.wrong, Every)", "places", "goodness_text"),
         ("torch.cat([following.unsqueeze(1), wrong], dim=1)", "wrong", "goodness_text"),
         ("signs[:1] = 1.0", "pass", "goodness_text"),
+        (
+            "with network.perturbed(None, self.drops):\n                step",
+            "if True:\n                step",
+            "goodness_text",
+        ),
+        ("and not config.generates", "", "goodness_text"),
+    ],
+    "ffrec/training/baselines/backprop.py": [
+        ('requires_grad_(learns == "all")', "requires_grad_(True)", "character"),
+        ("best.setting))).loss < best.loss", "best.setting))).loss > best.loss", "character"),
+        ("    network.load_state_dict(best.weights)\n", "", "character"),
+        ("        if loss < best.loss:", "        if True:", "character"),
+        ("    network.load_state_dict(start)\n    return best", "    return best", "character"),
+        ("silence(x, share, draws) / (1 - share)", "silence(x, share, draws)", "character"),
+        ("setting.factor * schedule", "schedule", "character"),
+    ],
+    "ffrec/reports/worth.py": [
+        ("(random - own) / random", "(random - own) / own", "report"),
+        ('and "memory" not in name', "", "report"),
+        ('each["validation"]', 'each["test"]', "report"),
+        ('test.get("softmax_perplexity", test["perplexity"])', 'test["perplexity"]', "report"),
     ],
     "ffrec/training/backprop.py": [
         ('if done & {"softmax", "backprop"} else []', "", "twin"),
@@ -863,7 +890,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
     ],
     "ffrec/tasks/text_baselines.py": [
-        ('hidden_dropout=0.0, blanks=0.0, negatives="all"', "", "goodness_text"),
+        ("**own, softmax_rate", "**own | {'blanks': 0.1}, softmax_rate", "goodness_text"),
+        (", softmax_rate=recipe.training.rate", "", "goodness_text"),
         ('"recency", "fading", "bias", "activation"', '"recency", "activation"', "goodness_text"),
         ("own(strings) + torch.log1p(-share)", "own(strings) + share.log()", "cli_text"),
         ("best_share(own(validation).flatten()", "best_share(own(parts['test']).flatten()", "cli_text"),

@@ -8,7 +8,8 @@ from ffrec.config import CharacterConfig, TextRecipe, TextTraining
 from ffrec.learning.goodness import normalise
 from ffrec.networks.text.character import Character
 from ffrec.networks.text.network import windows_of
-from ffrec.training.backprop import backprop
+from ffrec.training.baselines import backprop as trainers
+from ffrec.training.baselines.backprop import backprop
 
 SYMBOLS, THRESHOLD = 6, {"max": 1.0, "min": -1.0}
 
@@ -231,25 +232,91 @@ def test_memory_mixes_into_the_prediction(small, strings):
     torch.testing.assert_close(network.predict(strings[:, :4]), softmax)
 
 
-def test_backpropagation_learns_what_follows_from_the_window():
+@pytest.fixture(scope="module")
+def counting():
+    """Strings in which the next symbol is the one after the last, but for noise, which cannot be learnt."""
     drawn = torch.Generator().manual_seed(0)
     start = torch.randint(SYMBOLS, (60, 1), generator=drawn)
-    strings = (start + torch.arange(14)) % SYMBOLS  # the next symbol is the one after the last, but for noise
-    noise = torch.rand(strings.shape, generator=drawn) < 0.1  # which cannot be learnt: passes come to an end
-    strings = torch.where(noise, torch.randint(SYMBOLS, strings.shape, generator=drawn), strings)
+    strings = (start + torch.arange(14)) % SYMBOLS
+    noise = torch.rand(strings.shape, generator=drawn) < 0.1
+    return torch.where(noise, torch.randint(SYMBOLS, strings.shape, generator=drawn), strings)
+
+
+def trained(strings, learns="all", dropout=0.0, **training):
     recipe = TextRecipe(
         name="toy",
         paper="–",
         data="–",
-        network=CharacterConfig(hidden=(30,), window=4),
-        training=TextTraining(batch=10, rate=1e-2, softmax_rate=1e-2),
+        network=CharacterConfig(hidden=(30, 20), window=4),
+        training=TextTraining(**{"batch": 10, "epochs": 3, "passes": 4, "softmax_rate": 1e-2} | training),
     )
-    network, how = backprop(recipe, strings[:40], strings[40:], SYMBOLS, seed=0, patience=2)
-    assert how["passes"] >= 1
-    predicted = network.log_likelihood(strings[40:])["own"]
+    return backprop(recipe, strings[:40], strings[40:], SYMBOLS, 0, learns, dropout, patience=2)
+
+
+def test_backpropagation_learns_what_follows_from_the_window(counting):
+    network, how = trained(counting, rate=1e-2)
+    assert 1 <= how["passes"] <= how["of"] <= 12
+    predicted = network.log_likelihood(counting[40:])["own"]
     assert predicted.mean().exp() > 0.4
     assert predicted.median().exp() > 0.8
     assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_random_features_keep_the_hidden_weights_and_learn_the_softmax(counting):
+    network, _ = trained(counting, "softmax")
+    fresh = Character(network.config, SYMBOLS, torch.Generator().manual_seed(0))
+    for (name, one), other in zip(network.state_dict().items(), fresh.state_dict().values(), strict=True):
+        assert torch.equal(one, other) != name.startswith("readout"), name
+    better, _ = trained(counting, rate=1e-2)
+    losses = [-n.log_likelihood(counting[40:])["own"].mean().exp() for n in (fresh, network, better)]
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize(("rate", "way"), [(1e-4, 1), (1.0, -1)])
+def test_a_rate_that_is_far_off_is_mended_by_the_search(counting, rate, way):
+    _, how = trained(counting, rate=rate, softmax_rate=rate)
+    assert (how["rate"] > rate) if way > 0 else (how["rate"] < rate)
+    ratio = torch.tensor(how["rate"] / rate).log() / torch.tensor(3.0).log()
+    assert ratio.round().item() == pytest.approx(ratio.item(), abs=1e-4)  # of three, again and again
+
+
+def test_validation_strings_choose_the_best_of_all_trials(counting, monkeypatch):
+    """Also the pass at which one of them was best; the network that comes back is that one."""
+    seen, losses = [], {1.0: [3.0, 2.0, 2.5], 1 / 3: [4.0, 1.0, 1.5, 1.6], 1 / 9: [1.2] * 9, 3.0: [9.0] * 9}
+
+    def passes(network, recipe, strings, validation, seed, drops, setting):
+        seen.append(setting)
+        for number, loss in enumerate(losses[setting.factor] if setting.passes == 12 else [5.0]):
+            network.readout.bias.data.fill_(10 * setting.factor + number)
+            yield loss
+
+    monkeypatch.setattr(trainers, "passes", passes)
+    network, how = trained(counting, dropout=0.0, rate=1e-3)
+    assert how == {
+        "passes": 2,
+        "of": 12,
+        "dropout": 0.0,
+        "rate": pytest.approx(1e-3 / 3),
+        "trials": len(set(seen)),
+    }
+    assert len(seen) == len(set(seen)) == 4  # the rate, a third, a ninth, and half of the passes
+    assert (network.readout.bias == 10 / 3 + 1).all()
+
+
+def test_layers_above_do_not_read_units_that_are_left_out(small, strings, draws, monkeypatch):
+    """The cross-entropy of a softmax that reads factors of 0 and 2 times what the layers send."""
+    network, factors = small(), [torch.rand(40, units) < 0.5 for units in (9, 7)]
+    kept = iter(factors)
+    monkeypatch.setattr(draws, "chance", lambda share, shape: ~next(kept)[:, None].expand(shape))
+    loss = trainers.loss_of(network, strings, [0.5, 0.5], draws)
+    windows, following = network.cases(strings)
+    h = network.encode(windows).step.inputs["1"][:, 0] * factors[0] * 2
+    again = normalise((h @ network.layer(2).connection("1").weight + network.layer(2).bias).relu())
+    read = torch.cat([h, again * factors[1] * 2], dim=1)
+    expected = torch.nn.functional.cross_entropy(network.readout(read), following)
+    torch.testing.assert_close(loss, expected)
+    plain = trainers.loss_of(network, strings, [0.0, 0.0], draws)
+    torch.testing.assert_close(plain, -network.log_likelihood(strings)["own"].mean())
 
 
 def test_peer_normalisation_waits_for_positive_cases(small, strings):

@@ -225,7 +225,9 @@ def test_baselines_are_trained_once_and_kept(own):
         names | {"random features with the memory"} | {name + note for name in names}
         < said["baselines"].keys()
     )
-    assert said["baselines"]["backpropagation"]["passes"] >= 1
+    chosen = said["baselines"]["backpropagation"]
+    assert 1 <= chosen["passes"] <= chosen["of"]
+    assert said["worth"].keys() == {"learning, below random features", "over backpropagation"}
     kept = (run / "baselines.json").stat().st_mtime_ns
     again = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
     assert again["baselines"] == said["baselines"]
@@ -355,3 +357,6 @@ def test_a_run_that_judges_by_goodness_stands_beside_networks_of_its_shape(judge
     said = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
     assert {"random features", "backpropagation"} < said["baselines"].keys()
     assert "random features with the memory" not in said["baselines"]
+    printed = ffrec("perplexity", str(run), "--baselines", cwd=run.parent).stdout
+    share = said["worth"]["learning, below random features"]
+    assert f"learning, below random features {100 * share:.1f} %, by the softmax alone" in printed

@@ -141,6 +141,83 @@ def test_local_update_with_few_characters_equals_autograd(small, strings, genera
     torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_local_update_on_real_and_dreamt_passages_equals_autograd(small, strings, generator, dropped):
+    """Each passage is a case of its own, whose goodness is on its side of the threshold or not."""
+    network = small(objective="logistic", correction="dreams", threshold=0.7)
+    passages = network.passages(strings)
+    signs = torch.where(torch.rand(len(passages), 1, generator=generator) < 0.5, 1.0, -1.0).double()
+    factors = [torch.rand(len(passages), 1, n, generator=generator).double().mul(3).floor() for n in (9, 7)]
+    wanted = iter(factors)
+    network.zero_grad()
+    drop = (lambda _h: next(wanted)) if dropped else None
+    with network.perturbed(None, dict.fromkeys(network.levels, drop) if dropped else {}):
+        found = network.learn_step(network.step_of(passages), signs)
+    w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
+    every = by_hand(network, passages[:, :-1], w, factors if dropped else None)
+    goodness = every.gather(2, passages[None, :, -1:].expand(2, -1, 1))
+    below = goodness.detach().cumsum(0) - goodness.detach() - torch.tensor([0.0, 0.7])[:, None, None]
+    losses = -torch.sigmoid(3.0 * signs * (goodness + below - 0.7)).log().mean((1, 2))
+    losses.sum().backward()
+    torch.testing.assert_close(found.loss, losses.detach())
+    grads = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+
+
+@pytest.mark.parametrize("correction", ["dreams", "hard"])
+def test_goodness_that_drawn_negatives_taught_is_corrected_by_what_drew_them(small, strings, correction):
+    objective = "logistic" if correction == "dreams" else "candidates"
+    network = small(objective=objective, correction=correction)
+    windows, _ = network.cases(strings)
+    found, q = network.predictions(windows), network.predictions(windows)["softmax"].exp()
+    times = q if correction == "dreams" else q * (1 - q)
+    total = by_hand(network, windows, dict(network.layers.named_parameters())).cumsum(0)
+    for level in (1, 2):
+        p = (3.0 * total[level - 1]).exp() * times
+        torch.testing.assert_close(found[f"layer {level}"].exp(), p / p.sum(1, keepdim=True))
+    torch.testing.assert_close(network.predict(windows), found["own"])
+
+
+@pytest.mark.parametrize("correction", ["none", "dreams"])
+def test_upper_layers_may_try_the_likeliest_characters_alone(small, strings, correction):
+    """They share out what the first layer gives those; the others keep what it gave them."""
+    fields = {"hidden": (9, 7, 8), "sharpness": (2.0, 3.0, 4.0), "correction": correction}
+    network = small(**fields, objective="logistic" if correction == "dreams" else "candidates")
+    windows, _ = network.cases(strings)
+    exact, total = (
+        network.predictions(windows),
+        by_hand(network, windows, dict(network.layers.named_parameters())),
+    )
+    times = exact["softmax"].exp() if correction == "dreams" else 1.0
+    network.likeliest = 2
+    found, p1 = network.predictions(windows), exact["layer 1"].exp()
+    torch.testing.assert_close(found["layer 1"], exact["layer 1"])
+    for level, sharpness in ((2, 3.0), (3, 4.0)):
+        p = (sharpness * total.cumsum(0)[level - 1]).exp() * times
+        for case, kept in enumerate(p1.argsort(1, descending=True)[:, :2]):
+            expected = p1[case].clone()
+            expected[kept] = p1[case][kept].sum() * p[case][kept] / p[case][kept].sum()
+            torch.testing.assert_close(found[f"layer {level}"][case].exp(), expected)
+    torch.testing.assert_close(network.predict(windows), found["layer 3"])
+    network.likeliest = 99
+    torch.testing.assert_close(network.predictions(windows), exact)
+
+
+def test_one_hard_negative_teaches_what_its_correction_takes_back():
+    """Where p is the true distribution and q draws a wrong candidate, the goodness log p − log q (1 − q) has
+    no gradient on average: over all pairs of right and wrong, each as often as it comes."""
+    drawn = torch.Generator().manual_seed(0)
+    p, q = (torch.rand(5, generator=drawn).double().softmax(0) for _ in range(2))
+    goodness = (p.log() - (q * (1 - q)).log()).requires_grad_()
+    loss = 0.0
+    for right in range(5):
+        for wrong in set(range(5)) - {right}:
+            often = p[right] * q[wrong] / (1 - q[right])
+            loss = loss - often * torch.sigmoid(goodness[right] - goodness[wrong]).log()
+    loss.backward()
+    assert goodness.grad.abs().max() < 1e-12
+
+
 def test_every_layer_predicts_by_the_goodness_up_to_it(small, strings):
     network = small(hidden=(9, 7, 8), sharpness=(2.0, 3.0, 4.0))
     windows, _ = network.cases(strings)
@@ -197,6 +274,18 @@ def test_it_generates_what_it_predicts(small, draws):
     expected = (3.0 * goodness).softmax(1)[0]
     assert expected.max() < 0.9
     torch.testing.assert_close(share.double(), expected, atol=0.012, rtol=0)  # three standard errors
+
+
+def test_negative_strings_are_written_by_the_softmax_alone(small, strings, draws):
+    network = small(memory=5.0)
+    network.remember(strings)
+    context = torch.tensor([[0, 1, 2, 3]]).expand(20_000, -1)
+    made = network.dream(context, 1, draws, temperature=0.5)
+    assert torch.equal(made[:, :4], context)
+    share = torch.bincount(made[:, -1], minlength=SYMBOLS) / len(made)
+    expected = (2 * network.predictions(context[:1])["softmax"]).softmax(1)[0]
+    torch.testing.assert_close(share.double(), expected, atol=0.012, rtol=0)  # three standard errors
+    assert (expected - network.predict(context[:1]).exp()[0]).abs().max() > 0.1
 
 
 def test_goodness_of_a_string_is_that_of_its_characters(small, strings):
@@ -303,6 +392,49 @@ def test_it_learns_from_negatives_that_it_predicts(objective):
     assert min(records[-1]["accuracy"]) > 0.8
 
 
+DREAMT = {"objective": "logistic", "correction": "dreams", "threshold": 0.5, "sharpness": 10.0}
+
+
+@pytest.mark.parametrize("regime", ["together", "sleep", "night", "teacher-forced"])
+def test_it_learns_from_strings_that_it_writes(regime):
+    trainer = toy(DREAMT, regime=regime, night=5 if regime == "night" else 1, hidden_dropout=(0.2, 0.0))
+    records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
+    assert records[-1]["validation"]["perplexity"] < 2.5
+    assert list(records[-1]["validation"]["by_part"]) == ["layer 1", "layer 2", "softmax"]
+    assert not torch.equal(trainer.negatives, trainer.strings) or regime == "teacher-forced"
+    assert torch.equal(trainer.negatives[:, :WINDOW], trainer.strings[:, :WINDOW])
+    assert all(last < first for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True))
+
+
+def test_dreams_are_negative_and_real_strings_positive():
+    """Wake raises the goodness of real strings, sleep lowers that of dreamt ones; dropout changes both."""
+    for phase, way in (("wake", 1), ("sleep", -1)):
+        trainer, index = toy(DREAMT, regime="sleep", rate=1e-3), torch.arange(4)
+        with torch.no_grad():
+            trainer.write(index, "generate")
+            strings = trainer.strings[:4] if phase == "wake" else trainer.negatives[:4]
+            before = trainer.network.goodness_of(strings).mean(1)
+            trainer.begin(phase)
+            trainer.learn(index, phase)
+            after = trainer.network.goodness_of(strings).mean(1)
+        assert (way * (after - before) > 0).all()
+
+
+@pytest.mark.parametrize("stop_after", [1, 17])
+def test_a_resumed_night_ends_bitwise_equal(tmp_path, stop_after):
+    settings = {"regime": "night", "night": 4, "hidden_dropout": 0.2, "epochs": 2}
+    whole = toy(DREAMT, **settings)
+    list(whole.run(None, counting(10, seed=9)))
+    folder = RunFolder.create(tmp_path / "run", wanted := configuration(whole.recipe, 1, "fp32"))
+    first = toy(DREAMT, **settings)
+    list(first.run(folder, counting(10, seed=9), lambda: first.updates == stop_after))
+    second = toy(DREAMT, **settings)
+    resume(second, folder, wanted)
+    list(second.run(folder, counting(10, seed=9)))
+    found = second.network.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in whole.network.state_dict().items())
+
+
 def test_the_softmax_does_not_touch_hidden_weights():
     first, second = toy(softmax_rate=1e-2), toy(softmax_rate=0.5)
     with torch.no_grad():
@@ -384,6 +516,14 @@ def test_so_many_characters_are_blank():
         ({"threshold": 0.5}, "no threshold"),
         ({"peer": 0.1}, "gives cases no sign"),
         ({"hidden_dropout": 1.0}, "hidden_dropout"),
+        ({"correction": "dreams"}, "dreams does not belong to objective candidates"),
+        ({"correction": "hard", "objective": "logistic", "negatives": "hard"}, "hard does not belong to"),
+        ({"correction": "hard"}, "expected hard negatives, found all"),
+        ({"correction": "dreams", "objective": "logistic", "blanks": 0.1}, "blanks: negative characters are"),
+        (
+            {"correction": "dreams", "objective": "logistic", "negatives": "hard"},
+            "negatives: negative characters",
+        ),
         ({"hidden_dropout": [0.1, 0.2, 0.3]}, "3 values for 2 hidden layers"),
     ],
 )
@@ -406,5 +546,5 @@ def test_a_baseline_of_the_same_shape_predicts_by_its_softmax():
     for name in ("hidden", "window", "recency", "fading", "bias"):
         assert getattr(twin.network, name) == getattr(own.network, name)
     assert (twin.network.kind, twin.network.memory) == ("character", 0)
-    assert twin.training.softmax_rate == own.training.softmax_rate
+    assert twin.training.softmax_rate == twin.training.rate == own.training.rate
     assert (twin.training.blanks, twin.training.hidden_dropout) == (0, 0)

@@ -34,7 +34,8 @@ from ffrec.reports.groups import groups
 from ffrec.reports.headline import ROWS, headline_table
 from ffrec.reports.page import page
 from ffrec.reports.summary import Summary, read, read_all
-from ffrec.reports.tables import expected, models_table, parts_table, results_table
+from ffrec.reports.tables import expected, models_table, parts_table, results_table, worth_table
+from ffrec.reports.worth import BY_SOFTMAX, LEARNING, RATIO, worth
 from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, plain
@@ -661,6 +662,41 @@ def test_what_else_predicts_the_same_strings_stands_beside_a_run():
         "| x | Kneser-Ney of order 6 | 4.50 | 4.00 | 1.386 |",
         "| x | backpropagation | 5.50 | 5.25 | 1.658 |",
     ]
+
+
+def reached(validation: float, test: float) -> dict:
+    return {"validation": {"perplexity": validation}, "test": {"perplexity": test}}
+
+
+def test_what_learning_is_worth_is_measured_against_the_best_that_validation_strings_choose():
+    result = {"test": {"perplexity": 4.0, "by_part": {"layer 1": 9.0, "softmax": 4.5}}}
+    others = {
+        "random features": reached(5.0, 5.0),
+        "random features (plain initial weights)": reached(5.1, 1.0),
+        "random features with the memory": reached(1.0, 1.0),
+        "backpropagation": reached(6.0, 1.0),
+        "backpropagation (plain initial weights)": reached(3.9, 3.2),
+    }
+    found = worth(result, others)
+    assert found == pytest.approx({LEARNING: 0.2, BY_SOFTMAX: 0.1, RATIO: 1.25})
+    with_memory = {"test": {"perplexity": 2.0, "softmax_perplexity": 4.0}}
+    assert worth(with_memory, others) == pytest.approx({LEARNING: 0.2, RATIO: 1.25})
+    assert worth(result, {"random features with the memory": reached(1.0, 1.0)}) == {}
+
+
+def test_what_learning_is_worth_has_a_row_for_the_runs_that_were_compared():
+    import dataclasses
+
+    runs = [text_run(seed, "a", "fables", perplexity) for seed, perplexity in enumerate((6.0, 6.0, 6.0))]
+    others = {"random features": reached(9.0, 10.0), "backpropagation": reached(9.0, 8.0)}
+    runs[1] = dataclasses.replace(runs[1], baselines=others)
+    del runs[2].result["test"]["softmax_perplexity"]
+    runs[2] = dataclasses.replace(runs[2], baselines={"random features": reached(9.0, 12.0)})
+    defaults = {"fables": plain(RECIPES["fables"]())}
+    assert worth_table(groups(runs, defaults)).splitlines()[2:] == [
+        "| `ffrec train fables --precision fp32 --seed S` | 1, 2 | 40.0 ± 14.1 % | – | 0.875 |"
+    ]
+    assert worth_table(groups(runs[:1], defaults)) == ""
 
 
 def test_a_layer_stands_beside_the_layer_before_it():

@@ -52,20 +52,19 @@ def weights(trainer):
 def spy(trainer, monkeypatch):
     """Record the target of every hidden update and its passages, by sign where there are signs."""
     learnt = []
-    learn = trainer.network.learn
+    learn = trainer.network.learn_step
 
-    def record(encoding, candidates, target):
-        assert candidates is None
-        passages = encoding.input.squeeze(1).clone()
+    def record(step, target):
+        passages = step.inputs["0"].squeeze(1).clone()
         if target.is_floating_point():
             assert target.shape == (len(passages), 1)
             assert set(target.unique().tolist()) <= {-1.0, 1.0}
             learnt.append({sign: passages[target[:, 0] == sign] for sign in target.unique().tolist()})
         else:
             learnt.append((target.tolist(), passages))
-        return learn(encoding, candidates, target)
+        return learn(step, target)
 
-    monkeypatch.setattr(trainer.network, "learn", record)
+    monkeypatch.setattr(trainer.network, "learn_step", record)
     return learnt
 
 

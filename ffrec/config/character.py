@@ -114,10 +114,27 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     recency: Annotated[float, Field(gt=0, le=1)] = 0.75
     candidate_size: PositiveFloat = 1.0
     """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""
+    correction: Literal["none", "dreams", "hard"] = "none"
+    """What prediction multiplies exp(sharpness · goodness) by, q being the softmax's prediction: nothing; q,
+    if q wrote the negative strings; q (1 − q), if one hard negative was drawn from q."""
+    likeliest: PositiveInt | None = None
+    """Characters that layers above the first try where the network predicts, the likeliest by that one; all
+    by default. Layers learn from all of them."""
 
     @property
     def generates(self) -> bool:
-        return False
+        return self.correction == "dreams"
+
+    @model_validator(mode="after")
+    def corrected(self) -> Self:
+        if (self.correction == "dreams" and self.objective != "logistic") or (
+            self.correction == "hard" and self.objective == "logistic"
+        ):
+            raise ValueError(
+                f"correction: {self.correction} does not belong to objective {self.objective}: dreams are "
+                "told from real strings by logistic, hard negatives are corrected for candidates or pairwise"
+            )
+        return self
 
     def suits_text(self, training: TextTraining) -> None:
         super().suits_text(training)
@@ -126,9 +143,14 @@ class GoodnessCharacterConfig(TextNetworkConfig):
             raise ValueError(
                 f"hidden_dropout has {len(shares)} values for {layers} hidden layers: give one or all"
             )
+        for name in ("blanks", "negatives") if self.generates else ():
+            if getattr(training, name) != getattr(TextTraining(), name):
+                raise ValueError(f"{name}: negative characters are those that q wrote: leave it out")
         negatives = pick("negatives", training.negatives)
         if negatives.hybrid or negatives.absent:
             raise ValueError(
                 f"negatives: expected characters that did not come, found {training.negatives}: choose all, "
                 "uniform or hard"
             )
+        if self.correction == "hard" and not training.negatives.startswith("hard"):
+            raise ValueError(f"correction: expected hard negatives, found {training.negatives}: leave it out")

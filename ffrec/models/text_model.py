@@ -1,10 +1,8 @@
 """A trained next-character network."""
 
-import contextlib
 import dataclasses
 import math
 import secrets
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -141,23 +139,12 @@ class TextModel(Model):
     @torch.no_grad()
     def generate_negatives(self, n: int, seed: int = 0) -> list[str]:
         """n strings as the network writes its negative data: the first windows of n training strings, drawn
-        with replacement, each continued to a string's length without the memory."""
+        with replacement, each continued to a string's length by the softmax alone."""
         if n < 1:
             raise ValueError(f"n: expected 1 or more, found {n}")
         strings = self.training_strings("negative strings go on from their first windows")
         drawn, size = Draws(seed, self.device), self.recipe.network.window
         chosen = drawn.integers(0, len(strings), (n,))
-        with without_memory(self.network) as network:
-            length, temperature = strings.shape[1] - size, self.recipe.training.temperature
-            written = network.generate(strings[chosen, :size], length, drawn, temperature)
+        length, temperature = strings.shape[1] - size, self.recipe.training.temperature
+        written = self.network.dream(strings[chosen, :size], length, drawn, temperature)
         return [self.decode(string) for string in written]
-
-
-@contextlib.contextmanager
-def without_memory(network: TextNetwork) -> Iterator[TextNetwork]:
-    """The network as it predicts while it is trained; its memory comes back at the end."""
-    memory, network.memory = network.memory, None
-    try:
-        yield network
-    finally:
-        network.memory = memory

@@ -224,12 +224,17 @@ class Network(Local):
 
         Without candidates the layers learn from the encoding's own pass.
         """
+        if candidates is None:
+            return self.learn_step(encoding.step, target)
         first, last = self.loss_steps
         layers = {level: self.layer(level) for level in self.levels}
-        if candidates is None:
-            return local_update(layers, [encoding.step], target, buffers=self.workspace)
         steps = islice(self.steps(encoding, candidates, last), first - 1, None)
         return local_update(layers, steps, target, last - first + 1, self.workspace)
+
+    def learn_step(self, step: Step, target: Tensor) -> Measured:
+        """Add to the gradients of all layers what a single step teaches."""
+        layers = {level: self.layer(level) for level in self.levels}
+        return local_update(layers, [step], target, buffers=self.workspace)
 
     def label_score(self, level: int, step: Step, candidates: Tensor) -> Tensor:
         """What one layer makes of each candidate label `(batch, candidates)` in one step: its goodness."""

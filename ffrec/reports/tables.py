@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ffrec.reports.groups import Defaults, Group, groups, in_words, spread
 from ffrec.reports.summary import Kind, Summary
+from ffrec.reports.worth import BY_SOFTMAX, LEARNING, RATIO, worth
 
 
 def row(cells: Iterable[str]) -> str:
@@ -83,7 +84,8 @@ def results_table(runs: Sequence[Summary], defaults: Defaults) -> str:
             if group.first.kind == kind
         ]
         tables.append(table(head, rows))
-    return "\n\n".join(part for part in [*tables, parts_table(made), models_table(runs)] if part)
+    rest = [parts_table(made), worth_table(made), models_table(runs)]
+    return "\n\n".join(part for part in [*tables, *rest] if part)
 
 
 def parts_table(made: Iterable[Group]) -> str:
@@ -123,6 +125,22 @@ def models_table(runs: Iterable[Summary]) -> str:
             rows.append([run.path.name, name, *reached])
     head = ["run", "model", "validation perplexity", "test perplexity", "nats a character, test"]
     return table(head, rows)
+
+
+def worth_table(made: Iterable[Group]) -> str:
+    """What it is worth that hidden layers learn, over the runs of a group whose baselines were trained."""
+    rows = []
+    for group in made:
+        measured = [run for run in group.runs if run.result and run.baselines]
+        every = [worth(run.result or {}, run.baselines or {}) for run in measured]
+        shares, ratios = [], [found[RATIO] for found in every if RATIO in found]
+        for name in (LEARNING, BY_SOFTMAX):
+            values = [100 * found[name] for found in every if name in found]
+            shares.append(f"{spread(values, 1)} %" if values else "–")
+        if measured:
+            seeds = ", ".join(str(run.config["seed"]) for run in measured)
+            rows.append([f"`{group.command}`", seeds, *shares, spread(ratios, 3) if ratios else "–"])
+    return table(["command", "seeds", LEARNING, BY_SOFTMAX, f"test perplexity {RATIO}'s"], rows)
 
 
 def expected(runs: Sequence[Summary], defaults: Defaults) -> dict[str, str]:

@@ -210,15 +210,11 @@ def dreamt_examples(
 ) -> dict[str, Tensor]:
     """Real strings, strings that the network generates from their first windows, and the goodness of both.
 
-    The network generates without a memory, as in training: that is emptied first.
-
     `positive` and `negative` have shape `(layers, strings)`: the mean goodness of a string's passages.
     """
     size, length = network.config.window, strings.shape[1]
-    if network.memory:
-        network.memory.forget()
     with torch.no_grad():
-        dreamt = network.generate(strings[:, :size], length - size, drawn, temperature)
+        dreamt = network.dream(strings[:, :size], length - size, drawn, temperature)
         positive, negative = network.goodness_of(strings), network.goodness_of(dreamt)
     found = {"strings": strings, "dreamt": dreamt, "positive": positive, "negative": negative}
     return {name: value.cpu().contiguous() for name, value in found.items()}

@@ -9,18 +9,21 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ffrec.config import CharacterConfig, TextRecipe
+from ffrec.config import CharacterConfig, TextRecipe, TextTraining
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
 from ffrec.networks.text.memory import best_share
 from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.backprop import backprop
+from ffrec.training.baselines.backprop import Learns, backprop
 from ffrec.training.text import TextTrainer
 
 SHARED = ("hidden", "window", "reads", "recency", "fading", "bias", "activation", "connection")
 """Settings of networks that predict by goodness that those which predict by their softmax have as well."""
+OWN = ("hidden_dropout", "blanks", "negatives", "regime", "night")
+"""How networks that predict by goodness learn alone."""
+RANDOM, BACKPROP, PLAIN = "random features", "backpropagation", " (plain initial weights)"
 
 
 class HeldOut(Protocol):
@@ -85,49 +88,50 @@ def mixture(
 
 
 def softmax_twin(recipe: TextRecipe) -> TextRecipe:
-    """A network of the same shape that predicts by its softmax, without a memory, and sees windows alone."""
+    """A network of the same shape that predicts by its softmax, without a memory, and sees windows alone;
+    where the run's network predicts by goodness, its softmax learns as fast as the hidden layers."""
     if isinstance(recipe.network, CharacterConfig):
         return recipe.override({"memory": 0.0, "lookahead": False})
     shared = {name: getattr(recipe.network, name) for name in SHARED}
-    return dataclasses.replace(
-        recipe,
-        network=CharacterConfig(**shared),
-        training=dataclasses.replace(recipe.training, hidden_dropout=0.0, blanks=0.0, negatives="all"),
-    )
+    own = {name: getattr(TextTraining(), name) for name in OWN}
+    training = dataclasses.replace(recipe.training, **own, softmax_rate=recipe.training.rate)
+    return dataclasses.replace(recipe, network=CharacterConfig(**shared), training=training)
 
 
 def network_baselines(
     folder: RunFolder, recipe: TextRecipe, train: Tensor, text: HeldOut, symbols: int, device: torch.device
 ) -> dict[str, Any]:
     """Networks of the run's shape, trained on its strings in float32, and kept in its baselines.json: random
-    features (only the softmax learns) and backpropagation with early stopping, both from the run's kind of
-    initial weights and, where these differ, from plain ones; if the run has a memory, also random features
-    with it, which shows what it is worth that hidden layers learn."""
+    features (only the softmax learns) and backpropagation, both with early stopping and the same search of
+    settings, from the run's kind of codes and initial weights and, where these differ, from plain ones; if
+    the run has a memory, also random features with it, which shows what it is worth that hidden layers
+    learn."""
     kept = folder.read_json("baselines.json") or {}
     seed = folder.config["seed"]
     own = softmax_twin(recipe)
-    shapes = {"": own, " (plain initial weights)": own.override({"recency": 1.0, "fading": 1.0, "bias": 0.0})}
+    shapes = {"": own, PLAIN: own.override({"recency": 1.0, "fading": 1.0, "bias": 0.0})}
     train, validation = train.to(device), text.validation.to(device)
 
-    def random_features(shape: TextRecipe) -> dict[str, Any]:
-        trainer = TextTrainer(shape.override({"regime": "random"}), train, symbols, seed, device)
+    def with_memory() -> dict[str, Any]:
+        trainer = TextTrainer(recipe.override({"regime": "random"}), train, symbols, seed, device)
         for _ in trainer.run(None, validation):
             pass
         with torch.no_grad():
             trainer.network.remember(train)
         return held_out(trainer.network, text)
 
-    def learnt(shape: TextRecipe) -> dict[str, Any]:
-        network, how = backprop(shape, train, validation, symbols, seed)
+    def searched(shape: TextRecipe, learns: Learns) -> dict[str, Any]:
+        dropout = recipe.training.hidden_dropout
+        network, how = backprop(shape, train, validation, symbols, seed, learns, dropout)
         return held_out(network, text) | how
 
     wanted: dict[str, Callable[[], dict[str, Any]]] = {}
     if recipe.network.memory and recipe.network.kind == "character":
-        wanted["random features with the memory"] = partial(random_features, recipe)
+        wanted["random features with the memory"] = with_memory
     for note, shape in shapes.items():
         if not note or shape != own:
-            wanted[f"random features{note}"] = partial(random_features, shape)
-            wanted[f"backpropagation{note}"] = partial(learnt, shape)
+            wanted[RANDOM + note] = partial(searched, shape, "softmax")
+            wanted[BACKPROP + note] = partial(searched, shape, "all")
     for name, measure in wanted.items():
         if name not in kept:
             kept[name] = measure()

@@ -1,17 +1,14 @@
-"""Training by backpropagation: the baselines, with the same data, optimiser and schedule. Autograd is used
-here and in `ffrec.baselines` alone."""
+"""Training on images by backpropagation: the baselines, with the same data, optimiser and schedule. Autograd
+is used in `ffrec.baselines` and in files named backprop alone."""
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ffrec.config import CharacterConfig, ConfigError, ImageRecipe, StagedConfig, TextRecipe
-from ffrec.networks.text.character import Character
+from ffrec.config import ConfigError, ImageRecipe, StagedConfig
 from ffrec.training.images import ImageTrainer
-from ffrec.training.optimiser import make_optimiser
 from ffrec.training.phases import Phase
 from ffrec.training.twin import TwinTrainer
 
@@ -110,49 +107,3 @@ class StagedTrainer(TwinTrainer):
             for parameter in learn:
                 parameter.requires_grad_(False)
         return loss.detach()
-
-
-def backprop(
-    recipe: TextRecipe, strings: Tensor, validation: Tensor, symbols: int, seed: int, patience: int = 5
-) -> tuple[Character, dict[str, float]]:
-    """The recipe's network without its memory, all of it trained by backpropagation, with early stopping.
-
-    Same first-layer weights to start from, batches, optimiser and weight decay; the rate is constant, and the
-    best of the recipe's own, three times and a third of it. After every pass over the strings the validation
-    loss is measured; `patience` passes without a better one end it. Returns the network at its best, and the
-    passes and the rate that took.
-    """
-    if not isinstance(recipe.network, CharacterConfig):
-        raise ConfigError(
-            f"backpropagation: expected a network of kind character, found {recipe.network.kind}"
-        )
-    plain = recipe.override({"memory": 0.0, "lookahead": False})
-    shape = plain.network
-    assert isinstance(shape, CharacterConfig)
-    best, best_state, how = float("inf"), {}, {"passes": 0.0, "rate": 0.0}
-    for factor in (1.0, 3.0, 1 / 3):
-        rates = {"rate": recipe.training.rate * factor, "softmax_rate": recipe.training.softmax_rate * factor}
-        training = plain.override(rates).training
-        network = Character(shape, symbols, torch.Generator().manual_seed(seed)).to(strings.device)
-        network.requires_grad_()
-        optimiser = make_optimiser(network.layers, network.readout, training)
-        drawn = torch.Generator().manual_seed(seed)
-        lowest, passed, since = float("inf"), 0, 0
-        while since < patience:
-            for index in torch.randperm(len(strings), generator=drawn).split(training.batch):
-                windows, following = network.cases(strings[index.to(strings.device)])
-                with torch.enable_grad():
-                    loss = cross_entropy(network.logits(network.encode(windows)), following)
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                optimiser.step()
-            with torch.no_grad():
-                held_out = -network.log_likelihood(validation)["own"].mean().item()
-            passed, since = passed + 1, since + 1
-            if held_out < lowest:
-                lowest, since = held_out, 0
-            if held_out < best:
-                best, best_state = held_out, copy.deepcopy(network.state_dict())
-                how = {"passes": passed, "rate": training.rate}
-    network.load_state_dict(best_state)
-    return network.requires_grad_(False), how

@@ -83,7 +83,7 @@ class TextTrainer(Trainer):
     def update(self, index: Tensor) -> Tensor:
         """Do with the strings at `index` what the schedule says."""
         measured = torch.zeros(2 * self.learning_layers + 1, device=self.device)
-        learn = self.learn if self.network.tried is None else self.try_characters
+        learn = self.try_characters if self.tries else self.learn
         for phase in next(self.schedule):
             self.sharing.settle()
             if phase == "generate":
@@ -119,7 +119,7 @@ class TextTrainer(Trainer):
         """Strings that begin with the first window of the given ones and go on as the network predicts."""
         size, length = self.network.config.window, strings.shape[1]
         temperature = self.recipe.training.temperature
-        made: Tensor = self.network.generate(strings[:, :size], length - size, draws, temperature)
+        made: Tensor = self.network.dream(strings[:, :size], length - size, draws, temperature)
         return made
 
     def learn(self, index: Tensor, phase: Phase) -> Tensor:
@@ -136,7 +136,7 @@ class TextTrainer(Trainer):
             windows, following = network.cases(self.strings[index])
             whole = torch.cat([windows, following[:, None]], dim=1)
             passages.insert(0, whole[:, : network.passage])
-            if not network.config.lookahead:  # the softmax reads the layers' own pass
+            if network.passage == network.config.window:  # the softmax reads the layers' own pass
                 encoding = network.encode(torch.cat(passages))
             features = network.features(encoding or network.encode(windows), len(windows))
             logits = network.readout(features)
@@ -146,7 +146,9 @@ class TextTrainer(Trainer):
         if self.learning_layers:
             network.zero_grad()
             target = following if self.kinds == 1 else self.signs([len(part) for part in passages], phase)
-            loss, accuracy = network.learn(encoding or network.encode(torch.cat(passages)), None, target)
+            with network.perturbed(None, self.drops):
+                step = encoding.step if encoding else network.step_of(torch.cat(passages))
+                loss, accuracy = network.learn_step(step, target)
             measured[: self.learning_layers] = loss * len(passages)
             share = len(passages) / self.kinds  # both kinds count alike
             measured[self.learning_layers + 1 :] = accuracy * share
@@ -219,6 +221,12 @@ class TextTrainer(Trainer):
         signs = torch.full((sum(counts), 1), -1.0, device=self.device)
         signs[: counts[0] * (phase != "sleep")] = 1.0
         return signs
+
+    @property
+    def tries(self) -> bool:
+        """Whether characters are tried after real windows, rather than read in strings."""
+        config = self.network.config
+        return self.network.tried is not None and not config.generates
 
     @property
     def kinds(self) -> int:

@@ -55,7 +55,7 @@ class Character(TextNetwork):
         yield encoding.step
 
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
-        return {"own": self.readout(self.features(encoding)).log_softmax(1)}
+        return {"own": self.softmax(encoding)}
 
     def step_of(self, passages: Tensor) -> Step:
         return self.encode(passages).step

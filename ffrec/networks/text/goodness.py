@@ -28,6 +28,10 @@ class GoodnessCharacter(TextNetwork):
 
     Each layer learns from the cross-entropy of pₗ, with the goodness of the layers below held fixed; the last
     one predicts. A window may hold blanks, whose code is `symbols`. Source: ours, after Hinton 2022 §3.3.
+
+    Goodness that negatives of the network's own have taught says how much likelier s is than they are. With q
+    the softmax's prediction pₗ(s) is then that times q(s) if q wrote strings, or times q(s) (1 − q(s)) if one
+    negative was drawn from q: `correction`.
     """
 
     config: GoodnessCharacterConfig
@@ -47,6 +51,7 @@ class GoodnessCharacter(TextNetwork):
         self.shape_first_layer(window, config.window)
         window.weight.view(config.window, symbols + 1, -1)[:, symbols] = 0
         self.register_buffer("tried", torch.arange(symbols)[None], persistent=False)
+        self.likeliest = config.likeliest
 
     def next_codes(self) -> Codes:
         """How the character after the window reaches the first layer."""
@@ -90,26 +95,50 @@ class GoodnessCharacter(TextNetwork):
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
         """By the goodness of all layers; by that of the layers up to each; by the softmax, which reads the
         pass with the neutral character."""
-        by_layer = self.by_layer(encoding.input, encoding.drive[1])
+        softmax = self.softmax(encoding)
+        by_layer = self.by_layer(encoding.input, encoding.drive[1], self.correction(softmax))
         found = {f"layer {level}": p for level, p in zip(self.levels, by_layer, strict=True)}
-        softmax = self.readout(self.features(encoding)).log_softmax(1)
         return {"own": by_layer[-1], **found, "softmax": softmax}
 
+    def correction(self, log_q: Tensor) -> Tensor | float:
+        """log of what exp(κ Σ g) is multiplied by where it predicts, of the softmax's `log_q`."""
+        if self.config.correction == "none":
+            return 0.0
+        return log_q if self.config.correction == "dreams" else log_q + torch.log1p(-log_q.exp())
+
     def predict(self, windows: Tensor) -> Tensor:
-        """As every network for characters; without a memory it takes no pass with the neutral character."""
-        if self.memory is not None and self.memory.filled:
+        """As every network for characters; by goodness alone it takes no pass with the neutral character."""
+        if self.config.correction != "none" or (self.memory is not None and self.memory.filled):
             return super().predict(windows)
         return self.by_layer(*self.drive_of(windows))[-1]
 
-    def by_layer(self, codes: Tensor, drive: Tensor) -> list[Tensor]:
-        """log pₗ of the next character, `(cases, symbols)`, layer by layer."""
-        step = self.try_after(codes, drive, self.tried)
+    def by_layer(self, codes: Tensor, drive: Tensor, correction: Tensor | float = 0.0) -> list[Tensor]:
+        """log pₗ of the next character, `(cases, symbols)`, layer by layer.
+
+        With `likeliest` k, layers above the first try the k characters that are likeliest by that one; all
+        others keep the probability that it gave them.
+        """
+        if self.likeliest is None:
+            return self.among(codes, drive, self.tried, correction)
+        first = self.layer(1)
+        h, _ = first.activate(drive + self.next_codes()(self.tried.unsqueeze(2)))
+        log_p = (self.config.sharpnesses[0] * first.goodness_of(h) + correction).log_softmax(1)
+        kept_p, kept = log_p.topk(min(self.likeliest, self.symbols), 1)
+        of_kept = correction.gather(1, kept) if isinstance(correction, Tensor) else correction
+        mass = kept_p.logsumexp(1, keepdim=True)
+        above = self.among(codes, drive, kept, of_kept)[1:]
+        return [log_p, *(log_p.scatter(1, kept, mass + found) for found in above)]
+
+    def among(
+        self, codes: Tensor, drive: Tensor, candidates: Tensor, correction: Tensor | float
+    ) -> list[Tensor]:
+        """log pₗ of candidate characters `(cases, candidates)` where no others can come, layer by layer."""
+        step = self.try_after(codes, drive, candidates)
         total, found = torch.zeros((), device=self.device), []
         for level, sharpness in zip(self.levels, self.config.sharpnesses, strict=True):
             total = total + self.layer(level).goodness_of(step.activities[level])
-            found.append((sharpness * total).log_softmax(1))
+            found.append((sharpness * total + correction).log_softmax(1))
         return found
 
     def step_of(self, passages: Tensor) -> Step:
-        (step,) = self.steps(self.encode(passages[:, :-1]), passages[:, -1:])
-        return step
+        return self.try_after(*self.drive_of(passages[:, :-1]), passages[:, -1:])

@@ -5,7 +5,7 @@ Characters are codes, 0 to symbols − 1. A window has shape `(cases, window)`, 
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -81,6 +81,10 @@ class TextNetwork(Network):
             found["memory"] = self.memory.recall(self.features(encoding))
         return found
 
+    def softmax(self, encoding: Encoding) -> Tensor:
+        """log q of the next character `(cases, symbols)`, by the softmax alone."""
+        return self.logits(encoding).log_softmax(1)
+
     @abstractmethod
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
         """log p of the next character `(cases, symbols)` without a memory: `own`, and those of parts."""
@@ -145,12 +149,29 @@ class TextNetwork(Network):
         """Continue contexts `(strings, characters ≥ window)` by `length` characters that the network
         predicts.
 
-        All strings are written as one batch on the device, and nothing leaves it. Returns context and
-        continuation, `(strings, characters + length)`. Negative strings are generated so (§4.1).
+        Returns context and continuation, `(strings, characters + length)`.
+        """
+
+        def choose(windows: Tensor) -> Tensor:
+            return draw(sharpen(self.predict(windows), temperature, top_k, top_p), draws)
+
+        return self.write(context, length, choose)
+
+    def dream(self, context: Tensor, length: int, draws: Draws, temperature: float = 1.0) -> Tensor:
+        """Continue contexts as negative strings are written (§4.1): by the softmax alone."""
+
+        def choose(windows: Tensor) -> Tensor:
+            return draw(sharpen(self.softmax(self.encode(windows)), temperature), draws)
+
+        return self.write(context, length, choose)
+
+    def write(self, context: Tensor, length: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
+        """Contexts and what follows, where `choose` makes the next characters `(strings,)` of windows.
+
+        All strings are written as one batch on the device, and nothing leaves it.
         """
         size, start = self.config.window, context.shape[1]
         strings = torch.cat([context, context.new_empty(len(context), length)], dim=1)
         for place in range(start, start + length):
-            log_p = self.predict(strings[:, place - size : place])
-            strings[:, place] = draw(sharpen(log_p, temperature, top_k, top_p), draws)
+            strings[:, place] = choose(strings[:, place - size : place])
         return strings

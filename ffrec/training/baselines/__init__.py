@@ -1,0 +1,1 @@
+"""Networks that a run is compared with: the same shape and strings, trained otherwise."""
