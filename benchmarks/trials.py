@@ -108,8 +108,9 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """One for each network."""
-    for line in lines:
+    """One for each network, the last that was measured of its recipe with new or with trained weights."""
+    newest = {(line["of"], line["weights"]): line for line in lines}
+    for line in newest.values():
         rows = [
             [
                 str(level),

@@ -141,14 +141,18 @@ def show(
 ) -> None:
     """Print the tables of a sweep from its run folders: the sleep study's with our test accuracy and the
     paper's in brackets, the variants' with test errors."""
+    if cure and folders:
+        raise typer.BadParameter("--cure names the folder runs/sweep-cure: give it or folders")
     paths = folders or [folder_of(None, cure)]
     found = {cell: right for path in paths for cell, right in sleeping.reached(path).items()}
-    shown = sleeping.tables(found) if found else ""
-    if not found:
-        shown = rules.variants_table(run for path in paths if path.is_dir() for run in read_runs(path))
+    runs = (run for path in paths if path.is_dir() for run in read_runs(path))
+    parts = [sleeping.tables(found), rules.variants_table(runs)]
+    shown = "\n\n".join(part for part in parts if part)
     if not shown:
-        command = f"ffrec sweep sleep{' --cure' if cure else ''}"
-        raise RunError(f"{paths[0]}: expected finished runs of a sweep, found none: run `{command}` first")
+        raise RunError(
+            f"{paths[0]}: expected finished runs of a sweep, found none: run `ffrec sweep sleep` or "
+            "`ffrec sweep variants` first"
+        )
     if into:
         put_between(into, paths[0].name, shown)
     else:

@@ -250,6 +250,12 @@ def test_only_the_layer_whose_turn_it_is_changes(generator):
     assert changed == [[True, False], [False, True]]
 
 
+def test_layers_in_turn_have_no_gradient_of_another_phase():
+    settings = LABELLED | {"in_turn": True, "wake": 1, "baseline": 0.9}
+    with pytest.raises(ConfigError, match="baseline: layers that learn in turn"):
+        recipe("conv-digits").override(settings | {"negatives": "hard"})
+
+
 def test_the_size_of_labels(make):
     small, large = (make(**LABELLED, label_size=size).layer(1).connection("label") for size in (0.2, 1.0))
     assert small.weight.std() / large.weight.std() == pytest.approx(0.2, rel=0.5)
@@ -329,6 +335,10 @@ def test_few_places_learn_as_many_do(stride, padding, side, generator):
     [
         ({"side": 9, "grid": 3}, "hidden layer 1: grid: expected one that divides 4 × 4 places, found 3"),
         ({"pool": (2, 5)}, "hidden layer 2: pool: expected at most 4, found 5"),
+        (
+            LABELLED | {"label": "overwrite", "side": 2},
+            "more pixels than classes, found 4 and 4",
+        ),
     ],
 )
 def test_what_does_not_fit_the_image_is_refused(make, fields, words):

@@ -525,6 +525,14 @@ def test_so_many_characters_are_blank():
             "negatives: negative characters",
         ),
         ({"hidden_dropout": [0.1, 0.2, 0.3]}, "3 values for 2 hidden layers"),
+        (
+            {"hidden": [20], "bias": 0.0, "hidden_dropout": 0.0, "likeliest": 3},
+            "likeliest: a single hidden layer",
+        ),
+        (
+            {"correction": "dreams", "objective": "logistic", "regime": "together", "temperature": 0.3},
+            "temperature: prediction is corrected by q as it is",
+        ),
     ],
 )
 def test_wrong_settings_are_named(values, words):

@@ -150,3 +150,5 @@ def test_a_negative_pair_is_the_mean_of_two_images_and_has_a_label_of_the_batch(
     assert torch.allclose(2 * pairs.images(images, others, draws) - others, images)
     found = pairs.labels(torch.zeros(6, 3), labels, draws)
     assert sorted(found.flatten().tolist()) == sorted(labels.tolist())
+    wrong = NEGATIVES["pairs"]("uniform").labels(torch.zeros(6, 3), labels, draws)
+    assert not (wrong.flatten() == labels).any()

@@ -397,7 +397,7 @@ def test_a_wrong_sweep_is_one_line(tmp_path):
         (["sleep", "--set", "epoch=2"], "did you mean epochs"),
         (["sleep", "--set", "wake=4"], "use --only to choose cells"),
         (["sleep", "--only", "digits-*", "--data", "."], "--data is not read for the embedded digits"),
-        (["show"], "run `ffrec sweep sleep` first"),
+        (["show"], "run `ffrec sweep sleep` or `ffrec sweep variants` first"),
     ]:
         assert_refused(ffrec("sweep", *arguments, cwd=tmp_path), words)
     assert not (tmp_path / "runs").exists()

@@ -49,7 +49,15 @@ def test_every_rule_learns_and_has_a_row_with_the_mean_of_its_seeds(tmp_path):
         assert f"{len(VARIANTS)} of {len(VARIANTS)} cells done" in done.stdout
     shown = ffrec("sweep", "show", "s0", "s1", cwd=tmp_path)
     head, _, *rows = shown.stdout.splitlines()
-    assert [row.split(" | ")[1] for row in rows] == list(VARIANTS)
+    assert [row.split(" | ")[1].split(" --set ")[0] for row in rows] == list(VARIANTS)
+    twice = ffrec("sweep", "show", "s0", "s0", cwd=tmp_path)
+    assert_refused(twice, "expected runs with different seeds, found [0, 0]")
+    apart = ffrec(
+        *DIGITS[:3], "digits-random", "--set", "epochs=2", "--seed", "2", "--out", "s2", cwd=tmp_path
+    )
+    assert apart.returncode == 0
+    mixed = ffrec("sweep", "show", "s0", "s1", "s2", cwd=tmp_path).stdout.splitlines()
+    assert len(mixed) == len(VARIANTS) + 3  # what differs in more than its seed has a row of its own
     place = head.split(" | ").index("by softmax, %")
     for row, name in zip(rows, VARIANTS, strict=True):
         errors = [
@@ -67,6 +75,7 @@ def test_a_wrong_sweep_of_variants_is_one_line(tmp_path):
         (["variants", "--only", "nothing"], "no cell matches"),
         (["variants", "--set", "epoch=2"], "did you mean epochs"),
         (["variants", "--only", "digits-*", "--data", "."], "--data is not read for the embedded digits"),
+        (["show", "--cure", "nowhere"], "--cure names the folder"),
         (["show", "nowhere"], "expected finished runs of a sweep, found none"),
     ]:
         assert_refused(ffrec("sweep", *arguments, cwd=tmp_path), words)

@@ -134,6 +134,8 @@ class GoodnessCharacterConfig(TextNetworkConfig):
                 f"correction: {self.correction} does not belong to objective {self.objective}: dreams are "
                 "told from real strings by logistic, hard negatives are corrected for candidates or pairwise"
             )
+        if self.likeliest is not None and len(self.hidden) == 1:
+            raise ValueError("likeliest: a single hidden layer has none above it: leave it out")
         return self
 
     def suits_text(self, training: TextTraining) -> None:
@@ -142,6 +144,11 @@ class GoodnessCharacterConfig(TextNetworkConfig):
         if isinstance(shares, tuple) and len(shares) != layers:
             raise ValueError(
                 f"hidden_dropout has {len(shares)} values for {layers} hidden layers: give one or all"
+            )
+        if self.correction == "dreams" and training.temperature != 1:
+            raise ValueError(
+                "temperature: prediction is corrected by q as it is, found dreams at another temperature: "
+                "leave it out"
             )
         for name in ("blanks", "negatives") if self.generates else ():
             if getattr(training, name) != getattr(TextTraining(), name):

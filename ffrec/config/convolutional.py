@@ -82,4 +82,8 @@ class ConvolutionalConfig(Shapes, LayerConfig):
             raise ValueError("hidden_noise and unit_dropout: no label is in what layers send: set them to 0")
         if training.permute is not None:
             raise ValueError("permute: convolutions need pixels in their places: leave it out")
+        if self.in_turn and training.baseline:
+            raise ValueError(
+                "baseline: layers that learn in turn have no gradient of the other phase: leave it out"
+            )
         super().suits(training)

@@ -50,10 +50,8 @@ def hybrid_images(images: Tensor, others: Tensor, draws: Draws) -> Tensor:
     return hybrid(images, others, mask[..., None] if colours else mask)
 
 
-@final
-@register("negatives", "hybrid")
-class Hybrid(Negatives):
-    """Hybrid images: Hinton 2022 §3.2. In a network with labels they have one too: `labelled` names how."""
+class Mixed(Negatives):
+    """Images that are made of two. In a network with labels they have one too: `labelled` names how."""
 
     hybrid = True
     asks = False
@@ -64,24 +62,24 @@ class Hybrid(Negatives):
     def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         return self.draw_labels(logits, labels, draws).unsqueeze(1)
 
+
+@final
+@register("negatives", "hybrid")
+class Hybrid(Mixed):
+    """Hybrid images: Hinton 2022 §3.2."""
+
     def images(self, images: Tensor, others: Tensor, draws: Draws) -> Tensor:
         return hybrid_images(images, others, draws)
 
 
 @final
 @register("negatives", "pairs")
-class Pairs(Negatives):
+class Pairs(Mixed):
     """The mean of an image and another, in place of a hybrid; a positive pair would be an image twice, whose
     mean is the image. With the same weights for both images of a pair this is self-contrastive FF.
 
     Source: Chen et al. 2025, "Self-contrastive forward-forward algorithm".
     """
-
-    hybrid = True
-    asks = False
-
-    def labels(self, logits: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        return shuffled_labels(logits, labels, draws).unsqueeze(1)
 
     def images(self, images: Tensor, others: Tensor, draws: Draws) -> Tensor:
         del draws

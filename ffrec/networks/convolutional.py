@@ -16,7 +16,7 @@ from ffrec.learning.goodness import Goodness, Places, normalise
 from ffrec.learning.scores import Grid, OnGrid
 from ffrec.learning.transform import Direction, Standardise
 from ffrec.learning.update import Step
-from ffrec.networks.maps import by_place, colours, write
+from ffrec.networks.maps import by_place, check_label_fits, colours, write
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
@@ -46,6 +46,8 @@ class Convolutional(Network):
         normalised = Standardise if config.sends == "standardised" else Direction
         self.batch = 50 if self.labelled else self.batch  # maps of every label
         self.colours, side = colours(inputs)
+        if config.label == "overwrite":
+            check_label_fits(classes, side**2)
         self.standardise = normalised(self.colours)
         self.maps = [(self.colours, side, side)]
         """Channels, height and width of every level."""

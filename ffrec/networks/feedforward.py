@@ -16,6 +16,7 @@ from ffrec.learning.fields import Local, square_fields
 from ffrec.learning.goodness import normalise
 from ffrec.learning.transform import BlackBox, Transform
 from ffrec.learning.update import Step
+from ffrec.networks.maps import check_label_fits
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
@@ -46,6 +47,7 @@ class FeedForward(Network):
         self.by_class = config.by_class
         self.scored = config.read if self.labelled or self.by_class else ()
         self.covered = classes if config.label == "overwrite" else 0
+        check_label_fits(self.covered, inputs)
         for level, connection in connections(config, inputs - self.covered, generator):
             sources = {str(level - 1): connection}
             if level == 1 and self.labelled:

@@ -32,6 +32,14 @@ def by_place(x: Tensor, colours: int) -> Tensor:
     return rearrange(x, "... (colour place) -> ... (place colour)", colour=colours)
 
 
+def check_label_fits(classes: int, pixels: int) -> None:
+    """Raise ConfigError where there are too few pixels to write a label over, one for each class."""
+    if classes >= pixels:
+        raise ConfigError(
+            f"label overwrite: expected more pixels than classes, found {pixels} and {classes}: give another"
+        )
+
+
 def write(rows: Tensor, colours: int, classes: int, labels: Tensor | None = None) -> Tensor:
     """Images `(batch, 1, units)`, place by place, with labels `(batch, candidates, 1)` in their first pixels,
     one for each class: as bright as an image gets at the label's, black at the others. The neutral label,

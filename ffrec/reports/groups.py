@@ -45,9 +45,9 @@ class Group:
 
     @property
     def processor_minutes(self) -> str:
-        """Of training, of all cores together, the mean over the runs; – where older folders do not say."""
-        used = [result.get("processor_seconds", 0.0) for result in self.results]
-        return f"{statistics.mean(used) / 60:.1f}" if all(used) else "–"
+        """Of training, in the first process, the mean over the runs; – where not all folders say."""
+        used = [result["processor_seconds"] for result in self.results if result.get("processor_seconds")]
+        return f"{statistics.mean(used) / 60:.1f}" if len(used) == len(self.results) else "–"
 
     @property
     def hardware(self) -> str:

@@ -131,14 +131,18 @@ def worth_table(made: Iterable[Group]) -> str:
     """What it is worth that hidden layers learn, over the runs of a group whose baselines were trained."""
     rows = []
     for group in made:
-        measured = [run for run in group.runs if run.result and run.baselines]
-        every = [worth(run.result or {}, run.baselines or {}) for run in measured]
+        compared = [
+            (run.config["seed"], found)
+            for run in group.runs
+            if run.result and run.baselines and (found := worth(run.result, run.baselines))
+        ]
+        every = [found for _, found in compared]
         shares, ratios = [], [found[RATIO] for found in every if RATIO in found]
         for name in (LEARNING, BY_SOFTMAX):
             values = [100 * found[name] for found in every if name in found]
             shares.append(f"{spread(values, 1)} %" if values else "–")
-        if measured:
-            seeds = ", ".join(str(run.config["seed"]) for run in measured)
+        if compared:
+            seeds = ", ".join(str(seed) for seed, _ in compared)
             rows.append([f"`{group.command}`", seeds, *shares, spread(ratios, 3) if ratios else "–"])
     return table(["command", "seeds", LEARNING, BY_SOFTMAX, f"test perplexity {RATIO}'s"], rows)
 

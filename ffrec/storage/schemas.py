@@ -78,6 +78,7 @@ class Record(Open):
     loss: list[Number] = []
     softmax_loss: Number = None
     seconds: FiniteFloat = 0.0
+    processor_seconds: Number = None
     accuracy: list[Number] = []
     pairwise_accuracy: list[Number] = []
     goodness: list[Goodness] = []
@@ -120,6 +121,7 @@ class Result(Open):
     seed: Count
     device: Word
     seconds: FiniteFloat
+    processor_seconds: Number = None
     epochs: Count
 
 

@@ -1,17 +1,17 @@
 """Local rules and baselines side by side: same layers, images and epochs, another rule in every row."""
 
 import difflib
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from statistics import mean
 from typing import Any
 
 from ffrec.config import BackpropConfig, ConfigError, FeedForwardConfig, ImageRecipe, TrainingConfig
-from ffrec.reports.groups import spread
+from ffrec.reports.groups import Group, groups
 from ffrec.reports.summary import Summary
 from ffrec.reports.tables import table
+from ffrec.storage.files import RunError
+from ffrec.tasks.recorded import plain
 
 Network = type[FeedForwardConfig] | type[BackpropConfig]
 
@@ -29,14 +29,15 @@ class Variant:
     kind: Network = FeedForwardConfig
 
 
-TRIED = {"label": "append", "activity": "min", "threshold": -1.0}
+ALL = {"reads": (1, 2, 3)}
+"""The softmax, and goodness where it predicts, is of all three layers."""
+TRIED = ALL | {"label": "append", "activity": "min", "threshold": -1.0}
 """Labels are tried beside the image, and make little activity if they are right."""
-CLASSES = {"label": "none", "objective": "classes", "sharpness": 1.0}
+CLASSES = ALL | {"label": "none", "objective": "classes", "sharpness": 1.0}
 """Every layer scores all classes, and has a cross-entropy of its own."""
 ABSENT = {"negatives": "none"}
-UNLABELLED = {"label": "none", "reads": (1, 2, 3)}
-"""What layers learn without labels, a softmax reads."""
-MASKS = {"negatives": "hybrid", "softmax_rate": 3e-3}
+UNLABELLED = ALL | {"label": "none"}
+"""Images are told from mixed ones; what layers learn of that, a softmax reads."""
 
 VARIANTS = {
     "ff": Variant("Hinton 2022 §3.3", "little activity on positive data; a sharp logit", TRIED),
@@ -46,12 +47,12 @@ VARIANTS = {
         TRIED | {"objective": "pairwise"},
     ),
     "candidates": Variant("ffrec", "–", TRIED | {"objective": "candidates"}, {"negatives": "hard-3"}),
-    "hybrids": Variant("Hinton 2022 §3.2", "the softmax reads every layer", UNLABELLED, MASKS),
+    "hybrids": Variant("Hinton 2022 §3.2", "–", UNLABELLED, {"negatives": "hybrid"}),
     "scff": Variant(
         "Chen et al. 2025 (SCFF)",
         "layers learn in step; no penalty of the sum of goodness",
         UNLABELLED,
-        MASKS | {"negatives": "pairs"},
+        {"negatives": "pairs"},
     ),
     "cwcomp": Variant(
         "Papachristodoulou et al. 2024 (CwComp)",
@@ -78,7 +79,7 @@ VARIANTS = {
         ABSENT,
     ),
     "backprop": Variant("–", "–", kind=BackpropConfig),
-    "random": Variant("–", "–", {"learns": "softmax", "reads": (1, 2, 3)}, kind=BackpropConfig),
+    "random": Variant("–", "–", {"learns": "softmax"} | ALL, kind=BackpropConfig),
 }
 DATA = {
     "mnist": ((1000, 1000, 1000), TrainingConfig(epochs=20, batch=100, weight_decay=0.1)),
@@ -131,27 +132,30 @@ def recipe_of(name: str, settings: Mapping[str, Any]) -> ImageRecipe:
 
 
 def variants_table(runs: Iterable[Summary]) -> str:
-    """A row for every cell that has finished runs, mean ± standard deviation over their seeds; "" without."""
-    results: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for run in runs:
-        if run.result:
-            results[run.name].append(run.result)
-    found = {name: results[f"variant-{name}"] for name in CELLS if f"variant-{name}" in results}
-    return table(HEAD, [cells(name, of_seeds) for name, of_seeds in found.items()])
+    """A row for every cell that has finished runs, mean ± standard deviation over their seeds; runs that
+    differ in anything else have rows of their own. "" without any.
+
+    Raises RunError where two runs of a row have the same seed.
+    """
+    defaults = {recipe.name: plain(recipe) for recipe in chosen(["*"], {}).values()}
+    return table(HEAD, [cells(group) for group in groups(runs, defaults) if group.name in defaults])
 
 
-def cells(name: str, results: Sequence[Mapping[str, Any]]) -> list[str]:
+def cells(group: Group) -> list[str]:
     """One row: what differs between seeds as a mean."""
-    data, called = CELLS[name]
-    tests, variant = [result["test"] for result in results], VARIANTS[called]
+    data, called = CELLS[group.name.removeprefix("variant-")]
+    variant, seeds = VARIANTS[called], [result["seed"] for result in group.results]
+    if len({*seeds}) < len(seeds):
+        raise RunError(f"{group.name}: expected runs with different seeds, found {seeds}: leave a folder out")
+    scored = group.first.measure == "error_goodness"
     return [
         data,
-        called,
+        f"{called}{group.settings}{group.arithmetic}",
         variant.source,
         variant.differs,
-        str(len(results)),
-        spread([test["error_goodness"] for test in tests]) if "error_goodness" in tests[0] else "–",
-        spread([test["error_softmax"] for test in tests]),
-        str(results[0]["epochs"]),
-        f"{mean(result['seconds'] for result in results) / 60:.1f}",
+        str(len(seeds)),
+        group.of_test("error_goodness") if scored else "–",
+        group.of_test("error_softmax"),
+        str(group.first.recipe["training"]["epochs"]),
+        group.minutes,
     ]

@@ -179,12 +179,12 @@ def restored(
 def describe(folder: RunFolder, device: torch.device) -> dict[str, Any]:
     """What every result says of the run it belongs to."""
     config, records = folder.config, folder.metrics()
+    used = [record["processor_seconds"] for record in records if "processor_seconds" in record]
     return {
         "recipe": config["recipe"]["name"],
         "seed": config["seed"],
         "device": str(device),
         "epochs": epochs_of(records),
         "seconds": sum(record.get("seconds", 0.0) for record in records),
-        "processor_seconds": sum(record.get("processor_seconds", 0.0) for record in records),
         "run": str(folder.path),
-    }
+    } | ({"processor_seconds": sum(used)} if len(used) == len(records) else {})

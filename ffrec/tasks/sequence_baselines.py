@@ -57,7 +57,7 @@ def measured(network: Sequence, text: Text, window: int) -> dict[str, Any]:
     """Perplexity on validation and test strings, of the characters after the first window."""
     found: dict[str, Any] = {}
     for part in ("validation", "test"):
-        strings = pieces(getattr(text, part), CONTEXT).to(network.readout.weight.device)
+        strings = pieces(getattr(text, part), max(CONTEXT, window)).to(network.readout.weight.device)
         start = max(window, strings.shape[1] - PIECE)
         found[part] = summary(torch.cat([network.log_likelihood(s, start) for s in strings.split(BATCH)]))
     return found

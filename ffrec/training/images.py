@@ -11,7 +11,7 @@ from ffrec.data.images import Images, LabelledImages, add_noise, cut_out, jitter
 from ffrec.evaluation.health import guessed
 from ffrec.evaluation.images import evaluate_images
 from ffrec.learning.update import Step
-from ffrec.negatives.hybrids import Hybrid
+from ffrec.negatives.hybrids import Mixed
 from ffrec.negatives.labels import Negatives
 from ffrec.networks.maps import check_square
 from ffrec.networks.network import Classifier
@@ -196,5 +196,5 @@ def make_negatives(recipe: ImageRecipe) -> Negatives:
     """Where a recipe's negative data comes from."""
     training = recipe.training
     source = pick("negatives", training.negatives)
-    made: Negatives = source(training.hybrid_labels) if source is Hybrid else source()
+    made: Negatives = source(training.hybrid_labels) if issubclass(source, Mixed) else source()
     return made
