@@ -597,7 +597,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/studies/variants.py": [
         ("replace(training, **variant.training)", "training", "variants"),
         ('CLASSES | {"goodness": "random-scores"}', 'CLASSES | {"goodness": "scores"}', "variants"),
-        ("results[run.name].append(run.result)", "results[run.name] = [run.result]", "variants"),
+        ("if len({*seeds}) < len(seeds):", "if False:", "variants"),
         ('{"validate_every": made.training.epochs}', "{}", "variants"),
     ],
     "ffrec/registry.py": [
