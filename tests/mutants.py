@@ -688,8 +688,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("network.zero_grad()\n            count", "count", "train_images"),
         ("signs[:1] += 2.0 * (phase", "signs[:1] += 1.0 * (phase", "train_images train"),
         (
-            "source(training.hybrid_labels) if source is Hybrid",
-            "source() if source is Hybrid",
+            "source(training.hybrid_labels) if issubclass(source, Mixed)",
+            "source() if issubclass(source, Mixed)",
             "train_images",
         ),
         (
