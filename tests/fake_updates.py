@@ -42,7 +42,10 @@ KINDS = {
     "supervised": ("supervised-mnist", {}),
     "supervised, pairwise, every label": ("supervised-mnist", {"objective": "pairwise", "negatives": "all"}),
     "supervised, candidates": ("supervised-mnist", {"objective": "candidates", "negatives": "all"}),
-    "supervised, blocks, peers": ("supervised-fashion", {"blocks": 4, "peer": 0.03, "negatives": "uniform"}),
+    "supervised, blocks, peers": (
+        "supervised-fashion",
+        {"objective": "logistic", "blocks": 4, "peer": 0.03, "negatives": "uniform"},
+    ),
     "collaboration": ("supervised-digits", {"context": "below"}),
     "classes": (
         "supervised-digits",

@@ -91,7 +91,7 @@ def test_a_cell_is_kept_while_its_process_lives_and_taken_up_when_it_was_killed(
     process.join()
     with sweep.claim(FEW) as claim:
         assert claim.cell == first
-        assert states(sweep)[0] == (first.name, "FAIL")
+        assert states(sweep)[0] == (first, "FAIL")
         claim.path.mkdir()
         claim.value = 30.0
     assert sweep.done() == {FEW[0]: 30.0, FEW[1]: 20.0}

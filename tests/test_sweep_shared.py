@@ -59,7 +59,7 @@ def two_paths(request, tmp_path):
 @pytest.mark.parametrize("two_paths", ["bind mount"], indirect=True)
 def test_two_machines_do_every_cell_once(two_paths):
     here, there, before = two_paths
-    asked = (*SMALL, "--set", "epochs=2", *(part for cell in FEW for part in ("--only", cell.name)))
+    asked = (*SMALL, "--set", "epochs=2", *(part for cell in FEW for part in ("--only", cell)))
     with (
         begin(before, (*asked, "--out", there / "s"), here) as far,
         begin([], (*asked, "--out", here / "s"), here) as near,
@@ -67,9 +67,9 @@ def test_two_machines_do_every_cell_once(two_paths):
         said = [near.communicate(timeout=60), far.communicate(timeout=60)]
     assert (near.returncode, far.returncode) == (0, 0), said
     began = [line.split(":")[0] for out, _ in said for line in out.splitlines() if "from update 0 on" in line]
-    assert sorted(began) == sorted(cell.name for cell in FEW)
+    assert sorted(began) == sorted(FEW)
     sweep = Sweep(here / "s", "paper", settings={"hidden": [12, 12, 12], "epochs": 2})
-    assert sweep.done().keys() == {cell.name for cell in FEW}
+    assert sweep.done().keys() == set(FEW)
 
 
 @pytest.mark.slow
