@@ -1,17 +1,14 @@
 """`ffrec sweep`: a grid of recipes, by as many processes as there are."""
 
-from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli import options
-from cli.corpus import EMBEDDED, refuse_folder
 from cli.plugins import load_plugins
 from cli.report import put_between, read_runs
 from cli.studies.sweeping import SweepOrder, run_sweep
-from ffrec.config import ImageRecipe
 from ffrec.storage.files import RunError
 from ffrec.studies import sleep as sleeping
 from ffrec.studies import variants as rules
@@ -63,20 +60,12 @@ def sleep(
     rule: sleeping.Rule = "cure" if cure else "paper"
     settings = options.parse_settings(set_ or [])
     cells = sleeping.cells(only or [], rule)
-    wanted = {cell.name: sleeping.recipe_of(cell, rule, settings) for cell in cells}
-    refuse_unread(wanted.values(), data)
     order = SweepOrder(
-        out=folder_of(out, cure),
-        seed=seed,
-        data=data,
-        device=device,
-        precision=pick_precision(precision, pick_device(device)),
-        jobs=jobs,
-        plugins=tuple(plugin or ()),
-        storage=storage,
         rule=rule,
         settings=settings,
-        wanted=wanted,
+        wanted={cell.name: sleeping.recipe_of(cell, rule, settings) for cell in cells},
+        out=folder_of(out, cure),
+        **asked(seed, device, precision, jobs, storage, data, plugin),
     )
     run_sweep(order, limit)
 
@@ -102,28 +91,35 @@ def variants(
     """
     load_plugins(plugin)
     settings = options.parse_settings(set_ or [])
-    wanted = rules.chosen(only or [], settings)
-    refuse_unread(wanted.values(), data)
     order = SweepOrder(
-        out=out or Path("runs/sweep-variants"),
-        seed=seed,
-        data=data,
-        device=device,
-        precision=pick_precision(precision, pick_device(device)),
-        jobs=jobs,
-        plugins=tuple(plugin or ()),
-        storage=storage,
         rule="variants",
         settings=settings,
-        wanted=wanted,
+        wanted=rules.chosen(only or [], settings),
+        out=out or Path("runs/sweep-variants"),
+        **asked(seed, device, precision, jobs, storage, data, plugin),
     )
     run_sweep(order, limit)
 
 
-def refuse_unread(recipes: Collection[ImageRecipe], data: Path | None) -> None:
-    """Refuse a data folder that no cell would be read from."""
-    if data and all(recipe.data in EMBEDDED for recipe in recipes):
-        refuse_folder(next(iter(recipes)).data)
+def asked(
+    seed: int,
+    device: str,
+    precision: str,
+    jobs: int,
+    storage: str | None,
+    data: Path | None,
+    plugin: list[Path] | None,
+) -> dict[str, Any]:
+    """How a sweep is run, whatever its cells are."""
+    return {
+        "seed": seed,
+        "device": device,
+        "precision": pick_precision(precision, pick_device(device)),
+        "jobs": jobs,
+        "storage": storage,
+        "data": data,
+        "plugins": tuple(plugin or ()),
+    }
 
 
 @app.command()

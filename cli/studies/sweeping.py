@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli import errors, options
-from cli.corpus import load
+from cli.corpus import EMBEDDED, load, refuse_folder
 from cli.progress import TrainingBar
 from cli.studies.workers import Order, say_dropped, share_out
 from ffrec.config import ImageRecipe
@@ -48,7 +48,10 @@ def run_sweep(order: SweepOrder, limit: int | None) -> None:
 
     Raises typer.Exit if a process failed or a cell diverged.
     """
-    sweep, wanted = order.sweep(), order.wanted
+    wanted = order.wanted
+    if order.data and all(recipe.data in EMBEDDED for recipe in wanted.values()):
+        refuse_folder(next(iter(wanted.values())).data)
+    sweep = order.sweep()
     say_dropped(sweep)
     sweep.check(wanted)
     before = set(sweep.done())

@@ -125,7 +125,8 @@ def judged(name: str, data: str, *hidden: int, fading: float = 0.65, **training:
 
 
 def shakespeare() -> TextRecipe:
-    """A megabyte of plays in 65 symbols: a longer window; dropout did worse in as many epochs."""
+    """A megabyte of plays in 65 symbols: a longer window; in a trial that is not recorded, dropout did
+    worse in as many epochs."""
     made = judged("shakespeare-goodness", "shakespeare", 400, epochs=3)
     return made.override({"window": 16})
 
