@@ -233,7 +233,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/networks/maps.py": [
         ("if field > 2 * side - 1", "if field > 2 * side + 1", "bands"),
-        ("if placed and height != width", "if False", "bands"),
+        ("if height != width", "if False", "bands"),
         ("isinstance(config, Shapes) or ", "", "bands"),
         ('or getattr(config, "local", ())', "", "bands"),
         ("(place colour)", "(colour place)", "bands convolutional"),

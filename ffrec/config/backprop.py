@@ -30,6 +30,11 @@ class BaselineConfig:
     """Share of every hidden layer that is set to zero, afresh in every batch."""
 
     @property
+    def placed(self) -> bool:
+        """Whether units have a place on the image, which then has to be square."""
+        return False
+
+    @property
     def read(self) -> tuple[int, ...]:
         """The levels that `reads` stands for; 0 is the image."""
         return self.reads or (len(self.hidden),)

@@ -34,6 +34,11 @@ class FeedForwardConfig(LayerConfig):
     """Hidden levels whose activities the softmax reads and whose goodness scores a label; all but the first
     (or that one, if it is alone) if none is named."""
 
+    @property
+    def placed(self) -> bool:
+        """Whether units have a place on the image, which then has to be square."""
+        return bool(self.local)
+
     @field_validator("label", mode="before")
     @classmethod
     def nowhere(cls, label: Any) -> Any:

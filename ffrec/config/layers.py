@@ -60,6 +60,11 @@ class LayerConfig:
     brought back to the threshold, by scaling all of a layer's weights after every update."""
 
     @property
+    def placed(self) -> bool:
+        """Whether units have a place on the image, which then has to be square."""
+        return False
+
+    @property
     def sign(self) -> float:
         """Of the goodness."""
         return 1.0 if self.activity == "max" else -1.0

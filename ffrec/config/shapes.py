@@ -19,6 +19,11 @@ class Fields:
     """Side of the square receptive fields of all layers, an odd number; every layer then has the same number
     of units at every place of the image. None: full connectivity."""
 
+    @property
+    def placed(self) -> bool:
+        """Whether units have a place on the image, which then has to be square."""
+        return self.field is not None
+
     @model_validator(mode="after")
     def centred(self) -> Self:
         if self.field is not None and self.field % 2 == 0:
@@ -57,6 +62,11 @@ class Shapes:
                 f"{name} has {len(self.each(name))} values for {len(self.hidden)} hidden layers: give one or "
                 "all"
             )
+
+    @property
+    def placed(self) -> bool:
+        """Whether units have a place on the image, which then has to be square."""
+        return True
 
     @property
     def pooled(self) -> tuple[int, ...]:

@@ -46,6 +46,11 @@ class AgreementConfig:
     """Hidden levels that the softmax reads; the last if none is named."""
 
     @property
+    def placed(self) -> bool:
+        """Whether units have a place on the image, which then has to be square."""
+        return False
+
+    @property
     def read(self) -> tuple[int, ...]:
         """The levels that `reads` stands for."""
         return self.reads or (len(self.hidden),)

@@ -7,7 +7,6 @@ from einops import rearrange
 from torch import Tensor
 
 from ffrec.config import ConfigError
-from ffrec.config.shapes import Shapes
 from ffrec.learning.fields import Bands
 
 
@@ -20,10 +19,9 @@ def colours(inputs: int) -> tuple[int, int]:
     raise ConfigError(f"maps: expected square images, grey or of three colours, found {inputs} pixels")
 
 
-def check_square(config: object, height: int, width: int) -> None:
-    """Raise ConfigError for images that are not square, if units of the network have a place on them."""
-    placed = isinstance(config, Shapes) or getattr(config, "field", None) or getattr(config, "local", ())
-    if placed and height != width:
+def check_square(height: int, width: int) -> None:
+    """Raise ConfigError for images that are not square."""
+    if height != width:
         raise ConfigError(f"maps: expected square images, found {height} × {width} pixels")
 
 

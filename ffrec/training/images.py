@@ -55,7 +55,8 @@ class ImageTrainer(Trainer):
     ) -> None:
         self.images = Images(images, device, recipe.training.permute)
         self.labels = labels.to(device)
-        check_square(recipe.network, images.shape[1], images.shape[2])
+        if recipe.network.placed:
+            check_square(images.shape[1], images.shape[2])
 
         def make(generator: torch.Generator) -> Classifier:
             return make_network(recipe.network, self.images.features, classes, generator)
