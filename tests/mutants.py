@@ -234,8 +234,6 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/maps.py": [
         ("if field > 2 * side - 1", "if field > 2 * side + 1", "bands"),
         ("if height != width", "if False", "bands"),
-        ("isinstance(config, Shapes) or ", "", "bands"),
-        ('or getattr(config, "local", ())', "", "bands"),
         ("(place colour)", "(colour place)", "bands convolutional"),
         ("units - units.mean(-1, keepdim=True)", "units", "bands"),
         ("brightest * (labels ==", "1.0 * (labels ==", "convolutional"),
@@ -245,6 +243,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/config/shapes.py": [
         ("self.field % 2 == 0", "False", "bands"),
+        ("return self.field is not None", "return False", "bands"),
         ("training.permute is not None", "False", "bands"),
     ],
     "ffrec/learning/fields/convolution.py": [
@@ -1057,6 +1056,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("signal.signal(number, signal.SIG_IGN)", "pass", "sweep"),
     ],
     "ffrec/config/feedforward.py": [
+        ("return bool(self.local)", "return False", "bands"),
         (
             "or tuple(range(2, len(self.hidden) + 1))",
             "or tuple(range(1, len(self.hidden) + 1))",
