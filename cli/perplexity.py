@@ -13,7 +13,7 @@ from corpora import Alphabet
 from ffrec.reports.worth import RATIO, worth
 from ffrec.tasks.sequence_baselines import sequence_baselines
 from ffrec.tasks.text import TextTask, TrainedText
-from ffrec.tasks.text_baselines import network_baselines
+from ffrec.tasks.text_baselines import network_baselines, softmax_twin
 
 
 def perplexity(
@@ -48,6 +48,8 @@ def perplexity(
         if text and given:
             raise typer.BadParameter(f"{name} compares on the run's own text: leave out --text")
     trained = open_run(run, TrainedText, data, device, plugin)
+    if baselines:
+        softmax_twin(trained.recipe)  # refuses what has none, before anything is evaluated
     alphabet = Alphabet.of_symbols(trained.symbols)
     if text:
         strings, deleted = corpus.cut(text, alphabet, trained.recipe.network.window + 1)

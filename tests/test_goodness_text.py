@@ -38,22 +38,28 @@ def strings(generator):
     return torch.randint(SYMBOLS, (5, 12), generator=generator)
 
 
-def by_hand(network, windows, weights, factors=None, way=1.0, act=torch.relu):
-    """Activities' goodness of every symbol after windows, `(layers, cases, symbols)`: one-of-N codes, written
-    out for every window and symbol, and products. The input of a layer is detached."""
+def first_input(network, windows, state=None):
+    """What the first layer sees of every symbol after windows, written out: `(cases · symbols, inputs)`."""
     cases, config = len(windows), network.config
     size = config.fading ** torch.arange(WINDOW - 1, -1, -1.0, dtype=torch.float64)
     size *= (WINDOW * (SYMBOLS + 1) / size.square().sum()) ** 0.5
     window = (one_hot(windows, SYMBOLS + 1).double() * size[:, None]).flatten(1)
     following = one_hot(torch.arange(SYMBOLS)).double() * SYMBOLS**0.5
-    x = torch.cat(
-        [window[:, None].expand(-1, SYMBOLS, -1), following[None].expand(cases, -1, -1)], dim=2
-    ).flatten(0, 1)
+    parts = [window[:, None].expand(-1, SYMBOLS, -1), following[None].expand(cases, -1, -1)]
+    if state is not None:
+        parts.append(state.expand(-1, SYMBOLS, -1))
+    return torch.cat(parts, dim=2).flatten(0, 1)
+
+
+def by_hand(network, windows, weights, factors=None, way=1.0, act=torch.relu, state=None):
+    """Activities' goodness of every symbol after windows, `(layers, cases, symbols)`: one-of-N codes, written
+    out for every window and symbol, and products. The input of a layer is detached."""
+    x = first_input(network, windows, state)
     goodness = []
-    for index in range(len(config.hidden)):
-        names = ["0", "next"] if index == 0 else [str(index)]
+    for index in range(len(network.config.hidden)):
+        names = [*network.layer(1).sources] if index == 0 else [str(index)]
         w = torch.cat([weights[f"{index}.connections.{name}.weight"] for name in names])
-        h = act(x @ w + weights[f"{index}.bias"]).view(cases, SYMBOLS, -1)
+        h = act(x @ w + weights[f"{index}.bias"]).view(len(windows), SYMBOLS, -1)
         h = h if factors is None else h * factors[index]
         goodness.append(way * h.square().mean(2))
         x = normalise(h).detach().flatten(0, 1)
@@ -321,6 +327,137 @@ def test_initial_biases_are_those_of_the_first_layer_or_of_each():
             assert (network.layer(level).bias == bias).all()
 
 
+@pytest.mark.parametrize(
+    ("source", "fields"),
+    [("state", {"state": 2, "state_size": 0.5}), ("2", {"iterations": 1, "feedback_size": 0.5})],
+)
+def test_state_and_feedback_begin_as_large_as_their_sizes(source, fields):
+    config = GoodnessCharacterConfig(hidden=(1000, 2000), **fields)
+    network = GoodnessCharacter(config, 30, torch.Generator().manual_seed(0))
+    sent = network.layer(1).connection(source)(normalise(torch.ones(1, 2000)))
+    assert sent.square().mean() == pytest.approx(0.25, rel=0.2)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_local_update_with_a_state_equals_autograd(small, strings, level):
+    """The state is one more source, alike for all characters that are tried, and held fixed."""
+    network = small(state=level)
+    windows, following = network.cases(strings)
+    state = network.states(strings)
+    network.zero_grad()
+    found = network.learn(network.encode(windows, state), network.tried, following)
+    w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
+    goodness = by_hand(network, windows, w, state=state)
+    check_learnt(network, found, goodness, following, w)
+    found = network.log_likelihood(strings)["own"].view(-1, 1)
+    expected = (3.0 * goodness.detach().sum(0)).log_softmax(1).gather(1, following[:, None])
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_state_is_what_a_level_sent_when_the_character_before_had_come(small, strings, level):
+    """A string begins without one: each state is made of all characters before, one after another."""
+    network = small(state=level)
+    w, size = dict(network.layers.named_parameters()), (9, 7)[level - 1]
+    state = torch.zeros(len(strings), 1, size).double()
+    found = network.states(strings).view(len(strings), -1, 1, size)
+    for place in range(WINDOW, strings.shape[1]):
+        torch.testing.assert_close(found[:, place - WINDOW], state)
+        windows = strings[:, place - WINDOW : place]
+        x = first_input(network, windows, state).view(len(strings), SYMBOLS, -1)
+        x = x[torch.arange(len(strings)), strings[:, place]]
+        weight = torch.cat([w[f"0.connections.{name}.weight"] for name in ("0", "next", "state")])
+        h = normalise(torch.relu(x @ weight + w["0.bias"]))
+        if level == 2:
+            h = normalise(torch.relu(h @ w["1.connections.1.weight"] + w["1.bias"]))
+        carried = network.carry(windows, strings[:, place], state)
+        torch.testing.assert_close(carried, h[:, None])
+        state = carried
+
+
+def test_goodness_and_memory_see_the_state(small, strings):
+    network = small(state=1, memory=5.0)
+    windows, following = network.cases(strings)
+    state = network.states(strings)
+    every = by_hand(network, windows, dict(network.layers.named_parameters()), state=state)
+    own = every.gather(2, following[None, :, None].expand(2, -1, 1)).view(2, len(strings), -1).mean(2)
+    torch.testing.assert_close(network.goodness_of(strings), own)
+    network.remember(strings)
+    read = network.features(network.encode(windows, state))
+    torch.testing.assert_close(network.memory.keys, read / read.norm(dim=1, keepdim=True))
+
+
+def test_without_a_past_a_state_is_that_of_a_beginning(small, strings):
+    network = small(state=1)
+    windows, _ = network.cases(strings)
+    torch.testing.assert_close(
+        network.predict(windows[:1]), network.predict(windows[:1], torch.zeros(1, 1, 9).double())
+    )
+    first = network.states(strings).view(len(strings), -1, 9)[:, 0]
+    assert (first == 0).all()
+
+
+def test_strings_are_written_with_the_state_of_all_that_was_read(small, strings, draws, monkeypatch):
+    """Characters that are drawn for certain are the likeliest, after the context and after each other."""
+    network = small(state=1, sharpness=1e4)
+    made = network.generate(strings[:, :7], 5, draws)
+    assert torch.equal(made[:, :7], strings[:, :7])
+    windows, following = network.cases(made)
+    likeliest = network.predict(windows, network.states(made)).argmax(1).view(len(strings), -1)
+    assert torch.equal(likeliest[:, 3:], following.view(len(strings), -1)[:, 3:])
+    without = network.predict(windows).argmax(1).view(len(strings), -1)
+    assert not torch.equal(likeliest[:, 3:], without[:, 3:])
+    q = network.softmax(network.encode(windows, network.states(made)))
+    monkeypatch.setattr("ffrec.networks.text.network.draw", lambda p, _draws: p.argmax(-1))
+    dreamt = network.dream(strings[:, :7], 1, draws)[:, -1]
+    assert torch.equal(dreamt, q.view(len(strings), -1, SYMBOLS)[:, 3].argmax(1))
+
+
+def iterated(network, windows, w, damping):
+    """Goodness in every iteration, `(iterations, layers, cases, symbols)`; what layers send is detached."""
+    cases = len(windows)
+    x0 = first_input(network, windows)
+    first = torch.cat([w["0.connections.0.weight"], w["0.connections.next.weight"]])
+    h1 = torch.relu(x0 @ first + w["0.bias"])
+    h2 = torch.relu(normalise(h1) @ w["1.connections.1.weight"] + w["1.bias"])
+    states, goodness = [h1.detach(), h2.detach()], []
+    for _ in range(network.config.iterations):
+        low, high = (normalise(state) for state in states)
+        h1 = torch.relu(x0 @ first + high @ w["0.connections.2.weight"] + w["0.bias"])
+        h2 = torch.relu(low @ w["1.connections.1.weight"] + w["1.bias"])
+        goodness.append(torch.stack([h.square().mean(1).view(cases, SYMBOLS) for h in (h1, h2)]))
+        new = zip(states, (h1.detach(), h2.detach()), strict=True)
+        states = [damping * old + (1 - damping) * h for old, h in new]
+    return torch.stack(goodness)
+
+
+@pytest.mark.parametrize(("iterations", "damping"), [(1, 0.0), (3, 0.3)])
+def test_local_update_with_iterations_equals_autograd(small, strings, iterations, damping):
+    """A layer also sees the one above it; its loss is the mean over the iterations, each held apart."""
+    network = small(iterations=iterations, damping=damping)
+    windows, following = network.cases(strings)
+    found = learn(network, windows, following)
+    w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
+    goodness = iterated(network, windows, w, damping)
+    below = goodness.detach().cumsum(1) - goodness.detach()
+    loss = torch.stack(
+        [
+            torch.stack(
+                [cross_entropy(3.0 * (g + rest), following) for g, rest in zip(own, low, strict=True)]
+            )
+            for own, low in zip(goodness, below, strict=True)
+        ]
+    ).mean(0)
+    loss.sum().backward()
+    torch.testing.assert_close(found.loss, loss.detach())
+    grads = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
+    mean = goodness.detach().mean(0).cumsum(0)
+    predicted = network.predictions(windows)
+    for level in (1, 2):
+        torch.testing.assert_close(predicted[f"layer {level}"], (3.0 * mean[level - 1]).log_softmax(1))
+
+
 def counting(count: int, seed: int = 0) -> torch.Tensor:
     """Strings in which every symbol but a few is the one after the last: `(count, 14)`."""
     drawn = torch.Generator().manual_seed(seed)
@@ -329,7 +466,7 @@ def counting(count: int, seed: int = 0) -> torch.Tensor:
     return torch.where(noise, torch.randint(SYMBOLS, strings.shape, generator=drawn), strings)
 
 
-def toy(network=(), **training) -> TextTrainer:
+def toy(network=(), strings=None, **training) -> TextTrainer:
     values = {"epochs": 6, "passes": 2, "batch": 4, "strings": 60, "rate": 5e-3, "softmax_rate": 1e-2}
     return TextTrainer(
         TextRecipe(
@@ -339,23 +476,47 @@ def toy(network=(), **training) -> TextTrainer:
             network=GoodnessCharacterConfig(**{"hidden": (40, 30), "window": WINDOW} | dict(network)),
             training=TextTraining(**{"regime": "teacher-forced"} | values | training),
         ),
-        counting(64),
+        counting(64) if strings is None else strings,
         SYMBOLS,
         seed=1,
     )
 
 
-@pytest.mark.parametrize("fields", [{}, {"hidden_dropout": 0.2, "blanks": 0.1}, {"memory": 10.0}])
-def test_it_learns_what_follows(fields):
-    network = {"memory": fields.pop("memory")} if "memory" in fields else {}
+@pytest.mark.parametrize(
+    ("network", "fields"),
+    [
+        ({}, {}),
+        ({}, {"hidden_dropout": 0.2, "blanks": 0.1}),
+        ({"memory": 10.0}, {}),
+        ({"state": 2, "state_size": 0.5}, {"blanks": 0.1}),
+        ({"iterations": 2, "damping": 0.3, "feedback_size": 0.3}, {"hidden_dropout": 0.1}),
+    ],
+)
+def test_it_learns_what_follows(network, fields):
     trainer = toy(network, **fields)
     records = [e.record for e in trainer.run(None, counting(20, seed=9)) if isinstance(e, Epoch)]
     found = records[-1]["validation"]
     assert found["perplexity"] < 2.5
     assert list(found["by_part"]) == ["layer 1", "layer 2", "softmax"]
-    assert ("softmax_perplexity" in found) == bool(network)
+    assert ("softmax_perplexity" in found) == ("memory" in network)
     assert all(last < first for first, last in zip(records[0]["loss"], records[-1]["loss"], strict=True))
     assert min(records[-1]["accuracy"]) > 0.7
+
+
+def test_a_state_remembers_what_no_window_holds():
+    """After two characters that are alike comes another like them, or not: how many there have been is what
+    tells."""
+    words = torch.tensor([[0, 0, 0, 0, 1], [2, 2, 2, 2, 3]])
+    starts = torch.arange(40) % 5
+    strings = torch.stack([words[n % 2].repeat(6)[start : start + 20] for n, start in enumerate(starts)])
+    found = []
+    for state in (0, 1):
+        trainer = toy({"window": 2, "state": state}, strings, epochs=12)
+        list(trainer.run(None, strings))
+        late = trainer.network.log_likelihood(strings)["own"][:, -10:]
+        found.append(late.mean().neg().exp().item())
+    without, with_state = found
+    assert with_state < 1.15 < 1.3 < without
 
 
 @pytest.mark.parametrize(
@@ -517,6 +678,17 @@ def test_so_many_characters_are_blank():
         ({"peer": 0.1}, "gives cases no sign"),
         ({"hidden_dropout": 1.0}, "hidden_dropout"),
         ({"correction": "dreams"}, "dreams does not belong to objective candidates"),
+        ({"state": 3}, "expected a hidden level, 1 to 2, found 3"),
+        ({"state_size": 0.5}, "there is no state: leave it out, or give state"),
+        ({"state": 1, "correction": "dreams", "objective": "logistic"}, "passages of dreams have no past"),
+        (
+            {"iterations": 1, "hidden": [9], "hidden_dropout": 0.5, "bias": -0.8},
+            "has none above it: leave them",
+        ),
+        ({"iterations": 1, "correction": "dreams", "objective": "logistic"}, "take a single pass"),
+        ({"iterations": 1, "likeliest": 3}, "try all characters: leave it out"),
+        ({"feedback_size": 0.5}, "layers see none above them"),
+        ({"damping": 0.3, "iterations": 1}, "damping: expected two iterations or more"),
         ({"correction": "hard", "objective": "logistic", "negatives": "hard"}, "hard does not belong to"),
         ({"correction": "hard"}, "expected hard negatives, found all"),
         ({"correction": "dreams", "objective": "logistic", "blanks": 0.1}, "blanks: negative characters are"),
@@ -556,3 +728,9 @@ def test_a_baseline_of_the_same_shape_predicts_by_its_softmax():
     assert (twin.network.kind, twin.network.memory) == ("character", 0)
     assert twin.training.softmax_rate == twin.training.rate == own.training.rate
     assert (twin.training.blanks, twin.training.hidden_dropout) == (0, 0)
+
+
+@pytest.mark.parametrize("settings", [{"state": 1}, {"iterations": 1}])
+def test_a_network_that_sees_more_than_windows_has_no_softmax_twin(settings):
+    with pytest.raises(ConfigError, match="compare with a run without " + next(iter(settings))):
+        softmax_twin(recipe("aesop-goodness").override(settings))

@@ -2,10 +2,10 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ffrec.config.base import STRICT, check_levels
+from ffrec.config.base import STRICT, Share, check_levels
 from ffrec.config.layers import LayerConfig, PerLayer
 from ffrec.config.training import TextTraining
 from ffrec.registry import pick, register
@@ -114,6 +114,18 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     recency: Annotated[float, Field(gt=0, le=1)] = 0.75
     candidate_size: PositiveFloat = 1.0
     """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""
+    state: NonNegativeInt = 0
+    """Level of the hidden layer whose activities are carried along a string: the first layer also sees what
+    that layer sent when the character before had come (Elman 1990); 0 for no state."""
+    state_size: PositiveFloat = 1.0
+    """Size of the initial weights of that state; at 1 it sends as much as the window."""
+    iterations: NonNegativeInt = 0
+    """Iterations in which every hidden layer also sees the one above it (§3.4). They begin with a bottom-up
+    pass; layers learn from all of them, and their mean goodness predicts. 0: the pass alone."""
+    damping: Share = 0.0
+    """Share of its activities before that a layer keeps in an iteration."""
+    feedback_size: PositiveFloat = 1.0
+    """Size of the initial weights from the layer above."""
     correction: Literal["none", "dreams", "hard"] = "none"
     """What prediction multiplies exp(sharpness · goodness) by, q being the softmax's prediction: nothing; q,
     if q wrote the negative strings; q (1 − q), if one hard negative was drawn from q."""
@@ -134,6 +146,22 @@ class GoodnessCharacterConfig(TextNetworkConfig):
                 f"correction: {self.correction} does not belong to objective {self.objective}: dreams are "
                 "told from real strings by logistic, hard negatives are corrected for candidates or pairwise"
             )
+        if self.state > len(self.hidden):
+            raise ValueError(f"state: expected a hidden level, 1 to {len(self.hidden)}, found {self.state}")
+        if self.state and self.correction == "dreams":
+            raise ValueError("state: passages of dreams have no past: leave it out")
+        if not self.state and self.state_size != 1:
+            raise ValueError("state_size: there is no state: leave it out, or give state")
+        if self.iterations and len(self.hidden) == 1:
+            raise ValueError("iterations: a single hidden layer has none above it: leave them out")
+        if self.iterations and self.correction == "dreams":
+            raise ValueError("iterations: passages of dreams take a single pass: leave them out")
+        if self.iterations and self.likeliest is not None:
+            raise ValueError("likeliest: layers that see those above them try all characters: leave it out")
+        if self.feedback_size != 1 and not self.iterations:
+            raise ValueError("feedback_size: layers see none above them: leave it out, or give iterations")
+        if self.damping and self.iterations < 2:
+            raise ValueError("damping: expected two iterations or more: leave it out, or give iterations")
         if self.likeliest is not None and len(self.hidden) == 1:
             raise ValueError("likeliest: a single hidden layer has none above it: leave it out")
         return self

@@ -14,14 +14,15 @@ from ffrec.config import RecurrentConfig
 from ffrec.learning.connection import Codes, Connection
 from ffrec.learning.goodness import normalise
 from ffrec.learning.update import Step
+from ffrec.networks.feedback import Feedback
 from ffrec.networks.maps import colours, contrast, local_fields
-from ffrec.networks.network import Encoding, Network
+from ffrec.networks.network import Encoding
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
 
 
 @register("network", "recurrent")
-class Recurrent(Network):
+class Recurrent(Feedback):
     """Hinton 2022 §3.4 and figure 3. With n(·) the normalisation, s the connected levels and d the damping:
 
         ĥₗ(t) = act(Σₛ n(hₛ(t−1)) Wₛₗ + bₗ),    hₗ(t) = d · hₗ(t−1) + (1 − d) · ĥₗ(t)
@@ -65,9 +66,9 @@ class Recurrent(Network):
     def loss_steps(self) -> tuple[int, int]:
         return self.config.loss
 
-    def hidden_sources(self, level: int) -> list[int]:
-        """The hidden levels that send to a hidden level."""
-        return [int(s) for s in self.layer(level).sources if 0 < int(s) < self.top]
+    @property
+    def damping(self) -> float:
+        return self.config.damping
 
     def encode(self, x: Tensor) -> Encoding:
         """A single bottom-up pass over `(batch, inputs)` or, for video, `(batch, frames, inputs)`."""
@@ -124,31 +125,6 @@ class Recurrent(Network):
             used |= {"0": frame, label: codes}
             yield Step(used, activities, slopes, frozenset({"0"}), fixed, number)
 
-    def iterate(
-        self, states: dict[int, Tensor], x: dict[str, Tensor], constant: Mapping[int, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[int, Tensor], dict[int, Tensor | None]]:
-        """One iteration: replace the hidden levels' states h, and what they send; returns what they were
-        sent, their activities ĥ and the slopes."""
-        used: dict[str, Tensor] = {}
-        activities: dict[int, Tensor] = {}
-        slopes: dict[int, Tensor | None] = {}
-        for group in self.groups():
-            used |= {str(s): x[str(s)] for level in group for s in self.hidden_sources(level)}
-            for level in group:
-                layer, total = self.layer(level), constant[level]
-                for source in self.hidden_sources(level):
-                    total = layer.add_input(str(source), x[str(source)], total)
-                total = total.clone() if total is constant[level] else total
-                activities[level], slopes[level] = layer.activation(total)
-            for level in group:
-                states[level], x[str(level)] = self.damped(level, states[level], activities[level])
-        return used, activities, slopes
-
-    def damped(self, level: int, state: Tensor, activity: Tensor) -> tuple[Tensor, Tensor]:
-        """A level's state hₗ(t) from hₗ(t−1) and ĥₗ(t), and what the level sends then."""
-        state = torch.lerp(activity, state, self.config.damping)
-        return state, self.layer(level).send(state)
-
     def top_down(self, codes: Tensor) -> dict[int, Tensor]:
         """What labels `(batch, candidates, 1)` send to the levels that they reach."""
         label = str(self.top)
@@ -165,7 +141,6 @@ class Recurrent(Network):
         }
 
     def groups(self) -> list[list[int]]:
-        """Levels that are updated together, in order."""
         if self.config.update == "synchronous":
-            return [list(self.levels)]
+            return super().groups()
         return [[level for level in self.levels if level % 2 == parity] for parity in (0, 1)]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ffrec.config import CharacterConfig, TextRecipe, TextTraining
+from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
 from ffrec.evaluation.text import evaluate_text, summary
 from ffrec.networks.text.memory import best_share
@@ -89,9 +89,18 @@ def mixture(
 
 def softmax_twin(recipe: TextRecipe) -> TextRecipe:
     """A network of the same shape that predicts by its softmax, without a memory, and sees windows alone;
-    where the run's network predicts by goodness, its softmax learns as fast as the hidden layers."""
+    where the run's network predicts by goodness, its softmax learns as fast as the hidden layers.
+
+    Raises ConfigError for a network that sees more than windows.
+    """
     if isinstance(recipe.network, CharacterConfig):
         return recipe.override({"memory": 0.0, "lookahead": False})
+    for name in ("state", "iterations"):
+        if getattr(recipe.network, name):
+            raise ConfigError(
+                f"baselines: expected hidden layers that make one pass over windows, found {name}: compare "
+                f"with a run without {name}"
+            )
     shared = {name: getattr(recipe.network, name) for name in SHARED}
     own = {name: getattr(TextTraining(), name) for name in OWN}
     training = dataclasses.replace(recipe.training, **own, softmax_rate=recipe.training.rate)

@@ -162,7 +162,7 @@ class TextTrainer(Trainer):
         """
         network = self.network
         windows, following = network.cases(self.strings[index])
-        encoding = network.encode(self.obscured(windows))
+        encoding = network.encode(self.obscured(windows), network.states(self.strings[index]))
         features = network.features(encoding)
         logits = network.readout(features)
         softmax_loss = self.learn_softmax(features, logits, following)
@@ -250,7 +250,8 @@ class TextTrainer(Trainer):
 
     def activities(self) -> list[Tensor]:
         """Of the passages of the first training strings."""
-        step = self.network.step_of(self.network.passages(self.strings[:CHECKED]))
+        checked = self.strings[:CHECKED]
+        step = self.network.step_of(self.network.passages(checked), self.network.states(checked))
         return list(step.activities.values())
 
     def guessed(self, found: dict[str, Any]) -> list[str]:

@@ -37,9 +37,10 @@ class Character(TextNetwork):
             self.layers.append(self.make_layer(level, {str(level - 1): connection}, generator))
         self.shape_first_layer(self.layer(1).connection("0"), self.passage)
 
-    def encode(self, x: Tensor) -> Encoding:
+    def encode(self, x: Tensor, state: Tensor | None = None) -> Encoding:
         """A pass over windows of codes `(cases, window)`, or over passages `(cases, window + 1)` that end in
-        the character after a window; if that one is missing, it is neutral."""
+        the character after a window; if that one is missing, it is neutral. There are no states."""
+        del state
         codes = x.unsqueeze(1)
         sent, activities, slopes = {"0": codes}, {}, {}
         for level in self.levels:
@@ -57,5 +58,5 @@ class Character(TextNetwork):
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
         return {"own": self.softmax(encoding)}
 
-    def step_of(self, passages: Tensor) -> Step:
-        return self.encode(passages).step
+    def step_of(self, passages: Tensor, state: Tensor | None = None) -> Step:
+        return self.encode(passages, state).step

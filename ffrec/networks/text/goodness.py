@@ -10,17 +10,20 @@ import torch
 from torch import Tensor
 
 from ffrec.config import GoodnessCharacterConfig
-from ffrec.learning.connection import Codes
+from ffrec.learning.connection import Codes, Connection
 from ffrec.learning.update import Step
+from ffrec.networks.feedback import Feedback
 from ffrec.networks.network import Encoding
 from ffrec.networks.text.network import TextNetwork
 from ffrec.registry import pick, register
 
+SHARED = frozenset({"0", "state"})
+"""Sources that send the same for all candidates."""
 BATCH = 30_000  # windows evaluated together, times the candidates of each
 
 
 @register("network", "goodness-character")
-class GoodnessCharacter(TextNetwork):
+class GoodnessCharacter(Feedback, TextNetwork):
     """The next character s is tried like a label. With w the codes of the window, g the goodness, n(·) its
     normalisation and κ the sharpness:
 
@@ -44,10 +47,17 @@ class GoodnessCharacter(TextNetwork):
         window = Codes(symbols + 1, first, generator, config.window, fading=config.fading)
         following = Codes(symbols, first, generator)
         following.weight.mul_(config.candidate_size)
-        self.layers.append(self.make_layer(1, {"0": window, "next": following}, generator))
+        sources: dict[int, dict[str, Connection]] = {level: {} for level in self.levels}
+        sources[1] = {"0": window, "next": following}
+        if config.state:
+            sources[1]["state"] = connect(config.hidden[config.state - 1], first, generator)
+            sources[1]["state"].weight.mul_(config.state_size)
         for level, (below, units) in enumerate(pairwise(config.hidden), 2):
-            connection = connect(below, units, generator)
-            self.layers.append(self.make_layer(level, {str(level - 1): connection}, generator))
+            sources[level][str(level - 1)] = connect(below, units, generator)
+            if config.iterations:
+                sources[level - 1][str(level)] = connect(units, below, generator)
+                sources[level - 1][str(level)].weight.mul_(config.feedback_size)
+        self.layers.extend(self.make_layer(level, sources[level], generator) for level in self.levels)
         self.shape_first_layer(window, config.window)
         window.weight.view(config.window, symbols + 1, -1)[:, symbols] = 0
         self.register_buffer("tried", torch.arange(symbols)[None], persistent=False)
@@ -59,44 +69,100 @@ class GoodnessCharacter(TextNetwork):
         assert isinstance(codes, Codes)
         return codes
 
-    def encode(self, x: Tensor) -> Encoding:
+    def encode(self, x: Tensor, state: Tensor | None = None) -> Encoding:
         """A pass over windows of codes `(cases, window)`, with the neutral character after each."""
-        codes, drive = self.drive_of(x)
-        step = self.climb({"0": codes}, drive + self.next_codes().neutral())
-        return Encoding(codes, {1: drive}, step)
+        inputs, drive = self.enter(x, state)
+        return Encoding(inputs["0"], {1: drive}, self.climb(inputs, drive + self.next_codes().neutral()))
 
-    def drive_of(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes of windows, `(cases, 1, window)`, and what they and the bias send, `(cases, 1, units)`."""
-        codes, first = windows.unsqueeze(1), self.layer(1)
-        return codes, first.add_input("0", codes, first.unit_bias())
+    def enter(self, windows: Tensor, state: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """What all candidates after windows share: what sends to the first layer, `(cases, 1, …)`, and the
+        sum of that and the bias, `(cases, 1, units)`."""
+        first, inputs = self.layer(1), {"0": windows.unsqueeze(1)}
+        drive = first.add_input("0", inputs["0"], first.unit_bias())
+        if self.config.state:
+            none = drive.new_zeros(()).expand(len(drive), 1, self.config.hidden[self.config.state - 1])
+            inputs["state"] = none if state is None else state
+        return inputs, drive if state is None else first.add_input("state", state, drive)
+
+    def carry(self, windows: Tensor, following: Tensor, state: Tensor | None) -> Tensor | None:
+        if not self.config.state:
+            return None
+        _, drive = self.enter(windows, state)
+        return self.state_after(drive + self.next_codes()(following[:, None, None]))
+
+    def states(self, strings: Tensor) -> Tensor | None:
+        if not self.config.state:
+            return None
+        windows, following = self.cases(strings)
+        inputs, drive = self.enter(windows)
+        totals = (drive + self.next_codes()(following[:, None, None])).view(len(strings), -1, drive.shape[-1])
+        found = [inputs["state"][: len(strings)]]
+        for total in totals[:, :-1].unsqueeze(2).unbind(1):
+            found.append(self.state_after(self.layer(1).add_input("state", found[-1], total)))
+        return torch.cat(found, dim=1).flatten(0, 1).unsqueeze(1)
+
+    def state_after(self, total: Tensor) -> Tensor:
+        """What level `state` sends in a bottom-up pass from the first layer's total input `(cases, 1,
+        units)`."""
+        x = total
+        for level in range(1, self.config.state + 1):
+            layer = self.layer(level)
+            if level > 1:
+                total = layer.add_input(str(level - 1), x, layer.unit_bias())
+            x = layer.send(layer.activation(total)[0])
+        return x
+
+    @property
+    def loss_steps(self) -> tuple[int, int]:
+        return (1, max(1, self.config.iterations))
+
+    @property
+    def damping(self) -> float:
+        return self.config.damping
 
     def steps(self, encoding: Encoding, candidates: Tensor, count: int = 1) -> Iterator[Step]:
-        """One pass with candidate characters `(cases, candidates)`, or `(1, candidates)` for all cases."""
+        """With candidate characters `(cases, candidates)`, or `(1, candidates)` for all cases: one pass, or
+        all iterations."""
         del count
-        yield self.try_after(encoding.input, encoding.drive[1], candidates)
+        return self.try_after(self.shared(encoding), encoding.drive[1], candidates)
 
-    def try_after(self, codes: Tensor, drive: Tensor, candidates: Tensor) -> Step:
-        """A pass with candidate characters after windows, which are given by their codes and drive."""
-        tried = candidates.unsqueeze(2)
-        return self.climb({"0": codes, "next": tried}, drive + self.next_codes()(tried))
+    def shared(self, encoding: Encoding) -> dict[str, Tensor]:
+        """What sends to the first layer of an encoding and is alike for all candidates."""
+        return {name: x for name, x in encoding.step.inputs.items() if name in SHARED}
+
+    def try_after(self, inputs: dict[str, Tensor], drive: Tensor, candidates: Tensor) -> Iterator[Step]:
+        """A pass with candidate characters after what `enter` makes of windows, or the iterations that begin
+        with its activities."""
+        inputs = inputs | {"next": candidates.unsqueeze(2)}
+        total = drive + self.next_codes()(inputs["next"])
+        if not self.config.iterations:
+            yield self.climb(inputs, total)
+            return
+        first = self.climb(inputs, total.clone())
+        constant = {level: self.layer(level).unit_bias() for level in self.levels} | {1: total}
+        states, sent = dict(first.activities), dict(first.inputs)
+        for number in range(1, self.config.iterations + 1):
+            used, activities, slopes = self.iterate(states, sent, constant)
+            yield Step(used | inputs, activities, slopes, SHARED, frozenset(inputs), number)
 
     def climb(self, inputs: dict[str, Tensor], total: Tensor) -> Step:
         """A pass up from the first layer's total input `(cases, candidates, units)`, which is overwritten."""
         sent, activities, slopes = dict(inputs), {}, {}
+        last = len(self.layers)
         for level in self.levels:
             layer = self.layer(level)
             if level > 1:
                 total = layer.add_input(str(level - 1), sent[str(level - 1)], layer.unit_bias())
             activities[level], slopes[level] = layer.activate(total)
-            if level < len(self.layers) or "next" not in inputs:
+            if level < last or self.config.iterations or "next" not in inputs:
                 sent[str(level)] = layer.send(activities[level])
-        return Step(sent, activities, slopes, frozenset({"0"}))
+        return Step(sent, activities, slopes, SHARED)
 
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
         """By the goodness of all layers; by that of the layers up to each; by the softmax, which reads the
         pass with the neutral character."""
         softmax = self.softmax(encoding)
-        by_layer = self.by_layer(encoding.input, encoding.drive[1], self.correction(softmax))
+        by_layer = self.by_layer(self.shared(encoding), encoding.drive[1], self.correction(softmax))
         found = {f"layer {level}": p for level, p in zip(self.levels, by_layer, strict=True)}
         return {"own": by_layer[-1], **found, "softmax": softmax}
 
@@ -106,39 +172,43 @@ class GoodnessCharacter(TextNetwork):
             return 0.0
         return log_q if self.config.correction == "dreams" else log_q + torch.log1p(-log_q.exp())
 
-    def predict(self, windows: Tensor) -> Tensor:
+    def predict(self, windows: Tensor, state: Tensor | None = None) -> Tensor:
         """As every network for characters; by goodness alone it takes no pass with the neutral character."""
         if self.config.correction != "none" or (self.memory is not None and self.memory.filled):
-            return super().predict(windows)
-        return self.by_layer(*self.drive_of(windows))[-1]
+            return super().predict(windows, state)
+        return self.by_layer(*self.enter(windows, state))[-1]
 
-    def by_layer(self, codes: Tensor, drive: Tensor, correction: Tensor | float = 0.0) -> list[Tensor]:
+    def by_layer(
+        self, inputs: dict[str, Tensor], drive: Tensor, correction: Tensor | float = 0.0
+    ) -> list[Tensor]:
         """log pₗ of the next character, `(cases, symbols)`, layer by layer.
 
         With `likeliest` k, layers above the first try the k characters that are likeliest by that one; all
         others keep the probability that it gave them.
         """
         if self.likeliest is None:
-            return self.among(codes, drive, self.tried, correction)
+            return self.among(inputs, drive, self.tried, correction)
         first = self.layer(1)
         h, _ = first.activate(drive + self.next_codes()(self.tried.unsqueeze(2)))
         log_p = (self.config.sharpnesses[0] * first.goodness_of(h) + correction).log_softmax(1)
         kept_p, kept = log_p.topk(min(self.likeliest, self.symbols), 1)
         of_kept = correction.gather(1, kept) if isinstance(correction, Tensor) else correction
         mass = kept_p.logsumexp(1, keepdim=True)
-        above = self.among(codes, drive, kept, of_kept)[1:]
+        above = self.among(inputs, drive, kept, of_kept)[1:]
         return [log_p, *(log_p.scatter(1, kept, mass + found) for found in above)]
 
     def among(
-        self, codes: Tensor, drive: Tensor, candidates: Tensor, correction: Tensor | float
+        self, inputs: dict[str, Tensor], drive: Tensor, candidates: Tensor, correction: Tensor | float
     ) -> list[Tensor]:
         """log pₗ of candidate characters `(cases, candidates)` where no others can come, layer by layer."""
-        step = self.try_after(codes, drive, candidates)
+        steps = list(self.try_after(inputs, drive, candidates))
         total, found = torch.zeros((), device=self.device), []
         for level, sharpness in zip(self.levels, self.config.sharpnesses, strict=True):
-            total = total + self.layer(level).goodness_of(step.activities[level])
+            of_steps = [self.layer(level).goodness_of(step.activities[level]) for step in steps]
+            total = total + (of_steps[0] if len(steps) == 1 else torch.stack(of_steps).mean(0))
             found.append((sharpness * total + correction).log_softmax(1))
         return found
 
-    def step_of(self, passages: Tensor) -> Step:
-        return self.try_after(*self.drive_of(passages[:, :-1]), passages[:, -1:])
+    def step_of(self, passages: Tensor, state: Tensor | None = None) -> Step:
+        *_, last = self.try_after(*self.enter(passages[:, :-1], state), passages[:, -1:])
+        return last

@@ -1,6 +1,7 @@
 """What networks of characters have in common: windows, likelihoods, generated strings, and a memory.
 
 Characters are codes, 0 to symbols − 1. A window has shape `(cases, window)`, activities `(cases, units)`.
+Networks that carry a state along a string see one `(cases, 1, units)` beside every window; others, None.
 """
 
 from abc import abstractmethod
@@ -63,19 +64,34 @@ class TextNetwork(Network):
         """Where the network is."""
         return self.readout.weight.device
 
+    @abstractmethod
+    def encode(self, x: Tensor, state: Tensor | None = None) -> Encoding:
+        """What windows, and the states beside them, do before any character is tried; no state is that of a
+        string's beginning."""
+
+    def carry(self, windows: Tensor, following: Tensor, state: Tensor | None) -> Tensor | None:
+        """The state beside the next windows, when characters `(cases,)` have followed these."""
+        del windows, following, state
+        return None
+
+    def states(self, strings: Tensor) -> Tensor | None:
+        """The states beside all windows of `cases`; each string begins without one."""
+        del strings
+        return None
+
     def features(self, encoding: Encoding, cases: int | None = None) -> Tensor:
         """What the softmax and the memory read, `(cases, Σ units)`, of all cases or of the first ones."""
         read = [encoding.step.inputs[str(level)][:cases, 0] for level in self.read]
         return read[0] if len(read) == 1 else torch.cat(read, dim=1)
 
-    def predict(self, windows: Tensor) -> Tensor:
+    def predict(self, windows: Tensor, state: Tensor | None = None) -> Tensor:
         """log p of the next character, `(cases, symbols)`, after windows `(cases, window)`."""
-        return self.mix(self.predictions(windows))
+        return self.mix(self.predictions(windows, state))
 
-    def predictions(self, windows: Tensor) -> dict[str, Tensor]:
+    def predictions(self, windows: Tensor, state: Tensor | None = None) -> dict[str, Tensor]:
         """log p of the next character `(cases, symbols)`: by the network's `own` means, by its parts if they
         predict by themselves, and by the `memory` if that holds anything."""
-        encoding = self.encode(windows)
+        encoding = self.encode(windows, state)
         found = self.judge(encoding)
         if self.memory is not None and self.memory.filled:
             found["memory"] = self.memory.recall(self.features(encoding))
@@ -97,12 +113,19 @@ class TextNetwork(Network):
     def log_likelihood(self, strings: Tensor) -> dict[str, Tensor]:
         """log p of every character that has a whole window before it, `(strings, length − window)`, by each
         of the `predictions`; `mix` makes one of them."""
-        windows, following = self.cases(strings)
         found: dict[str, list[Tensor]] = defaultdict(list)
-        for part, wanted in zip(windows.split(self.batch), following[:, None].split(self.batch), strict=True):
-            for name, p in self.predictions(part).items():
-                found[name].append(p.gather(1, wanted))
+        for part in self.parts(strings):
+            windows, following = self.cases(part)
+            for name, p in self.predictions(windows, self.states(part)).items():
+                found[name].append(p.gather(1, following[:, None]))
         return {name: torch.cat(parts).view(len(strings), -1) for name, parts in found.items()}
+
+    def parts(self, strings: Tensor) -> tuple[Tensor, ...]:
+        """Strings, as many at a time as have about `batch` windows."""
+        found: tuple[Tensor, ...] = strings.split(
+            max(1, self.batch // (strings.shape[1] - self.config.window))
+        )
+        return found
 
     def mix(self, log_p: Mapping[str, Tensor]) -> Tensor:
         """One prediction out of the network's own and the memory's, all log p of any one shape."""
@@ -113,18 +136,15 @@ class TextNetwork(Network):
     def remember(self, strings: Tensor) -> None:
         """Fill the memory, if there is one, from strings."""
         if self.memory is not None:
-            windows, following = self.cases(strings)
-            states = [self.features(self.encode(part)) for part in windows.split(BATCH)]
-            self.memory.store(torch.cat(states), following)
+            states = [
+                self.features(self.encode(self.cases(part)[0], self.states(part)))
+                for part in self.parts(strings)
+            ]
+            self.memory.store(torch.cat(states), self.cases(strings)[1])
 
     @abstractmethod
-    def step_of(self, passages: Tensor) -> Step:
-        """A pass over passages `(cases, passage)`, with one candidate."""
-
-    def goodness_of_passages(self, passages: Tensor) -> Tensor:
-        """Every layer's goodness of passages `(cases, passage)`: `(layers, cases)`."""
-        activities = self.step_of(passages).activities
-        return torch.stack([self.layer(level).goodness_of(h).squeeze(1) for level, h in activities.items()])
+    def step_of(self, passages: Tensor, state: Tensor | None = None) -> Step:
+        """A pass over passages `(cases, passage)`, with one candidate, or the last of its iterations."""
 
     def passages(self, strings: Tensor) -> Tensor:
         """All passages of strings, with the character after the window if layers see it: `(cases,
@@ -133,9 +153,12 @@ class TextNetwork(Network):
 
     def goodness_of(self, strings: Tensor) -> Tensor:
         """Every layer's mean goodness over the passages of every string: `(layers, strings)`."""
-        parts = self.passages(strings).split(BATCH)
-        goodness = torch.cat([self.goodness_of_passages(part) for part in parts], dim=1)
-        return goodness.view(len(self.layers), len(strings), -1).mean(2)
+        found = []
+        for part in self.parts(strings):
+            step = self.step_of(self.passages(part), self.states(part))
+            goodness = [self.layer(level).goodness_of(h).flatten() for level, h in step.activities.items()]
+            found.append(torch.stack(goodness).view(len(self.layers), len(part), -1).mean(2))
+        return torch.cat(found, dim=1)
 
     def generate(
         self,
@@ -152,26 +175,32 @@ class TextNetwork(Network):
         Returns context and continuation, `(strings, characters + length)`.
         """
 
-        def choose(windows: Tensor) -> Tensor:
-            return draw(sharpen(self.predict(windows), temperature, top_k, top_p), draws)
+        def choose(windows: Tensor, state: Tensor | None) -> Tensor:
+            return draw(sharpen(self.predict(windows, state), temperature, top_k, top_p), draws)
 
         return self.write(context, length, choose)
 
     def dream(self, context: Tensor, length: int, draws: Draws, temperature: float = 1.0) -> Tensor:
         """Continue contexts as negative strings are written (§4.1): by the softmax alone."""
 
-        def choose(windows: Tensor) -> Tensor:
-            return draw(sharpen(self.softmax(self.encode(windows)), temperature), draws)
+        def choose(windows: Tensor, state: Tensor | None) -> Tensor:
+            return draw(sharpen(self.softmax(self.encode(windows, state)), temperature), draws)
 
         return self.write(context, length, choose)
 
-    def write(self, context: Tensor, length: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
-        """Contexts and what follows, where `choose` makes the next characters `(strings,)` of windows.
+    def write(
+        self, context: Tensor, length: int, choose: Callable[[Tensor, Tensor | None], Tensor]
+    ) -> Tensor:
+        """Contexts and what follows, where `choose` makes the next characters `(strings,)` of windows and
+        states.
 
         All strings are written as one batch on the device, and nothing leaves it.
         """
-        size, start = self.config.window, context.shape[1]
+        size, start, state = self.config.window, context.shape[1], None
         strings = torch.cat([context, context.new_empty(len(context), length)], dim=1)
-        for place in range(start, start + length):
-            strings[:, place] = choose(strings[:, place - size : place])
+        for place in range(size, start + length):
+            window = strings[:, place - size : place]
+            if place >= start:
+                strings[:, place] = choose(window, state)
+            state = self.carry(window, strings[:, place], state)
         return strings
