@@ -15,9 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
 from changes import Change, Line, measured, named, parser, run, tables
 
 from cli.report import put_between
+from ffrec.evaluation.text import perplexity
 from ffrec.reports.groups import spread
 from ffrec.tasks.task import Task
 
@@ -26,11 +28,16 @@ HEAD = (
     "change",
     "seeds",
     "validation perplexity, layer by layer",
+    "from the 11th character on",
     "softmax",
     "on the training strings",
     "weight updates",
     "processor seconds",
 )
+
+
+COMMON = 10
+"""Characters of a string that come before those which all windows predict."""
 
 
 class Characters(Change):
@@ -40,9 +47,12 @@ class Characters(Change):
         found = {
             name: record["validation"][name] for name in ("perplexity", "by_part", "training_perplexity")
         }
+        network, held_out = task.trainer.network, task.validation
+        with torch.no_grad():
+            log_p = network.mix(network.log_likelihood(held_out))[:, max(0, COMMON - network.config.window) :]
         done = islice(task.trainer.make_schedule(), task.trainer.updates)
         learnt = [phase for phases in done for phase in phases if not phase.startswith("generate")]
-        return {**found, "weight_updates": len(learnt)}
+        return {**found, "late": perplexity(log_p), "weight_updates": len(learnt)}
 
 
 def row(lines: Sequence[Line]) -> list[str]:
@@ -51,6 +61,7 @@ def row(lines: Sequence[Line]) -> list[str]:
     return [
         *named(lines),
         ", ".join(spread([line["by_part"][name] for line in lines]) for name in layers),
+        spread([line["late"] for line in lines]) if "late" in lines[0] else "–",
         spread([line["by_part"]["softmax"] for line in lines]),
         spread([line["training_perplexity"] for line in lines]),
         str(lines[0].get("weight_updates", "–")),

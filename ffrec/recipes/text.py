@@ -96,10 +96,12 @@ def fables() -> TextRecipe:
     )
 
 
-def judged(name: str, data: str, *hidden: int, fading: float = 0.65, **training: Any) -> TextRecipe:
+def judged(
+    name: str, data: str, *hidden: int, fading: float = 0.65, state: bool = False, **training: Any
+) -> TextRecipe:
     """Every next character is tried, and each layer judges it by its goodness. Chosen on validation strings:
     recent characters count more and are learnt faster, few units are active at first, the character that is
-    tried begins small beside the window, and only the first layer has dropout."""
+    tried begins small beside the window, and so does a state, and only the first layer has dropout."""
     settings = {
         "strings": None,
         "regime": "teacher-forced",
@@ -119,8 +121,41 @@ def judged(name: str, data: str, *hidden: int, fading: float = 0.65, **training:
             fading=fading,
             bias=(-0.8,) * len(hidden),
             candidate_size=0.2,
+            state=int(state),
+            state_size=0.1 if state else 1.0,
         ),
         training=TextTraining(**settings | training),
+    )
+
+
+def aesop_judged(state: bool) -> TextRecipe:
+    """The paper's 248 strings, judged by goodness, without a state or with one."""
+    return judged(
+        "aesop-state" if state else "aesop-goodness",
+        "aesop",
+        500,
+        300,
+        state=state,
+        strings=248,
+        epochs=12,
+        hidden_dropout=(0.5, 0.0),
+        validate_every=6,
+    )
+
+
+def aesop_judged_full(state: bool) -> TextRecipe:
+    """All strings that are not held out."""
+    return judged(
+        "aesop-state-full" if state else "aesop-goodness-full",
+        "aesop",
+        800,
+        400,
+        fading=0.7,
+        state=state,
+        rate=3e-3,
+        epochs=16,
+        hidden_dropout=(0.3, 0.0),
+        validate_every=4,
     )
 
 
@@ -136,29 +171,8 @@ MAKERS: tuple[Callable[[], TextRecipe], ...] = (
     aesop_recall,
     aesop_full,
     fables,
-    partial(
-        judged,
-        "aesop-goodness",
-        "aesop",
-        500,
-        300,
-        strings=248,
-        epochs=12,
-        hidden_dropout=(0.5, 0.0),
-        validate_every=6,
-    ),
-    partial(
-        judged,
-        "aesop-goodness-full",
-        "aesop",
-        800,
-        400,
-        fading=0.7,
-        rate=3e-3,
-        epochs=16,
-        hidden_dropout=(0.3, 0.0),
-        validate_every=4,
-    ),
+    *(partial(aesop_judged, state) for state in (False, True)),
+    *(partial(aesop_judged_full, state) for state in (False, True)),
     shakespeare,
     partial(
         judged, "fables-goodness", "fables", 200, 100, epochs=8, hidden_dropout=(0.4, 0.0), validate_every=4
