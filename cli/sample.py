@@ -1,5 +1,6 @@
 """`ffrec sample`: text that a network generates."""
 
+from itertools import islice
 from typing import Annotated
 
 import torch
@@ -50,18 +51,16 @@ def sample(
             f"{', '.join(repr(c) for c in sorted(foreign))}: leave them out, or give --lenient"
         )
     size, where = network.config.window, trained.device
-    context = alphabet.encode(padded(normal, size, symbols))[-size:].to(where)
+    context = alphabet.encode(padded(normal, size, symbols))[None].to(where)
     if seed is None:
         seed = torch.seed() % 2**32
         note(f"--seed {seed} repeats this")
     drawn = Draws(seed, where)
     for _ in range(count):
         print(normal, end="", flush=True)
-        window = context[None]
-        for _ in range(length):
-            with torch.no_grad():
-                window = network.generate(window, 1, drawn, temperature, top_k, top_p)[:, 1:]
-            print(alphabet.decode(window[0, -1:]), end="", flush=True)
+        with torch.no_grad():
+            for chosen in islice(network.continuation(context, drawn, temperature, top_k, top_p), length):
+                print(alphabet.decode(chosen), end="", flush=True)
         print()
 
 

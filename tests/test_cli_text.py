@@ -352,6 +352,25 @@ def test_a_run_that_judges_by_goodness_samples_dreams_and_is_loaded(judged):
     assert len(re.findall(r"layer 2: \d+\.\d+ \d+\.\d+", done.stdout)) == 3
 
 
+def test_a_run_with_a_state_goes_on_from_all_of_a_prompt(tmp_path):
+    """Each character is the likeliest after all that came before, not after the last window alone."""
+    size = ["hidden=[20,10]", "window=6", "epochs=3", "strings=60", "state=1", "bias=0"]
+    settings = [word for setting in size for word in ("--set", setting)]
+    assert ffrec("train", "fables-goodness", *settings, "--out", "run", cwd=tmp_path).returncode == 0
+    model, prompt = load(tmp_path / "run"), "a crow sat on a branch. the fox"
+    written = model.sample(prompt, 12, temperature=0)
+    codes = model.alphabet.encode(written)[None]  # as written: with spaces side by side
+    (windows, following), states = model.network.cases(codes), model.network.states(codes)
+    assert torch.equal(model.network.predict(windows, states).argmax(1)[-12:], following[-12:])
+    asked = ["sample", "run", "--prompt", prompt, "--length", "12", "--temperature", "0"]
+    assert ffrec(*asked, cwd=tmp_path).stdout.strip() == written.strip()
+    likely = model.network.predict(windows).exp()[-12:]
+    assert (likely - model.network.predict(windows, states).exp()[-12:]).abs().max() > 0.01
+    assert_refused(
+        ffrec("perplexity", "run", "--baselines", cwd=tmp_path), "compare with a run without state"
+    )
+
+
 def test_a_run_that_judges_by_goodness_stands_beside_networks_of_its_shape(judged):
     run, _ = judged
     said = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)

@@ -111,10 +111,8 @@ class TextModel(Model):
                 )
             start = torch.cat([start.new_full((size - len(start),), self.symbols.index(" ")), start])
         drawn = Draws(secrets.randbits(63) if seed is None else seed, self.device)
-        written = self.network.generate(start[None, -size:], length, drawn, temperature, top_k, top_p)[
-            0, size:
-        ]
-        return self.decode(self.encode(prompt)) + self.decode(written)
+        written = self.network.generate(start[None], length, drawn, temperature, top_k, top_p)
+        return self.decode(self.encode(prompt)) + self.decode(written[0, len(start) :])
 
     @torch.no_grad()
     def log_p(self, text: str) -> Tensor:

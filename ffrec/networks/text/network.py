@@ -6,7 +6,8 @@ Networks that carry a state along a string see one `(cases, 1, units)` beside ev
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -160,6 +161,22 @@ class TextNetwork(Network):
             found.append(torch.stack(goodness).view(len(self.layers), len(part), -1).mean(2))
         return torch.cat(found, dim=1)
 
+    def continuation(
+        self,
+        context: Tensor,
+        draws: Draws,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+    ) -> Iterator[Tensor]:
+        """The characters `(strings,)` that the network predicts after contexts `(strings, characters ≥
+        window)`, one after another, without an end."""
+
+        def choose(windows: Tensor, state: Tensor | None) -> Tensor:
+            return draw(sharpen(self.predict(windows, state), temperature, top_k, top_p), draws)
+
+        return self.written(context, choose)
+
     def generate(
         self,
         context: Tensor,
@@ -169,16 +186,8 @@ class TextNetwork(Network):
         top_k: int | None = None,
         top_p: float = 1.0,
     ) -> Tensor:
-        """Continue contexts `(strings, characters ≥ window)` by `length` characters that the network
-        predicts.
-
-        Returns context and continuation, `(strings, characters + length)`.
-        """
-
-        def choose(windows: Tensor, state: Tensor | None) -> Tensor:
-            return draw(sharpen(self.predict(windows, state), temperature, top_k, top_p), draws)
-
-        return self.write(context, length, choose)
+        """Contexts and the `length` characters after them, `(strings, characters + length)`."""
+        return joined(context, length, self.continuation(context, draws, temperature, top_k, top_p))
 
     def dream(self, context: Tensor, length: int, draws: Draws, temperature: float = 1.0) -> Tensor:
         """Continue contexts as negative strings are written (§4.1): by the softmax alone."""
@@ -186,21 +195,24 @@ class TextNetwork(Network):
         def choose(windows: Tensor, state: Tensor | None) -> Tensor:
             return draw(sharpen(self.softmax(self.encode(windows, state)), temperature), draws)
 
-        return self.write(context, length, choose)
+        return joined(context, length, self.written(context, choose))
 
-    def write(
-        self, context: Tensor, length: int, choose: Callable[[Tensor, Tensor | None], Tensor]
-    ) -> Tensor:
-        """Contexts and what follows, where `choose` makes the next characters `(strings,)` of windows and
-        states.
+    def written(self, context: Tensor, choose: Callable[[Tensor, Tensor | None], Tensor]) -> Iterator[Tensor]:
+        """The characters `(strings,)` after contexts that `choose` makes of windows and states.
 
         All strings are written as one batch on the device, and nothing leaves it.
         """
-        size, start, state = self.config.window, context.shape[1], None
-        strings = torch.cat([context, context.new_empty(len(context), length)], dim=1)
-        for place in range(size, start + length):
-            window = strings[:, place - size : place]
-            if place >= start:
-                strings[:, place] = choose(window, state)
-            state = self.carry(window, strings[:, place], state)
-        return strings
+        size, state = self.config.window, None
+        for place in range(size, context.shape[1]):
+            state = self.carry(context[:, place - size : place], context[:, place], state)
+        window = context[:, -size:]
+        while True:
+            chosen = choose(window, state)
+            yield chosen
+            state = self.carry(window, chosen, state)
+            window = torch.cat([window[:, 1:], chosen.unsqueeze(1)], dim=1)
+
+
+def joined(context: Tensor, length: int, characters: Iterator[Tensor]) -> Tensor:
+    """Contexts `(strings, …)` with so many of the characters that follow, one by one."""
+    return torch.cat([context, *(chosen.unsqueeze(1) for chosen in islice(characters, length))], dim=1)
