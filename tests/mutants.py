@@ -873,6 +873,11 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("deviation * scale", "deviation", "train_images"),
         ("rows[:, self.order]", "rows", "images"),
     ],
+    "ffrec/models/text_model.py": [
+        ("network.predict(part, state)", "network.predict(part)", "cli_text"),
+        ("self.network.generate(start[None],", "self.network.generate(start[None, -size:],", "cli_text"),
+    ],
+    "cli/sample.py": [("symbols))[None]", "symbols))[-size:][None]", "cli_text")],
     "ffrec/networks/text/memory.py": [
         ("(1 - self.FLOOR) * (likeness", "(likeness", "memory"),
         ("recalled + self.share.log()", "recalled + (1 - self.share).log()", "memory character"),

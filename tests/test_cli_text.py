@@ -362,6 +362,9 @@ def test_a_run_with_a_state_goes_on_from_all_of_a_prompt(tmp_path):
     codes = model.alphabet.encode(written)[None]  # as written: with spaces side by side
     (windows, following), states = model.network.cases(codes), model.network.states(codes)
     assert torch.equal(model.network.predict(windows, states).argmax(1)[-12:], following[-12:])
+    read = model.encode(prompt)[None]
+    expected = model.network.predict(model.network.cases(read)[0], model.network.states(read)).numpy()
+    assert model.predictions(prompt) == pytest.approx(expected, abs=1e-5)
     asked = ["sample", "run", "--prompt", prompt, "--length", "12", "--temperature", "0"]
     assert ffrec(*asked, cwd=tmp_path).stdout.strip() == written.strip()
     likely = model.network.predict(windows).exp()[-12:]

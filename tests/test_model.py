@@ -392,6 +392,32 @@ def test_likelihood_is_that_of_one_character_after_another(speaker):
         model.perplexity(text[:size])
 
 
+def test_predictions_are_those_of_every_symbol(speaker, monkeypatch):
+    model, text = speaker.model, "the crow and the fox."
+    size = model.recipe.network.window
+    log_p = model.predictions(text)
+    assert log_p.shape == (len(text) - size, len(SYMBOLS))
+    assert np.exp(log_p).sum(1) == pytest.approx(1, abs=1e-5)
+    came = [SYMBOLS.index(character) for character in text[size:]]
+    assert log_p[range(len(came)), came].sum() == pytest.approx(model.log_likelihood(text), rel=1e-5)
+    monkeypatch.setattr(type(model.network), "batch", 3)
+    assert model.predictions(text) == pytest.approx(log_p, abs=1e-5)
+
+
+def test_a_figure_of_what_was_expected_and_what_came(speaker):
+    size, text = speaker.model.recipe.network.window, "the crow and the fox."
+    figure = speaker.model.plot_predictions(text)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    axes = figure.axes[0]
+    assert "".join(label.get_text() for label in axes.get_xticklabels()) == text[size:].replace(" ", "␣")
+    came = [SYMBOLS.index(character) for character in text[size:]]
+    assert axes.lines[0].get_ydata().tolist() == came
+    with pytest.raises(ValueError, match=r"at most 150 characters .* found 190: shorten"):
+        speaker.model.plot_predictions("the crow. " * 20)
+    with pytest.raises(ValueError, match=f"more than {size} characters"):
+        speaker.model.plot_predictions("the fox")
+
+
 def test_the_perplexity_of_the_test_strings(speaker, text):
     model = speaker.model
     strings = ["".join(SYMBOLS[code] for code in string) for string in text.test.tolist()]

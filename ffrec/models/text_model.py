@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import secrets
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,12 +11,19 @@ from torch import Tensor
 from ffrec.config import TextRecipe
 from ffrec.data.draws import Draws
 from ffrec.data.strings import first, pieces
+from ffrec.models.arrays import Array
+from ffrec.models.figure import draw_reading
 from ffrec.models.model import Model
 from ffrec.networks.text.network import TextNetwork
 from ffrec.storage.files import RunError
 from ffrec.tasks.recorded import check_fit
 from ffrec.tasks.stored_text import symbols_of
 from ffrec.training.text import make_network
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 150  # characters in a figure
 
 
 class TextModel(Model):
@@ -114,17 +122,44 @@ class TextModel(Model):
         written = self.network.generate(start[None], length, drawn, temperature, top_k, top_p)
         return self.decode(self.encode(prompt)) + self.decode(written[0, len(start) :])
 
-    @torch.no_grad()
-    def log_p(self, text: str) -> Tensor:
-        """log p of every character that has a whole window before it, `(characters − window,)`, in
-        float64."""
+    def codes_of(self, text: str) -> Tensor:
+        """`encode`, of a text in which something can be predicted; raises ValueError for others."""
         codes, size = self.encode(text), self.recipe.network.window
         if len(codes) <= size:
             raise ValueError(
                 f"text: expected more than {size} characters, the window that is given, found {len(codes)}: "
                 "lengthen it"
             )
-        return self.network.mix(self.network.log_likelihood(codes[None]))[0].double()
+        return codes
+
+    @torch.no_grad()
+    def predictions(self, text: str) -> Array:
+        """log p of every symbol in place of each character that has a whole window before it, `(characters −
+        window, symbols)`. Where the network judges by goodness this is κ Σ g of each symbol, less a constant
+        of the place."""
+        codes, network = self.codes_of(text)[None], self.network
+        windows, states = network.cases(codes)[0].split(network.batch), network.states(codes)
+        beside = [None] * len(windows) if states is None else states.split(network.batch)
+        found = [network.predict(part, state) for part, state in zip(windows, beside, strict=True)]
+        log_p: Array = torch.cat(found).cpu().numpy()
+        return log_p
+
+    def plot_predictions(self, text: str) -> "Figure":
+        """A figure of `predictions`, with the text across and the symbols down; a ring marks the character
+        that came. Raises ValueError for a text of which more than 150 characters are predicted."""
+        log_p, read = self.predictions(text), self.decode(self.encode(text))
+        if len(log_p) > SHOWN:
+            raise ValueError(
+                f"plot_predictions: expected at most {SHOWN} characters after the first window, found "
+                f"{len(log_p)}: shorten the text"
+            )
+        return draw_reading(log_p, read[-len(log_p) :], self.symbols)
+
+    @torch.no_grad()
+    def log_p(self, text: str) -> Tensor:
+        """log p of every character that has a whole window before it, `(characters − window,)`, in
+        float64."""
+        return self.network.mix(self.network.log_likelihood(self.codes_of(text)[None]))[0].double()
 
     def log_likelihood(self, text: str) -> float:
         """Σ log p of all characters that are predicted: all but the first window, which is given."""
