@@ -9,7 +9,7 @@ from ffrec import registry
 from ffrec.baselines.reference import check_goodness
 from ffrec.learning.goodness import Blocks, Goodness, MeanActivity, MeanSquare, Minus, Places, normalise
 from ffrec.learning.objective import CandidateSoftmax, ClassSoftmax, Logistic, Objective, Pairwise
-from ffrec.learning.scores import LearntScores, RandomScores
+from ffrec.learning.scores import LearntScores, Prototypes, RandomScores
 
 UNITS, CLASSES = 12, 4
 GOODNESS = dict(registry.menu("goodness"))
@@ -36,7 +36,8 @@ CHOICES = [
     (name, inside)
     for name in GOODNESS
     for inside in INSIDE
-    if "scores" not in name or inside in ("whole", "minus")  # scores are parts already
+    if name not in ("scores", "random-scores", "prototypes")
+    or inside in ("whole", "minus")  # scores are parts already
 ]
 
 
@@ -56,6 +57,13 @@ def test_scores_by_hand(generator):
     h = torch.tensor([[1.0, 2.0, 0.0, 3.0]])
     size = 3.5**0.5
     torch.testing.assert_close(scores.value(h), torch.tensor([[4.0, -1.0]]) / size)
+
+
+def test_prototypes_score_by_the_cosine(generator):
+    prototypes = Prototypes(4, 2, generator)
+    prototypes.weight.copy_(torch.tensor([[3.0, 0.0], [0.0, 2.0], [4.0, 0.0], [0.0, 0.0]]))
+    h = torch.tensor([[1.0, 2.0, 0.0, 3.0]])
+    torch.testing.assert_close(prototypes.value(h), torch.tensor([[3 / 5, 2.0]]) / 14**0.5)
 
 
 @pytest.mark.parametrize("name", ["scores", "random-scores"])
@@ -94,7 +102,7 @@ def test_grad_is_the_gradient_of_the_value(name, inside, given, generator):
 def test_gradients_of_its_parameters_are_those_of_autograd(name, inside, generator):
     goodness = make_goodness(name, generator, inside)
     parameters = list(goodness.parameters()) if isinstance(goodness, torch.nn.Module) else []
-    assert parameters or name != "scores"
+    assert parameters or name not in ("scores", "prototypes")
     h = torch.rand(3, 2, UNITS, generator=generator, dtype=torch.float64)
     for parameter in parameters:
         weight = torch.randn(goodness.value(h).shape, generator=generator, dtype=torch.float64)

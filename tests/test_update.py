@@ -12,7 +12,7 @@ from ffrec.learning.fields import Bands, Convolution, Local, square_fields
 from ffrec.learning.goodness import Blocks, MeanSquare, Minus, Places, normalise
 from ffrec.learning.layer import Layer
 from ffrec.learning.objective import CandidateSoftmax, ClassSoftmax, Logistic, Pairwise
-from ffrec.learning.scores import LearntScores, RandomScores
+from ffrec.learning.scores import LearntScores, Prototypes, RandomScores
 from ffrec.learning.transform import BlackBox, Pool
 from ffrec.learning.update import Buffers, Step, local_update
 from ffrec.networks.feedforward import FeedForward
@@ -268,8 +268,8 @@ def test_layers_of_maps_with_pools_and_black_boxes_between_them(objective, kind,
 
 @pytest.mark.parametrize(
     "goodness",
-    [Blocks(MeanSquare(), CLASSES), "scores", "random-scores", "minus scores"],
-    ids=["blocks", "scores", "random-scores", "minus scores"],
+    [Blocks(MeanSquare(), CLASSES), "scores", "random-scores", "prototypes", "minus scores"],
+    ids=["blocks", "scores", "random-scores", "prototypes", "minus scores"],
 )
 def test_class_scores_learn_from_labels_alone(goodness, generator):
     """Groups of units, or scores that are learnt or drawn: the gradient of A is one of those compared."""
@@ -279,7 +279,7 @@ def test_class_scores_learn_from_labels_alone(goodness, generator):
     layers = randomise({1: Layer({"0": Dense(6, UNITS, generator)}, goodness, ClassSoftmax(2.0))}, generator)
     learns = [name for name, _ in layers[1].named_parameters()]
     assert any("goodness" in name for name in learns) == any(
-        isinstance(m, LearntScores) for m in layers[1].modules()
+        isinstance(m, LearntScores | Prototypes) for m in layers[1].modules()
     )
     x = {"0": torch.randn(CASES, 1, 6, generator=generator, dtype=torch.float64)}
     check(layers, [make_step(layers, x)], torch.randint(CLASSES, (CASES,), generator=generator))

@@ -28,6 +28,7 @@ def test_rows_differ_in_their_rule():
     assert len({repr(rule) for rule in rules.values()}) == len(VARIANTS)
     assert rules["mnist-mono-forward"][0].goodness == "scores"
     assert rules["mnist-asge"][0].goodness == "random-scores"
+    assert rules["mnist-hff"][0].goodness == "prototypes"
     assert {rules[f"mnist-{name}"][0].blocks for name in ("cwcomp", "deeperforward")} == {10}
     assert rules["mnist-scff"][1].negatives == "pairs"
     learnt = {name for name, (network, _) in rules.items() if isinstance(network, BackpropConfig)}

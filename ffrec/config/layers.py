@@ -131,7 +131,7 @@ class LayerConfig:
         if self.by_class and not per_class and self.blocks == 1:
             raise ValueError(
                 f"objective {self.objective} needs a goodness for every class, found {self.goodness}: give "
-                "goodness=scores, goodness=random-scores, or as many blocks as there are classes"
+                "goodness=scores, random-scores or prototypes, or as many blocks as there are classes"
             )
         if per_class and self.blocks > 1:
             raise ValueError(f"blocks: goodness {self.goodness} has a part for each class: leave blocks out")

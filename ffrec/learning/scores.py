@@ -40,12 +40,17 @@ class Scores(nn.Module, Goodness):
     def for_layer(cls, units: int, classes: int, generator: torch.Generator) -> Self:
         return cls(units, classes, generator)
 
+    @property
+    def mapping(self) -> Tensor:
+        """A, `(units, classes)`."""
+        return self.weight
+
     def value(self, h: Tensor) -> Tensor:
-        return self.normalise(h) @ self.weight
+        return self.normalise(h) @ self.mapping
 
     def grad(self, h: Tensor, weight: Tensor) -> Tensor:
         x, size = self.normalise(h), self.norm(h).clamp_min(1e-8).unsqueeze(-1)
-        direction = weight @ self.weight.T
+        direction = weight @ self.mapping.T
         return (direction - x * (direction * x).mean(-1, keepdim=True)) / size * (h != 0)
 
     def norm(self, h: Tensor) -> Tensor:
@@ -55,7 +60,11 @@ class Scores(nn.Module, Goodness):
         if self.learns:
             if self.weight.grad is None:
                 self.weight.grad = torch.zeros_like(self.weight)
-            self.weight.grad += self.normalise(h).flatten(0, -2).T @ weight.flatten(0, -2)
+            self.weight.grad += self.weight_grad(self.normalise(h).flatten(0, -2).T @ weight.flatten(0, -2))
+
+    def weight_grad(self, of_mapping: Tensor) -> Tensor:
+        """The gradient of `weight`, of that of A `(units, classes)`."""
+        return of_mapping
 
 
 @final
@@ -64,6 +73,32 @@ class LearntScores(Scores):
     """Scores whose A is learnt with the layer."""
 
     learns = True
+
+
+@final
+@register("goodness", "prototypes")
+class Prototypes(Scores):
+    """Cosines of the activities and a prototype of each class: A = P / (√units |P|), column by column, with
+    |P| the length of a prototype, so that |s| ≤ 1.
+
+    Lengths of prototypes change nothing, and no gradient goes along them. Source: HFF (Sarode et al. 2026).
+    """
+
+    learns = True
+
+    @property
+    def mapping(self) -> Tensor:
+        return self.directions()[0] / len(self.weight) ** 0.5
+
+    def directions(self) -> tuple[Tensor, Tensor]:
+        """Prototypes of length 1, `(units, classes)`, and the lengths they have, `(1, classes)`."""
+        lengths = self.weight.square().sum(0, keepdim=True).sqrt().clamp_min(1e-8)
+        return self.weight / lengths, lengths
+
+    def weight_grad(self, of_mapping: Tensor) -> Tensor:
+        unit, lengths = self.directions()
+        along = of_mapping / len(self.weight) ** 0.5
+        return (along - unit * (unit * along).sum(0, keepdim=True)) / lengths
 
 
 @final

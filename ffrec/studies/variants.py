@@ -78,6 +78,12 @@ VARIANTS = {
         CLASSES | {"goodness": "scores"},
         ABSENT,
     ),
+    "hff": Variant(
+        "Sarode et al. 2026 (HFF)",
+        "a logit of 16 times the cosine",
+        CLASSES | {"goodness": "prototypes", "sharpness": 16.0},
+        ABSENT,
+    ),
     "backprop": Variant("–", "–", kind=BackpropConfig),
     "random": Variant("–", "–", {"learns": "softmax"} | ALL, kind=BackpropConfig),
 }
