@@ -126,9 +126,9 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     "ffrec/learning/scores.py": [
-        ("self.directions()[0] / len(self.weight) ** 0.5", "self.directions()[0]", "goodness"),
-        ("(along - unit * (unit * along).sum(0, keepdim=True))", "along", "goodness"),
-        ("return self.weight / lengths, lengths", "return self.weight, lengths", "goodness"),
+        ("(self.lengths() * len(self.weight) ** 0.5)", "self.lengths()", "goodness"),
+        ("along - unit * (unit * along).sum(0, keepdim=True)", "along", "goodness"),
+        ("return across / self.lengths()", "return across", "goodness"),
         ("/ math.prod(self.grid.square)", "", "convolutional"),
         ("of_squares.to(h.dtype)).mul_(h != 0)", "of_squares.to(h.dtype))", "convolutional"),
         ("direction - x * (direction * x).mean(-1, keepdim=True)", "direction", "goodness"),

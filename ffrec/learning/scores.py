@@ -88,17 +88,16 @@ class Prototypes(Scores):
 
     @property
     def mapping(self) -> Tensor:
-        return self.directions()[0] / len(self.weight) ** 0.5
+        return torch.div(self.weight, self.lengths() * len(self.weight) ** 0.5)
 
-    def directions(self) -> tuple[Tensor, Tensor]:
-        """Prototypes of length 1, `(units, classes)`, and the lengths they have, `(1, classes)`."""
-        lengths = self.weight.square().sum(0, keepdim=True).sqrt().clamp_min(1e-8)
-        return self.weight / lengths, lengths
+    def lengths(self) -> Tensor:
+        """Of the prototypes, `(1, classes)`."""
+        return self.weight.square().sum(0, keepdim=True).sqrt().clamp_min(1e-8)
 
     def weight_grad(self, of_mapping: Tensor) -> Tensor:
-        unit, lengths = self.directions()
-        along = of_mapping / len(self.weight) ** 0.5
-        return (along - unit * (unit * along).sum(0, keepdim=True)) / lengths
+        unit, along = self.weight / self.lengths(), of_mapping / len(self.weight) ** 0.5
+        across: Tensor = along - unit * (unit * along).sum(0, keepdim=True)
+        return across / self.lengths()
 
 
 @final
