@@ -37,7 +37,7 @@ HEAD = (
 
 
 COMMON = 10
-"""Characters of a string that come before those which all windows predict."""
+"""Length of the longest window that is compared: what comes after it is predicted by all of them."""
 
 
 class Characters(Change):
@@ -47,12 +47,14 @@ class Characters(Change):
         found = {
             name: record["validation"][name] for name in ("perplexity", "by_part", "training_perplexity")
         }
-        network, held_out = task.trainer.network, task.validation
+        network = task.trainer.network
         with torch.no_grad():
-            log_p = network.mix(network.log_likelihood(held_out))[:, max(0, COMMON - network.config.window) :]
+            log_p = network.mix(network.log_likelihood(task.validation))
+        size = network.config.window
+        late = perplexity(log_p[:, COMMON - size :]) if size <= COMMON else None
         done = islice(task.trainer.make_schedule(), task.trainer.updates)
         learnt = [phase for phases in done for phase in phases if not phase.startswith("generate")]
-        return {**found, "late": perplexity(log_p), "weight_updates": len(learnt)}
+        return {**found, "late": late, "weight_updates": len(learnt)}
 
 
 def row(lines: Sequence[Line]) -> list[str]:
@@ -61,7 +63,7 @@ def row(lines: Sequence[Line]) -> list[str]:
     return [
         *named(lines),
         ", ".join(spread([line["by_part"][name] for line in lines]) for name in layers),
-        spread([line["late"] for line in lines]) if "late" in lines[0] else "–",
+        spread([line["late"] for line in lines]) if all(line.get("late") for line in lines) else "–",
         spread([line["by_part"]["softmax"] for line in lines]),
         spread([line["training_perplexity"] for line in lines]),
         str(lines[0].get("weight_updates", "–")),

@@ -28,12 +28,14 @@ HEAD = ("characters that upper layers try", "perplexity", "above exact", "charac
 def row(network: GoodnessCharacter, strings: torch.Tensor, exact: float | None) -> tuple[float, list[str]]:
     """The perplexity, and a line of the table."""
     start = time.process_time()
-    windows, following = network.cases(strings)
-    log_p = torch.cat([network.predict(part) for part in windows.split(network.batch)])
+    cases = network.batches(strings)
+    log_p = torch.cat(
+        [network.predict(windows, state).gather(1, came[:, None]) for windows, came, state in cases]
+    )
     seconds = time.process_time() - start
-    found = perplexity(log_p.gather(1, following[:, None]))
+    found = perplexity(log_p)
     above = "–" if exact is None else f"{100 * (found / exact - 1):.2f} %"
-    return found, [str(network.likeliest or "all"), f"{found:.3f}", above, f"{len(windows) / seconds:.0f}"]
+    return found, [str(network.likeliest or "all"), f"{found:.3f}", above, f"{len(log_p) / seconds:.0f}"]
 
 
 def main() -> None:

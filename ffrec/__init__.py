@@ -32,7 +32,7 @@ from ffrec.learning.fields import Convolution, Local
 from ffrec.learning.goodness import Blocks, Goodness, MeanActivity, MeanSquare, Minus, Places, normalise
 from ffrec.learning.layer import Layer
 from ffrec.learning.objective import CandidateSoftmax, ClassSoftmax, Logistic, Objective, Pairwise
-from ffrec.learning.scores import LearntScores, RandomScores
+from ffrec.learning.scores import LearntScores, Prototypes, RandomScores
 from ffrec.learning.transform import BlackBox, Pool
 from ffrec.learning.update import Measured, Step, local_update
 from ffrec.negatives.labels import Negatives
@@ -106,6 +106,7 @@ __all__ = [
     "Pairwise",
     "Places",
     "Pool",
+    "Prototypes",
     "RandomScores",
     "Recipe",
     "Recurrent",

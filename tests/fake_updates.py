@@ -79,6 +79,8 @@ KINDS = {
         "aesop-goodness",
         {"hidden": [20, 10], "negatives": "hard-2"},
     ),
+    "characters, judged, a state": ("aesop-state", {"hidden": [20, 10]}),
+    "characters, judged, iterations": ("aesop-goodness", {"hidden": [20, 10], "iterations": 2}),
     "characters, judged, bfloat16": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
 }
 

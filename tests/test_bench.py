@@ -10,6 +10,8 @@ from ffrec.baselines.chain import autograd_chain
 from ffrec.bench import suite, timing, works
 from ffrec.bench.products import Product, multiply, own_products
 from ffrec.bench.works import image_trainer, image_work, text_work
+from ffrec.config import GoodnessCharacterConfig
+from ffrec.networks.text.goodness import GoodnessCharacter
 from ffrec.recipes import recipe
 from ffrec.recipes.text import figure_5
 from ffrec.training.text import TextTrainer
@@ -52,6 +54,16 @@ def test_products_of_a_step_on_characters():
     network = text_trainer().network
     forward = [(12, (6, 7)), (6, (13, 30))]
     grads = [(12, (300, 6)), (12, (6, 7)), (6, (13, 30))]
+    wanted = [("forward", *part) for part in forward] + [("grad", *part) for part in grads]
+    assert counted(network, 6) == sorted(wanted)
+
+
+def test_products_of_a_step_on_candidates():
+    """Six windows and five symbols: a state is made and read; the second layer sends up, and down twice."""
+    config = GoodnessCharacterConfig(hidden=(6, 7), window=3, state=1, iterations=2)
+    network = GoodnessCharacter(config, 5, torch.Generator())
+    forward = [(6, (6, 6)), (6, (6, 6)), (6, (6, 7)), *[(30, (6, 7))] * 3, *[(30, (7, 6))] * 2, (6, (13, 5))]
+    grads = [(6, (18, 6)), (6, (6, 6)), (60, (6, 7)), (60, (7, 6)), (6, (13, 5))]
     wanted = [("forward", *part) for part in forward] + [("grad", *part) for part in grads]
     assert counted(network, 6) == sorted(wanted)
 

@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
+from ffrec import registry
 from ffrec.config import ConfigError, GoodnessCharacterConfig, TextRecipe, TextTraining
 from ffrec.data.draws import Draws
 from ffrec.learning import update
+from ffrec.learning.connection import Dense
 from ffrec.learning.goodness import normalise
 from ffrec.networks.text.goodness import GoodnessCharacter
 from ffrec.recipes import recipe
@@ -387,6 +389,23 @@ def test_goodness_and_memory_see_the_state(small, strings):
     torch.testing.assert_close(network.memory.keys, read / read.norm(dim=1, keepdim=True))
 
 
+@pytest.mark.parametrize("state", [0, 1])
+def test_a_string_of_any_length_is_predicted_some_windows_at_a_time(small, generator, monkeypatch, state):
+    network, string = small(state=state), torch.randint(SYMBOLS, (1, 40), generator=generator)
+    whole, seen = network.log_likelihood(string), []
+    network.batch, predictions = 7, network.predictions
+    monkeypatch.setattr(network, "predictions", lambda *x: seen.append(len(x[0])) or predictions(*x))
+    torch.testing.assert_close(network.log_likelihood(string), whole)
+    assert seen == [7] * 5 + [1]
+
+
+def test_a_single_layer_may_have_a_connection_to_its_state(monkeypatch):
+    monkeypatch.setitem(registry.ENTRIES["connection"], "local", Dense)
+    with pytest.raises(ValueError, match="by codes: leave it out"):
+        GoodnessCharacterConfig(hidden=(9,), connection="local")
+    assert GoodnessCharacterConfig(hidden=(9,), state=1, connection="local").state == 1
+
+
 def test_without_a_past_a_state_is_that_of_a_beginning(small, strings):
     network = small(state=1)
     windows, _ = network.cases(strings)
@@ -413,32 +432,47 @@ def test_strings_are_written_with_the_state_of_all_that_was_read(small, strings,
     assert torch.equal(dreamt, q.view(len(strings), -1, SYMBOLS)[:, 3].argmax(1))
 
 
-def iterated(network, windows, w, damping):
-    """Goodness in every iteration, `(iterations, layers, cases, symbols)`; what layers send is detached."""
+def iterated(network, windows, w, damping, factors=None):
+    """Goodness in every iteration, `(iterations, layers, cases, symbols)`; what layers send is detached.
+    `factors` are those of the layers in the pass and in every iteration, one after another."""
+    factors = iter(factors or [torch.ones(())] * 2 * (1 + network.config.iterations))
     cases = len(windows)
     x0 = first_input(network, windows)
     first = torch.cat([w["0.connections.0.weight"], w["0.connections.next.weight"]])
-    h1 = torch.relu(x0 @ first + w["0.bias"])
-    h2 = torch.relu(normalise(h1) @ w["1.connections.1.weight"] + w["1.bias"])
+
+    def dropped(h):
+        return (h.view(cases, SYMBOLS, -1) * next(factors)).flatten(0, 1)
+
+    h1 = dropped(torch.relu(x0 @ first + w["0.bias"]))
+    h2 = dropped(torch.relu(normalise(h1) @ w["1.connections.1.weight"] + w["1.bias"]))
     states, goodness = [h1.detach(), h2.detach()], []
     for _ in range(network.config.iterations):
         low, high = (normalise(state) for state in states)
-        h1 = torch.relu(x0 @ first + high @ w["0.connections.2.weight"] + w["0.bias"])
-        h2 = torch.relu(low @ w["1.connections.1.weight"] + w["1.bias"])
+        h1 = dropped(torch.relu(x0 @ first + high @ w["0.connections.2.weight"] + w["0.bias"]))
+        h2 = dropped(torch.relu(low @ w["1.connections.1.weight"] + w["1.bias"]))
         goodness.append(torch.stack([h.square().mean(1).view(cases, SYMBOLS) for h in (h1, h2)]))
         new = zip(states, (h1.detach(), h2.detach()), strict=True)
         states = [damping * old + (1 - damping) * h for old, h in new]
     return torch.stack(goodness)
 
 
+@pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize(("iterations", "damping"), [(1, 0.0), (3, 0.3)])
-def test_local_update_with_iterations_equals_autograd(small, strings, iterations, damping):
+def test_local_update_with_iterations_equals_autograd(
+    small, strings, generator, iterations, damping, dropout
+):
     """A layer also sees the one above it; its loss is the mean over the iterations, each held apart."""
     network = small(iterations=iterations, damping=damping)
     windows, following = network.cases(strings)
-    found = learn(network, windows, following)
+    factors = [
+        torch.rand(len(windows), 1, units, generator=generator).double().mul(3).floor()
+        for _ in range(1 + iterations)
+        for units in (9, 7)
+    ]
+    wanted = iter(factors)
+    found = learn(network, windows, following, (lambda _h: next(wanted)) if dropout else None)
     w = {name: p.clone().requires_grad_() for name, p in network.layers.named_parameters()}
-    goodness = iterated(network, windows, w, damping)
+    goodness = iterated(network, windows, w, damping, factors if dropout else None)
     below = goodness.detach().cumsum(1) - goodness.detach()
     loss = torch.stack(
         [
@@ -452,7 +486,7 @@ def test_local_update_with_iterations_equals_autograd(small, strings, iterations
     torch.testing.assert_close(found.loss, loss.detach())
     grads = {name: p.grad for name, p in network.layers.named_parameters()}
     torch.testing.assert_close(grads, {name: p.grad for name, p in w.items()})
-    mean = goodness.detach().mean(0).cumsum(0)
+    mean = iterated(network, windows, network.layers.state_dict(), damping).mean(0).cumsum(0)
     predicted = network.predictions(windows)
     for level in (1, 2):
         torch.testing.assert_close(predicted[f"layer {level}"], (3.0 * mean[level - 1]).log_softmax(1))

@@ -90,15 +90,20 @@ def of_character(network: Character, cases: int) -> Iterator[Product]:
 
 
 def of_goodness_character(network: GoodnessCharacter, cases: int) -> Iterator[Product]:
-    """A pass with the neutral character, and one with all; what all cases share takes no product of its
-    own."""
-    tried = cases * network.symbols
-    yield Product("grad", cases, network.layer(1).connection("0").weight)
-    for level in network.levels[1:]:
-        weight = network.layer(level).connection(str(level - 1)).weight
-        yield Product("forward", cases, weight)
-        yield Product("forward", tried, weight)
-        yield Product("grad", tried, weight)
+    """A pass with the neutral character, one with all, and iterations with all; what all cases share takes no
+    product of its own. A state takes one product when it is made, and one when it is read."""
+    tried, again = cases * network.symbols, network.config.iterations
+    for level in network.levels:
+        for source in network.layer(level).sources:
+            weight = network.layer(level).connection(source).weight
+            if source in ("0", "state"):
+                yield from (Product("forward", cases, weight) for _ in range(2 * (source == "state")))
+                yield Product("grad", cases, weight)
+            elif source != "next":  # characters are rows that are picked
+                below = int(source) < level
+                yield from (Product("forward", cases, weight) for _ in range(below))
+                yield from (Product("forward", tried, weight) for _ in range(below + again))
+                yield Product("grad", max(1, again) * tried, weight)
     yield from of_readout(network, cases)
 
 

@@ -38,9 +38,14 @@ class TextNetworkConfig(LayerConfig):
             raise ValueError(
                 f"bias has {len(self.bias)} values for {len(self.hidden)} hidden layers: give one or all"
             )
-        if self.connection != "dense" and len(self.hidden) == 1:
+        if self.connection != "dense" and not self.connected:
             raise ValueError("connection: characters reach the only hidden layer by codes: leave it out")
         return self
+
+    @property
+    def connected(self) -> bool:
+        """Whether any source but codes reaches a hidden layer."""
+        return len(self.hidden) > 1
 
     @property
     def biases(self) -> tuple[float, ...]:
@@ -116,7 +121,7 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     """Size of the initial weights of the character that is tried; at 1 it sends as much as the window."""
     state: NonNegativeInt = 0
     """Level of the hidden layer whose activities are carried along a string: the first layer also sees what
-    that layer sent when the character before had come (Elman 1990); 0 for no state."""
+    that layer sent, in a bottom-up pass, when the character before had come (Elman 1990); 0: no state."""
     state_size: PositiveFloat = 1.0
     """Size of the initial weights of that state; at 1 it sends as much as the window."""
     iterations: NonNegativeInt = 0
@@ -132,6 +137,10 @@ class GoodnessCharacterConfig(TextNetworkConfig):
     likeliest: PositiveInt | None = None
     """Characters that layers above the first try where the network predicts, the likeliest by that one; all
     by default. Layers learn from all of them."""
+
+    @property
+    def connected(self) -> bool:
+        return super().connected or self.state > 0
 
     @property
     def generates(self) -> bool:

@@ -150,8 +150,8 @@ class TextTraining(PhasedConfig):
     dropout: Share = 0.0
     """Share of the hidden activities that the softmax does not read, afresh in every batch."""
     hidden_dropout: Share | tuple[Share, ...] = 0.0
-    """Share of every hidden layer, or of each, that is set to zero, afresh in every batch, alike for all
-    characters that are tried after a window; its goodness is that of the rest."""
+    """Share of every hidden layer, or of each, that is set to zero, afresh in every batch and iteration, and
+    alike for all characters that are tried after a window; its goodness is that of the rest."""
     blanks: Share = 0.0
     """Share of the characters of every window that are blank, afresh in every batch."""
 

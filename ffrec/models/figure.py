@@ -65,7 +65,8 @@ def draw_reading(log_p: Array, text: Sequence[str], symbols: Sequence[str]) -> "
     map_ = axes.imshow(log_p.T, cmap="magma", vmin=LEAST, vmax=0, aspect="auto", interpolation="nearest")
     figure.colorbar(map_, ax=axes, label="log p")
     came = [symbols.index(character) for character in text]
-    axes.plot(range(len(text)), came, "o", mfc="none", mec="white", ms=7)
+    for colour, width in (("black", 3.5), ("white", 1.5)):  # seen on dark and on bright
+        axes.plot(range(len(text)), came, "o", mfc="none", mec=colour, mew=width, ms=6)
     axes.set_xticks(range(len(text)), [shown(character) for character in text])
     axes.set_yticks(range(len(symbols)), [shown(symbol) for symbol in symbols])
     axes.tick_params(labelsize=8, length=0)

@@ -135,25 +135,23 @@ class TextModel(Model):
     @torch.no_grad()
     def predictions(self, text: str) -> Array:
         """log p of every symbol in place of each character that has a whole window before it, `(characters −
-        window, symbols)`. Where the network judges by goodness this is κ Σ g of each symbol, less a constant
-        of the place."""
-        codes, network = self.codes_of(text)[None], self.network
-        windows, states = network.cases(codes)[0].split(network.batch), network.states(codes)
-        beside = [None] * len(windows) if states is None else states.split(network.batch)
-        found = [network.predict(part, state) for part, state in zip(windows, beside, strict=True)]
+        window, symbols)`. Where goodness alone predicts, and tries all symbols, this is κ Σ g of each, less a
+        constant of the place."""
+        batches = self.network.batches(self.codes_of(text)[None])
+        found = [self.network.predict(windows, state) for windows, _, state in batches]
         log_p: Array = torch.cat(found).cpu().numpy()
         return log_p
 
     def plot_predictions(self, text: str) -> "Figure":
         """A figure of `predictions`, with the text across and the symbols down; a ring marks the character
         that came. Raises ValueError for a text of which more than 150 characters are predicted."""
-        log_p, read = self.predictions(text), self.decode(self.encode(text))
-        if len(log_p) > SHOWN:
+        read = self.decode(self.codes_of(text))[self.recipe.network.window :]
+        if len(read) > SHOWN:
             raise ValueError(
                 f"plot_predictions: expected at most {SHOWN} characters after the first window, found "
-                f"{len(log_p)}: shorten the text"
+                f"{len(read)}: shorten the text"
             )
-        return draw_reading(log_p, read[-len(log_p) :], self.symbols)
+        return draw_reading(self.predictions(text), read, self.symbols)
 
     @torch.no_grad()
     def log_p(self, text: str) -> Tensor:

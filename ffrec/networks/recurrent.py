@@ -23,9 +23,8 @@ from ffrec.registry import pick, register
 
 @register("network", "recurrent")
 class Recurrent(Feedback):
-    """Hinton 2022 §3.4 and figure 3. With n(·) the normalisation, s the connected levels and d the damping:
-
-        ĥₗ(t) = act(Σₛ n(hₛ(t−1)) Wₛₗ + bₗ),    hₗ(t) = d · hₗ(t−1) + (1 − d) · ĥₗ(t)
+    """Hinton 2022 §3.4 and figure 3: the iterations of `Feedback`, where what else sends to a level is its
+    bias, the image and the label, if they are connected to it.
 
     h(0) is a single bottom-up pass, and the goodness is that of ĥ. The label is a one-of-N code scaled to
     unit mean square. Input is an image `(batch, inputs)`, repeated, or a video `(batch, frames, inputs)`

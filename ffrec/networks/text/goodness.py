@@ -29,6 +29,9 @@ class GoodnessCharacter(Feedback, TextNetwork):
 
         h₁ = act(w W₁ + s V + b₁),    hₗ = act(n(hₗ₋₁) Wₗ + bₗ),    pₗ(s) = softmax over s of κ Σₖ≤ₗ g(hₖ)
 
+    With a state the first layer has one more source, + n(hₖ) U, with hₖ of the character before, as it came.
+    With iterations, layers also see those above them (`Feedback`), and g is the mean over the iterations.
+
     Each layer learns from the cross-entropy of pₗ, with the goodness of the layers below held fixed; the last
     one predicts. A window may hold blanks, whose code is `symbols`. Source: ours, after Hinton 2022 §3.3.
 
@@ -201,13 +204,15 @@ class GoodnessCharacter(Feedback, TextNetwork):
         self, inputs: dict[str, Tensor], drive: Tensor, candidates: Tensor, correction: Tensor | float
     ) -> list[Tensor]:
         """log pₗ of candidate characters `(cases, candidates)` where no others can come, layer by layer."""
-        steps = list(self.try_after(inputs, drive, candidates))
-        total, found = torch.zeros((), device=self.device), []
-        for level, sharpness in zip(self.levels, self.config.sharpnesses, strict=True):
-            of_steps = [self.layer(level).goodness_of(step.activities[level]) for step in steps]
-            total = total + (of_steps[0] if len(steps) == 1 else torch.stack(of_steps).mean(0))
-            found.append((sharpness * total + correction).log_softmax(1))
-        return found
+        total, count = torch.zeros((), device=self.device), 0
+        for step in self.try_after(inputs, drive, candidates):
+            of_layers = [self.layer(level).goodness_of(h) for level, h in step.activities.items()]
+            total, count = total + torch.stack(of_layers), count + 1
+        up_to = (total / count).cumsum(0)
+        return [
+            (sharpness * goodness + correction).log_softmax(1)
+            for sharpness, goodness in zip(self.config.sharpnesses, up_to, strict=True)
+        ]
 
     def step_of(self, passages: Tensor, state: Tensor | None = None) -> Step:
         *_, last = self.try_after(*self.enter(passages[:, :-1], state), passages[:, -1:])

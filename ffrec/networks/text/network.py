@@ -7,7 +7,7 @@ Networks that carry a state along a string see one `(cases, 1, units)` beside ev
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, repeat
 
 import torch
 from torch import Tensor
@@ -115,18 +115,23 @@ class TextNetwork(Network):
         """log p of every character that has a whole window before it, `(strings, length − window)`, by each
         of the `predictions`; `mix` makes one of them."""
         found: dict[str, list[Tensor]] = defaultdict(list)
-        for part in self.parts(strings):
-            windows, following = self.cases(part)
-            for name, p in self.predictions(windows, self.states(part)).items():
+        for windows, following, state in self.batches(strings):
+            for name, p in self.predictions(windows, state).items():
                 found[name].append(p.gather(1, following[:, None]))
         return {name: torch.cat(parts).view(len(strings), -1) for name, parts in found.items()}
 
     def parts(self, strings: Tensor) -> tuple[Tensor, ...]:
         """Strings, as many at a time as have about `batch` windows."""
-        found: tuple[Tensor, ...] = strings.split(
-            max(1, self.batch // (strings.shape[1] - self.config.window))
-        )
-        return found
+        count = max(1, self.batch // max(1, strings.shape[1] - self.config.window))
+        return tuple(strings.split(count))
+
+    def batches(self, strings: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """All `cases` and the states beside them, about `batch` at a time, however long a string is."""
+        for part in self.parts(strings):
+            windows, following = (cases.split(self.batch) for cases in self.cases(part))
+            states = self.states(part)
+            beside = repeat(None) if states is None else states.split(self.batch)
+            yield from zip(windows, following, beside, strict=False)
 
     def mix(self, log_p: Mapping[str, Tensor]) -> Tensor:
         """One prediction out of the network's own and the memory's, all log p of any one shape."""
@@ -137,11 +142,9 @@ class TextNetwork(Network):
     def remember(self, strings: Tensor) -> None:
         """Fill the memory, if there is one, from strings."""
         if self.memory is not None:
-            states = [
-                self.features(self.encode(self.cases(part)[0], self.states(part)))
-                for part in self.parts(strings)
-            ]
-            self.memory.store(torch.cat(states), self.cases(strings)[1])
+            cases = self.batches(strings)
+            read = [(self.features(self.encode(windows, state)), came) for windows, came, state in cases]
+            self.memory.store(*(torch.cat(each) for each in zip(*read, strict=True)))
 
     @abstractmethod
     def step_of(self, passages: Tensor, state: Tensor | None = None) -> Step:
