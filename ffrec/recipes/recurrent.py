@@ -64,23 +64,15 @@ def recurrent_mnist_wide() -> ImageRecipe:
 def recurrent_mnist_jitter() -> ImageRecipe:
     """Images shifted by up to two pixels, and hardly any noise: not blind to the layout of the pixels. The
     label also reaches the lower layer directly (note 10), with which such images are learnt better, and in
-    fewer iterations; the last one alone decides. The true label competes with three wrong ones."""
+    fewer iterations; the last one alone decides."""
     return ImageRecipe(
         name="recurrent-mnist-jitter",
         paper="–",
         data="mnist",
-        network=replace(
-            quick(1000, 1000),
-            objective="candidates",
-            skip=((3, 1),),
-            iterations=2,
-            loss=(1, 2),
-            window=(2, 2),
-        ),
+        network=replace(quick(1000, 1000), skip=((3, 1),), iterations=2, loss=(1, 2), window=(2, 2)),
         training=TrainingConfig(
             epochs=80,
             batch=100,
-            negatives="hard-3",
             jitter=2,
             hidden_noise=0.1,
             weight_decay=0.1,
