@@ -861,7 +861,14 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/evaluation/images.py": [
         ("window[0] - 1", "window[0]", "evaluate"),
-        ("labels.gather(1, average.argmax(1, keepdim=True)).squeeze(1)", "average.argmax(1)", "evaluate"),
+        (
+            "labels.gather(1, averaged(history, window).argmax(1, keepdim=True)).squeeze(1)",
+            "averaged(history, window).argmax(1)",
+            "evaluate",
+        ),
+        ("(sum(sharpness) / len(sharpness))", "sharpness[0]", "evaluate"),
+        ("1.0 if config.by_class else", "", "evaluate"),
+        ("labels.gather(1, score.argmax(1, keepdim=True)).squeeze(1)", "score.argmax(1)", "evaluate"),
         ("truth * classes + predicted", "predicted * classes + truth", "evaluate"),
         ("child = hybrid(one, other, mask)", "child = hybrid(other, one, mask)", "train_images"),
         ("isinstance(network, Network) and bool(network.scored)", "isinstance(network, Network)", "evaluate"),

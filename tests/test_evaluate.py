@@ -58,6 +58,40 @@ def test_errors_agree_with_labels_scored_one_by_one(setting):
     assert len(found["error_by_iteration"]) == network.config.iterations
 
 
+def probabilities_together(network, images, sharpness):
+    """p q of every label: the softmax over labels of sharpness times goodness, times that of the softmax."""
+    encoding = network.encode(images.batch(slice(None)))
+    every, (first, last) = torch.arange(4).expand(60, -1), network.window
+    goodness = label_goodness(network, encoding, every, last)[first - 1 : last].mean(0)
+    return (sharpness * goodness).softmax(1) * network.logits(encoding).softmax(1)
+
+
+@pytest.mark.parametrize("sharpness", [0.5, (0.2, 3.0), 50.0])
+def test_both_together_choose_the_likeliest_label_by_the_product(tiny, setting, generator, sharpness):
+    _, images, truth = setting
+    network = tiny(sharpness=sharpness).float()
+    network.readout.weight.normal_(generator=generator)
+    p = probabilities_together(network, images, 1.6 if isinstance(sharpness, tuple) else sharpness)
+    found = evaluate_images(network, images, truth)
+    assert found["error_together"] == pytest.approx(100 * (p.argmax(1) != truth).float().mean().item())
+    two = network.logits(network.encode(images.batch(slice(None)))).topk(2, dim=1).indices
+    chosen = two.gather(1, p.gather(1, two).argmax(1, keepdim=True)).squeeze(1)
+    of_two = evaluate_images(network, images, truth, candidates=2)["error_together"]
+    assert of_two == pytest.approx(100 * (chosen != truth).float().mean().item())
+
+
+def test_both_together_take_scores_of_classes_as_they_are(generator):
+    config = FeedForwardConfig(
+        hidden=(8, 6), objective="classes", goodness="scores", label="none", sharpness=3.0
+    )
+    network = FeedForward(config, 12, 4, generator)
+    network.readout.weight.normal_(generator=generator)
+    images = Images(torch.randint(256, (60, 3, 4), dtype=torch.uint8), torch.device("cpu"))
+    truth, p = torch.randint(4, (60,)), probabilities_together(network, images, 1.0)
+    found = evaluate_images(network, images, truth)["error_together"]
+    assert found == pytest.approx(100 * (p.argmax(1) != truth).float().mean().item())
+
+
 def test_stopping_at_the_window_changes_no_answer(setting):
     network, images, truth = setting
     whole, short = (evaluate_images(network, images, truth, all_iterations=a) for a in (True, False))

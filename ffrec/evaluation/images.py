@@ -22,6 +22,7 @@ class ImageErrors(TypedDict, total=False):
 
     error_goodness: float
     error_softmax: float
+    error_together: float
     error_by_iteration: list[float]
     error_by_network: list[float]
     confusion: list[list[int]]
@@ -47,14 +48,31 @@ def label_goodness(network: Network, encoding: Encoding, labels: Tensor, iterati
 
 def choose(history: Tensor, labels: Tensor, window: tuple[int, int]) -> Tensor:
     """The label `(batch,)` with the highest goodness, averaged over iterations first to last."""
-    average = history[window[0] - 1 : window[1]].mean(0)
-    return labels.gather(1, average.argmax(1, keepdim=True)).squeeze(1)
+    return labels.gather(1, averaged(history, window).argmax(1, keepdim=True)).squeeze(1)
+
+
+def averaged(history: Tensor, window: tuple[int, int]) -> Tensor:
+    """Goodness `(batch, candidates)` averaged over iterations first to last."""
+    return history[window[0] - 1 : window[1]].mean(0)
+
+
+def choose_together(network: Network, history: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
+    """The label `(batch,)` that goodness and the softmax find likeliest together, of those tried: that with
+    the largest κ g + log q, where g is the goodness averaged over the window, κ the mean sharpness of the
+    layers that score labels, and q the softmax's probability, `logits` `(batch, classes)`.
+
+    With κ g for log p that is the product of both predictions. Scores of classes have their κ already.
+    """
+    config = network.config
+    sharpness = [1.0 if config.by_class else config.sharpnesses[level - 1] for level in network.scored]
+    score = averaged(history, network.window) * (sum(sharpness) / len(sharpness)) + logits.gather(1, labels)
+    return labels.gather(1, score.argmax(1, keepdim=True)).squeeze(1)
 
 
 def predictions(
     network: Network, images: Images, candidates: int | None, iterations: int, places: Iterable[slice]
 ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-    """For each batch: its place, the labels tried, their goodness by iteration, the softmax's label.
+    """For each batch: its place, the labels tried, their goodness by iteration, the softmax's logits.
 
     With `candidates` k only the k labels that the softmax ranks first are tried (Hinton 2022, table 1).
     """
@@ -62,7 +80,7 @@ def predictions(
         encoding = network.encode(images.batch(place))
         logits = network.logits(encoding)
         labels = logits.topk(candidates or network.classes, dim=1).indices
-        yield place, labels, label_goodness(network, encoding, labels, iterations), logits.argmax(1)
+        yield place, labels, label_goodness(network, encoding, labels, iterations), logits
 
 
 def evaluate_images(
@@ -73,7 +91,8 @@ def evaluate_images(
     all_iterations: bool = True,
     team: Team = ALONE,
 ) -> ImageErrors:
-    """Errors in percent by goodness and by one-pass softmax, per iteration, and a confusion matrix.
+    """Errors in percent by goodness, by one-pass softmax and by both together (`choose_together`), per
+    iteration, and a confusion matrix.
 
     `confusion[i][j]` counts images of class i that goodness calls j; `error_by_iteration[t − 1]` is the error
     by the goodness of iteration t alone. Without `all_iterations` the network stops at the end of the
@@ -87,23 +106,25 @@ def evaluate_images(
         raise ValueError(
             f"expected images, and 1 to {network.classes} candidates, found {len(truth)} and {candidates}"
         )
-    predicted, by_softmax = torch.zeros_like(truth), torch.zeros_like(truth)
+    predicted, by_softmax, by_both = (torch.zeros_like(truth) for _ in range(3))
     window = network.window
     iterations = network.iterations if all_iterations else window[1]
     wrong = torch.zeros(iterations, device=truth.device)
     with torch.no_grad():
-        for place, labels, history, softmax in predictions(
+        for place, labels, history, logits in predictions(
             network, images, candidates, iterations, places(team, len(truth), network.batch)
         ):
-            by_softmax[place], predicted[place] = softmax, choose(history, labels, window)
+            by_softmax[place], predicted[place] = logits.argmax(1), choose(history, labels, window)
+            by_both[place] = choose_together(network, history, labels, logits)
             for t, single in enumerate(history, start=1):
                 wrong[t - 1] += (choose(single[None], labels, (1, 1)) != truth[place]).sum()
-    for found in (predicted, by_softmax, wrong):
+    for found in (predicted, by_softmax, by_both, wrong):
         team.sum_(found)
     percent = 100 / len(truth)
     return {
         "error_goodness": percent * int((predicted != truth).sum()),
         "error_softmax": percent * int((by_softmax != truth).sum()),
+        "error_together": percent * int((by_both != truth).sum()),
         "error_by_iteration": [percent * count for count in wrong.tolist()],
         "confusion": confusion(truth, predicted, network.classes),
         "candidates": candidates or network.classes,

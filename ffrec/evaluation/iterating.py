@@ -34,10 +34,10 @@ def errors_by_iteration(network: Classifier, images: Images, truth: Tensor, iter
         raise ValueError(f"iterations: expected at least {last}, the window's last, found {iterations}")
     windows = [(t, t) for t in range(1, iterations + 1)] + [(first, t) for t in range(first, iterations + 1)]
     wrong = torch.zeros(len(windows) + 1, device=truth.device)
-    for place, labels, history, softmax in predictions(
+    for place, labels, history, logits in predictions(
         network, images, None, iterations, places(ALONE, len(truth), network.batch)
     ):
-        answers = [*(choose(history, labels, window) for window in windows), softmax]
+        answers = [*(choose(history, labels, window) for window in windows), logits.argmax(1)]
         wrong += (torch.stack(answers) != truth[place]).sum(1)
     *found, by_softmax = (wrong * (100 / len(truth))).tolist()
     return {

@@ -26,6 +26,7 @@ def image_cells(group: Group) -> list[str]:
         str(group.first.recipe["training"]["epochs"]),
         group.of_test("error_goodness") if group.first.measure == "error_goodness" else "–",
         group.of_test("error_softmax"),
+        group.of_test("error_together") if all("error_together" in r["test"] for r in group.results) else "–",
     ]
 
 
@@ -47,7 +48,7 @@ def text_cells(group: Group) -> list[str]:
 
 
 COLUMNS: dict[Kind, tuple[list[str], Callable[[Group], list[str]]]] = {
-    "images": (["epochs", "test error by goodness, %", "by one-pass softmax, %"], image_cells),
+    "images": (["epochs", "test error by goodness, %", "by one-pass softmax, %", "by both, %"], image_cells),
     "text": (
         [
             "batches",

@@ -57,6 +57,7 @@ class Validation(Open):
 
     error_softmax: Number = None
     error_goodness: Number = None
+    error_together: Number = None
     perplexity: Number = None
     softmax_perplexity: Number = None
     training_perplexity: Number = None
@@ -97,6 +98,7 @@ class Images(Open):
 
     error_softmax: FiniteFloat
     error_goodness: FiniteFloat = 0.0
+    error_together: FiniteFloat = 0.0
     confusion: list[list[Count]] = []
 
 

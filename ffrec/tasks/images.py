@@ -124,8 +124,9 @@ class ImageTask(Task):
                 goodness = (
                     f"{found['error_goodness']:.2f} % by goodness, " if "error_goodness" in found else ""
                 )
+                both = f", {found['error_together']:.2f} % by both" if "error_together" in found else ""
                 lines.append(
-                    f"{part:>10}: error {goodness}{found['error_softmax']:.2f} % by softmax "
+                    f"{part:>10}: error {goodness}{found['error_softmax']:.2f} % by softmax{both} "
                     f"({found['images']} images)"
                 )
         warned = [f"   warning: {warning}" for warning in result.get("warnings", [])]
