@@ -1205,6 +1205,8 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("(confidence * bins).ceil().long().clamp(1, bins) - 1", "(confidence * bins).long()", "confidence"),
     ],
     "ffrec/evaluation/decisions.py": [
+        ("            if together\n", "            if False\n", "confidence"),
+        ("not 1 <= count <= most", "not 0 <= count <= most", "confidence"),
         ("history.cumsum(0) / count", "history.cumsum(0)", "confidence"),
         ("(lead[:-1] <= margin)", "(lead <= margin)", "confidence"),
         ("<= margin).long().cumprod(0)", "<= margin).long()", "confidence"),

@@ -290,6 +290,10 @@ def test_a_mistake_is_one_line(measured, tmp_path):
     assert_refused(ffrec("confidence", "r1", "--into", "d.md", cwd=folder), "damaged")
 
 
+def found_together(run) -> float:
+    return json.loads((run / "result.json").read_text())["test"]["error_together"]
+
+
 def test_a_model_tries_the_first_labels_alone(measured):
     folder, (found, _) = measured
     model, test = package.load(folder / "r0"), corpora.load_images("digits", None).test
@@ -299,5 +303,11 @@ def test_a_model_tries_the_first_labels_alone(measured):
     for count in (0, 11):
         with pytest.raises(ValueError, match="candidates: expected 1 to 10"):
             model.predict(test.images, candidates=count)
+    together = model.predict(test.images, together=True) != test.labels.numpy()
+    assert 100 * together.mean() == pytest.approx(found_together(folder / "r0"))
+    one = model.predict(test.images, candidates=1, together=True)
+    assert (one == model.predict(test.images, candidates=1)).all()
+    with pytest.raises(ValueError, match="together: no goodness scores labels"):
+        package.load(folder / "bp").predict(test.images, together=True)
     with pytest.raises(ValueError, match="candidates: expected none"):
         package.load(folder / "bp").predict(test.images, candidates=2)

@@ -7,7 +7,14 @@ from torch import Tensor
 
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches
-from ffrec.evaluation.images import choose, label_goodness, places, predictions, scores_labels
+from ffrec.evaluation.images import (
+    choose,
+    choose_together,
+    label_goodness,
+    places,
+    predictions,
+    scores_labels,
+)
 from ffrec.networks.network import Classifier
 from ffrec.parallel.team import ALONE
 
@@ -59,17 +66,27 @@ def first_labels(logits: Tensor, scores: Tensor, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def best_of_first(network: Classifier, images: Images, count: int) -> Tensor:
-    """`first_labels` of images `(n,)`, of which no other label is tried.
+def best_of_first(network: Classifier, images: Images, count: int | None, together: bool = False) -> Tensor:
+    """`first_labels` of images `(n,)`, of which no other label is tried, or the best of all labels; chosen by
+    goodness, or by goodness and the softmax together (`choose_together`).
 
     Raises ValueError if goodness scores no labels, or not so many.
     """
+    if together and not scores_labels(network):
+        raise ValueError("together: no goodness scores labels, the softmax predicts alone: leave it out")
     most = network.classes if scores_labels(network) else 0
-    if not (scores_labels(network) and 1 <= count <= most):
+    if not scores_labels(network) or (count is not None and not 1 <= count <= most):
         wanted = f"1 to {most}" if most else "none, as no goodness scores labels"
         raise ValueError(f"candidates: expected {wanted}, found {count}")
     tried = predictions(network, images, count, network.window[1], places(ALONE, len(images), network.batch))
-    return torch.cat([choose(history, labels, network.window) for _, labels, history, _ in tried])
+    return torch.cat(
+        [
+            choose_together(network, history, labels, logits)
+            if together
+            else choose(history, labels, network.window)
+            for _, labels, history, logits in tried
+        ]
+    )
 
 
 def leads(history: Tensor) -> tuple[Tensor, Tensor]:

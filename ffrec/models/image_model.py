@@ -73,17 +73,20 @@ class ImageModel(Model):
         found: Array = torch.cat(parts).cpu().numpy()
         return found
 
-    def predict(self, X: Any, candidates: int | None = None) -> Array:  # noqa: N803
+    def predict(self, X: Any, candidates: int | None = None, together: bool = False) -> Array:  # noqa: N803
         """The class with the highest score, `(n,)`: names, or integers if all names are.
 
         With `candidates` only so many labels are tried, those that the one-pass softmax ranks first, and the
-        others cost nothing. Raises ValueError for other numbers of them than the network can try.
+        others cost nothing. With `together` goodness and the softmax decide together, which evaluations call
+        the error by both. Raises ValueError for other numbers of candidates than the network can try, and for
+        either where goodness scores no labels.
         """
-        if candidates is None:
+        if candidates is None and not together:
             found: Array = self.classes[self.scores(X).argmax(1)]
             return found
-        best: Array = self.classes[best_of_first(self.network, self.images(X), candidates).cpu().numpy()]
-        return best
+        best = best_of_first(self.network, self.images(X), candidates, together)
+        answers: Array = self.classes[best.cpu().numpy()]
+        return answers
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
         """softmax(scores / T), `(n, classes)` in the order of `classes`; T is `calibration.temperature`."""
