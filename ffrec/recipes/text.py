@@ -144,7 +144,8 @@ def aesop_judged(state: bool) -> TextRecipe:
 
 
 def aesop_judged_full(state: bool) -> TextRecipe:
-    """All strings that are not held out."""
+    """All strings that are not held out. With a state it learns faster, and needs fewer passes and more
+    dropout."""
     return judged(
         "aesop-state-full" if state else "aesop-goodness-full",
         "aesop",
@@ -153,9 +154,9 @@ def aesop_judged_full(state: bool) -> TextRecipe:
         fading=0.7,
         state=state,
         rate=3e-3,
-        epochs=16,
-        hidden_dropout=(0.3, 0.0),
-        validate_every=4,
+        epochs=10 if state else 16,
+        hidden_dropout=(0.5 if state else 0.3, 0.0),
+        validate_every=5 if state else 4,
     )
 
 
