@@ -44,8 +44,8 @@ def supervised_mnist_small() -> ImageRecipe:
 
 
 def supervised_mnist_jitter() -> ImageRecipe:
-    """Images shifted by up to two pixels; half the paper's layers and half its units, which are as good and
-    take an eighth of the time."""
+    """Images shifted by up to two pixels; half the paper's layers and half its units, which take an eighth of
+    the time."""
     return ImageRecipe(
         name="supervised-mnist-jitter",
         paper="0.64 % (Hinton 2022 §3.3, four layers of 2000, 500 epochs)",
