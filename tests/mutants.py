@@ -1215,7 +1215,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         (" / sizes\n", "\n", "confidence"),
         ("torch.arange(1, len(errors) + 1", "torch.arange(len(errors)", "confidence"),
         ("confidence >= threshold", "confidence > threshold", "confidence"),
-        ("self.in_window(self.history)", "self.history", "confidence"),
+        ("else averaged(self.history, self.window)", "else self.history.mean(0)", "confidence"),
         ("tried.gather(1, scores.gather(1, tried)", "tried.gather(1, logits.gather(1, tried)", "confidence"),
         ("1 <= count <= most", "count <= most", "confidence"),
     ],

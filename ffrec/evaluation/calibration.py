@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ffrec.data.images import Images
-from ffrec.evaluation.images import label_goodness, scores_labels
+from ffrec.evaluation.images import averaged, label_goodness, scores_labels
 from ffrec.networks.network import Classifier
 
 WIDEST = 1e6  # largest ratio of a temperature to the scores' spread, and of the spread to a temperature
@@ -52,8 +52,7 @@ def class_scores(network: Classifier, rows: Tensor) -> Tensor:
     the iterations of the evaluation window, or the softmax's logit where goodness scores no labels."""
     if not scores_labels(network):
         return network.logits(network.encode(rows))
-    first, last = network.window
-    return label_history(network, rows, last)[first - 1 :].mean(0)
+    return averaged(label_history(network, rows, network.window[1]), network.window)
 
 
 def batches(images: Images, size: int) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches
 from ffrec.evaluation.images import (
+    averaged,
     choose,
     choose_together,
     label_goodness,
@@ -35,7 +36,7 @@ class Responses:
     @property
     def scores(self) -> Tensor:
         """A score of every class, `(n, classes)`, as `class_scores` has it."""
-        return self.logits if self.history is None else self.in_window(self.history).mean(0)
+        return self.logits if self.history is None else averaged(self.history, self.window)
 
     def in_window(self, history: Tensor) -> Tensor:
         """The iterations of the evaluation window."""
