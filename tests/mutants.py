@@ -1219,6 +1219,22 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("tried.gather(1, scores.gather(1, tried)", "tried.gather(1, logits.gather(1, tried)", "confidence"),
         ("1 <= count <= most", "count <= most", "confidence"),
     ],
+    "ffrec/evaluation/views.py": [
+        ("images.images.flip(2) if", "images.images.flip(1) if", "views"),
+        ("max(abs(self.down), abs(self.right))", "abs(self.down)", "views"),
+        ("[[self.down, self.right]]", "[[self.right, self.down]]", "views"),
+        ("max(map(abs, by)) == far", "min(map(abs, by)) == far", "views"),
+        ("(False, True) if mirror", "(False,) if mirror", "views"),
+        ("one.logits.log_softmax(1)", "one.logits", "views"),
+        ("logits / views, mean", "logits, mean", "views"),
+        ("history / views", "history", "views"),
+        ("if together else seen.scores", "if False else seen.scores", "views"),
+    ],
+    "ffrec/tasks/measures/views.py": [
+        ("mirror = trained.recipe.training.mirror", "mirror = False", "views"),
+        ("percent_wrong(seen.logits.argmax(1)", "percent_wrong(seen.scores.argmax(1)", "views"),
+        ("percent_wrong(likeliest(trained.network, seen)", "percent_wrong(seen.scores.argmax(1)", "views"),
+    ],
     "ffrec/networks/stopping.py": [
         ("(total / (t - first + 1)).topk", "total.topk", "confidence"),
         ("= t - first + 1", "= t - first", "confidence"),
@@ -1253,20 +1269,20 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("!= truth[place]).sum(1)", "== truth[place]).sum(1)", "robustness"),
         ("windows.index((first, last), iterations)", "last - 1", "robustness"),
     ],
-    "ffrec/tasks/savings.py": [
+    "ffrec/tasks/measures/savings.py": [
         ("count * last if count > 1 else 0", "count * last", "confidence"),
         ("test.window[0] - 1 + float", "float", "confidence"),
         ("margin if share else -math.inf", "margin", "confidence"),
         ("for r in (known, test)", "for r in (test, test)", "confidence"),
     ],
-    "ffrec/tasks/confidence.py": [
+    "ffrec/tasks/measures/confidence.py": [
         ("thresholds(sure, REFUSED)", "thresholds(confidence, REFUSED)", "confidence"),
         ("threshold if share else 0.0", "threshold", "confidence"),
         ("curve[n - round(share * n) - 1])", "curve[round(share * n) - 1])", "confidence"),
         ("len(train.labels) / 10", "len(train.labels) / 5", "confidence"),
         ("or fitted(known, part)", "or Calibration()", "confidence"),
     ],
-    "ffrec/tasks/robustness.py": [
+    "ffrec/tasks/measures/robustness.py": [
         ("mean([errors[name] for name in CORRUPTIONS])", "mean(list(errors.values()))", "robustness"),
         ("float(trained.corpus.train.images.max())", "255.0", "robustness"),
         ("severity, brightest)", "1, brightest)", "robustness"),

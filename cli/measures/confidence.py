@@ -13,8 +13,8 @@ from ffrec.reports.confidence import FILE, Confidence, confidence_tables
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.confidence import confidence as draw
 from ffrec.reports.summary import read
-from ffrec.tasks.confidence import measure
 from ffrec.tasks.images import TrainedImages
+from ffrec.tasks.measures.confidence import measure
 from ffrec.tasks.recorded import completed
 
 COMMAND = "ffrec confidence"

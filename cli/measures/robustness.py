@@ -13,7 +13,7 @@ from ffrec.reports.figures.canvas import check_name, save
 from ffrec.reports.figures.robustness import compared
 from ffrec.reports.robustness import FILE, Robustness, robustness_tables
 from ffrec.tasks.images import TrainedImages
-from ffrec.tasks.robustness import measure
+from ffrec.tasks.measures.robustness import measure
 
 COMMAND = "ffrec robustness"
 SEVERITY, ITERATIONS = 2, 20

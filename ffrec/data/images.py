@@ -1,5 +1,6 @@
 """Images as the networks take them: rows of pixels, shifted or shuffled where a recipe says so."""
 
+from copy import copy
 from typing import Protocol
 
 import torch
@@ -91,6 +92,12 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def like(self, images: Tensor) -> "Images":
+        """Other images of the same shape, with the same permutation of the pixels."""
+        made = copy(self)
+        made.images = images.to(self.images.device)
+        return made
 
     def batch(self, index: Tensor | slice) -> Tensor:
         """The images at `index` as the networks take them."""

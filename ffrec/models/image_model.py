@@ -11,6 +11,7 @@ from ffrec.config import ImageRecipe
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import Calibration, batches, class_scores, label_history, probabilities
 from ffrec.evaluation.decisions import best_of_first
+from ffrec.evaluation.views import best_of_views
 from ffrec.models.arrays import Array, as_images, class_values
 from ffrec.models.figure import draw_goodness
 from ffrec.models.model import Model
@@ -73,18 +74,32 @@ class ImageModel(Model):
         found: Array = torch.cat(parts).cpu().numpy()
         return found
 
-    def predict(self, X: Any, candidates: int | None = None, together: bool = False) -> Array:  # noqa: N803
+    def predict(
+        self,
+        X: Any,  # noqa: N803
+        candidates: int | None = None,
+        together: bool = False,
+        views: int | None = None,
+    ) -> Array:
         """The class with the highest score, `(n,)`: names, or integers if all names are.
 
         With `candidates` only so many labels are tried, those that the one-pass softmax ranks first, and the
         others cost nothing. With `together` goodness and the softmax decide together, which evaluations call
-        the error by both. Raises ValueError for other numbers of candidates than the network can try, and for
-        either where goodness scores no labels.
+        the error by both. With `views` scores are averaged over the image and its shifts by up to so many
+        pixels, and the mirror images of all these where the network has learnt from such. Raises ValueError
+        for other numbers of candidates than the network can try, for either of these two where goodness
+        scores no labels, and for candidates with views.
         """
-        if candidates is None and not together:
+        if candidates is not None and views is not None:
+            raise ValueError("candidates: each view tries all labels, found views too: leave one of them out")
+        if candidates is None and views is None and not together:
             found: Array = self.classes[self.scores(X).argmax(1)]
             return found
-        best = best_of_first(self.network, self.images(X), candidates, together)
+        images = self.images(X)
+        if views is None:
+            best = best_of_first(self.network, images, candidates, together)
+        else:
+            best = best_of_views(self.network, images, views, self.recipe.training.mirror, together)
         answers: Array = self.classes[best.cpu().numpy()]
         return answers
 

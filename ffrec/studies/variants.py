@@ -88,12 +88,14 @@ VARIANTS = {
     "random": Variant("–", "–", {"learns": "softmax"} | ALL, kind=BackpropConfig),
 }
 DATA = {
-    "mnist": ((1000, 1000, 1000), TrainingConfig(epochs=20, batch=100, weight_decay=0.1)),
-    "fashion-mnist": ((1000, 1000, 1000), TrainingConfig(epochs=20, batch=100, weight_decay=0.1)),
+    "mnist": ((1000, 1000, 1000), TrainingConfig(epochs=10, batch=250, weight_decay=0.1)),
+    "fashion-mnist": ((1000, 1000, 1000), TrainingConfig(epochs=10, batch=250, weight_decay=0.1)),
     "digits": ((200, 200, 200), TrainingConfig(epochs=40, batch=50, weight_decay=0.1)),
 }
 """Units of the layers, and the budget that all variants have."""
 CELLS = {f"{data}-{variant}": (data, variant) for data in DATA for variant in VARIANTS}
+CHOSEN: Mapping[str, Mapping[str, float]] = {}
+"""The rate and the sharpness that were best on validation images: `benchmarks/variants.py`."""
 HEAD = (
     "data",
     "variant",
@@ -121,8 +123,9 @@ def chosen(patterns: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Im
     return {name: recipe_of(name, settings) for name in names}
 
 
-def recipe_of(name: str, settings: Mapping[str, Any]) -> ImageRecipe:
-    """The recipe of a cell with `settings` on top, validated after its last epoch."""
+def recipe_of(name: str, settings: Mapping[str, Any], chosen: bool = True) -> ImageRecipe:
+    """The recipe of a cell with `settings` on top, validated after its last epoch; without those `chosen` for
+    it on validation images, where it is they that are to be chosen."""
     data, called = CELLS[name]
     variant, (hidden, training) = VARIANTS[called], DATA[data]
     made = ImageRecipe(
@@ -131,7 +134,7 @@ def recipe_of(name: str, settings: Mapping[str, Any]) -> ImageRecipe:
         data=data,
         network=variant.kind(hidden=hidden, **variant.network),
         training=replace(training, **variant.training),
-    ).override(settings)
+    ).override({**(CHOSEN.get(name, {}) if chosen else {}), **settings})
     if "validate_every" in settings:
         return made
     return made.override({"validate_every": made.training.epochs})

@@ -18,8 +18,8 @@ from ffrec.evaluation.decisions import Responses, refuse, responses, risk_covera
 from ffrec.evaluation.images import BATCH, scores_labels
 from ffrec.networks.recurrent import Recurrent
 from ffrec.tasks.images import TrainedImages
+from ffrec.tasks.measures.savings import candidates, exits, percent_wrong
 from ffrec.tasks.recorded import describe, stored_calibration
-from ffrec.tasks.savings import candidates, exits, percent_wrong
 
 REFUSED = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)  # shares of images
 CURVE = 100  # steps of the risk–coverage curve that is kept

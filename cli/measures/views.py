@@ -1,0 +1,53 @@
+"""`ffrec views`: a trained run on several views of every image."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.answers import note, print_result
+from cli.measures.tables import fill, stored
+from cli.trained import note_unfinished, open_run
+from ffrec.reports.views import FILE, Views, views_table
+from ffrec.tasks.images import TrainedImages
+from ffrec.tasks.measures.views import measure
+
+COMMAND = "ffrec views"
+PIXELS = 1
+
+
+def views(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; seeds of one recipe share rows.")],
+    pixels: Annotated[int, typer.Option(min=0, max=4, help="Largest shift, in both directions.")] = PIXELS,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure nothing: put the table of what the runs hold between <!-- views --> and "
+            "<!-- /views --> in this file."
+        ),
+    ] = None,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    plugin: options.Plugins = None,
+    json: options.Json = False,
+) -> None:
+    """Measure trained image runs that look at every image in several ways: as it is, shifted, and, if they
+    have learnt from mirror images, mirrored.
+
+    Goodness and log probabilities are averaged over the views. Writes views.json into each run folder, and
+    prints a table of errors by the number of views.
+    """
+    if into:
+        given = {"pixels": pixels != PIXELS, "data": data is not None, "device": device != "auto"}
+        given |= {"plugin": bool(plugin), "json": json}
+        fill(into, "views", views_table(stored(runs, FILE, Views, COMMAND)), **given)
+        return
+    found = []
+    for run in runs:
+        trained = open_run(run, TrainedImages, data, device, plugin)
+        note_unfinished(trained)
+        note(f"measuring {run} …")
+        found.append(measure(trained, pixels))
+        trained.folder.write_json(FILE, found[-1])
+    print_result({"runs": found}, [views_table(stored(runs, FILE, Views, COMMAND))], json)
