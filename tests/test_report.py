@@ -235,7 +235,9 @@ def six(tmp_path):
         if wanted.beside:
             both = {part: {"perplexity": 4.0} for part in ("validation", "test")}
             others = {"unigram": both, "Kneser-Ney of order 6": both}
-            run.write_json("result.json", RESULT | both | {"updates": 3, "baselines": others})
+            better = {part: {"perplexity": 3.5} for part in both}
+            counts = {"with_counts": {"model": "Kneser-Ney of order 6", "share": 0.5} | better}
+            run.write_json("result.json", RESULT | both | {"updates": 3, "baselines": others} | counts)
         else:
             result(run, 2.0, 9.0, 120.0)
         made.append(run)
@@ -259,7 +261,7 @@ def test_the_headline_has_six_rows_from_the_run_folders(six, tmp_path):
     assert first[4] == "3.0"
     assert first[5].startswith("cpu, torch ")
     assert first[5].endswith(", Abacus 9000")
-    assert "perplexity 4.00 (1 seed); Kneser-Ney of order 6: 4.00 |" in rows[-1]
+    assert "perplexity 4.00 (1 seed); Kneser-Ney of order 6: 4.00; with it: 3.50 |" in rows[-1]
     assert all("(1 seed)" in row for row in rows[1:])
 
 

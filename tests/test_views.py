@@ -44,7 +44,7 @@ def test_rings_hold_every_shift_once(pixels, mirror, counts):
     assert len({view for ring in found for view in ring}) == (2 * pixels + 1) ** 2
     assert found[0] == [View()]
     for far, ring in enumerate(found):
-        assert {max(abs(view.down), abs(view.right)) for view in ring} == {far}
+        assert {max(abs(view.up), abs(view.left)) for view in ring} == {far}
 
 
 def test_mirror_images_come_before_shifts():

@@ -16,17 +16,16 @@ from ffrec.networks.network import Classifier
 class View:
     """How an image is looked at."""
 
-    down: int = 0
-    """Pixels by which it is moved up, and what is shifted in below is 0; moved down if negative."""
-    right: int = 0
-    """Pixels by which it is moved to the left."""
+    up: int = 0
+    """Pixels by which it is moved up, or down if negative; what is shifted in is 0."""
+    left: int = 0
     mirrored: bool = False
 
     def of(self, images: Images) -> Images:
         """The same images, looked at in this way."""
         seen = images.images.flip(2) if self.mirrored else images.images
-        most = max(abs(self.down), abs(self.right))
-        by = torch.tensor([[self.down, self.right]], device=seen.device).expand(len(seen), -1)
+        most = max(abs(self.up), abs(self.left))
+        by = torch.tensor([[self.up, self.left]], device=seen.device).expand(len(seen), -1)
         return images.like(shift(seen, most, by) if most else seen)
 
 
@@ -35,7 +34,7 @@ def rings(pixels: int, mirror: bool) -> list[list[View]]:
     each distance of 1 to `pixels`, all shifts whose larger component is that distance."""
     turned = (False, True) if mirror else (False,)
     every = range(-pixels, pixels + 1)
-    shifts = [(down, right) for down in every for right in every]
+    shifts = [(up, left) for up in every for left in every]
     return [
         *([View(mirrored=way)] for way in turned),
         *(

@@ -1,5 +1,7 @@
-"""The one-line defects that `tests/mutants.py` plants, by room: for each file a fragment of it, its wrong twin,
-and the tests that must notice."""
+"""The one-line defects that `tests/mutants.py` plants, by room.
+
+For each file: a fragment of it, its wrong twin, and the tests that must notice.
+"""
 
 from planted import config, data, evaluation, learning, networks, parallel, reports, studies, tasks, training
 
