@@ -1,11 +1,12 @@
 """The most memory that an update needs beyond what was there before: local learning over backpropagation.
 
     python benchmarks/memory.py [--recipe conv-cifar10] [--batch 500] [--device cpu] [--into PAGE]
+    python benchmarks/memory.py --variants mnist [--batch 500] [--device cpu] [--into PAGE]
 
-A recipe, `backprop-RECIPE` and `deep-RECIPE` each learn from a batch of random images, in a process of its
-own and in both precisions. A small batch goes before it, so that what torch loads and keeps at a first update
-does not count. What counts on a CPU is the resident memory of the process, and on a GPU what torch has
-allocated there.
+A recipe, `backprop-RECIPE` and `deep-RECIPE`, or every rule of `ffrec sweep variants` on a data set, each
+learn from a batch of random images, in a process of its own and in both precisions. A small batch goes before
+it, so that what torch loads and keeps at a first update does not count. What counts on a CPU is the resident
+memory of the process, and on a GPU what torch has allocated there.
 """
 
 import argparse
@@ -17,22 +18,32 @@ from pathlib import Path
 
 import torch
 
+import corpora
 import ffrec
 from cli.report import put_between
 from ffrec.bench.works import under
 from ffrec.config import ImageRecipe
 from ffrec.reports.tables import table
+from ffrec.studies.variants import CELLS, DATA, recipe_of
 from ffrec.tasks.images import new_trainer
 
-SIDE, COLOURS, CLASSES, WARM = 32, 3, 10, 10
+CLASSES, WARM = 10, 10
 RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 """What makes the C library give freed memory back at once, so that a peak is one."""
 
 
-def images_of(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random images with labels."""
+def recipe_named(name: str) -> ImageRecipe:
+    """A recipe, or a cell of the sweep of variants."""
+    found = recipe_of(name, {}) if name in CELLS else ffrec.recipe(name)
+    assert isinstance(found, ImageRecipe)
+    return found
+
+
+def images_of(count: int, data: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random images of the shape of a data set's, with labels."""
     drawn = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (count, SIDE, SIDE, COLOURS), generator=drawn, dtype=torch.uint8)
+    shape = corpora.DATASETS[data].description.shape
+    pixels = torch.randint(256, (count, *shape), generator=drawn, dtype=torch.uint8)
     return pixels, torch.randint(CLASSES, (count,), generator=drawn)
 
 
@@ -55,9 +66,8 @@ def forget(device: torch.device) -> None:
 
 def measure(name: str, batch: int, precision: str, device: torch.device) -> int:
     """The bytes of one recipe."""
-    made = ffrec.recipe(name).override({"batch": batch})
-    assert isinstance(made, ImageRecipe)
-    trainer = new_trainer(made, *images_of(batch), CLASSES, device=device, arithmetic=precision)
+    made = recipe_named(name).override({"batch": batch})
+    trainer = new_trainer(made, *images_of(batch, made.data), CLASSES, device=device, arithmetic=precision)
     for count in (WARM, batch):
         before = held(device, peak=False)
         forget(device)
@@ -78,9 +88,15 @@ def measured(name: str, precision: str, asked: argparse.Namespace) -> int:
 
 def shown(asked: argparse.Namespace) -> str:
     """A table of all recipes and precisions."""
-    rival = f"backprop-{asked.recipe}"
-    names = [asked.recipe, rival, f"deep-{asked.recipe}"]
-    head, rows = ["recipe"], [[f"`{name}`"] for name in names]
+    if asked.variants:
+        rival, names = (
+            f"{asked.variants}-backprop",
+            [f"{asked.variants}-{name}" for name in DATA[asked.variants].variants],
+        )
+    else:
+        rival = f"backprop-{asked.recipe}"
+        names = [asked.recipe, rival, f"deep-{asked.recipe}"]
+    head, rows = ["learns by"], [[f"`{name}`"] for name in names]
     for precision in ("bf16", "fp32"):
         found = {name: measured(name, precision, asked) for name in names}
         head += [f"{precision}, MB", "over backpropagation"]
@@ -92,6 +108,7 @@ def shown(asked: argparse.Namespace) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="conv-cifar10")
+    parser.add_argument("--variants", choices=DATA)
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--into", type=Path)

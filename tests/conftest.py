@@ -10,6 +10,7 @@ from commands import ffrec
 import corpora
 from ffrec.config import RecurrentConfig
 from ffrec.data.draws import Draws
+from ffrec.data.images import Images
 from ffrec.learning.midpoint import Midpoint
 from ffrec.networks.recurrent import Recurrent
 from ffrec.recipes import recipe
@@ -56,6 +57,15 @@ def cases(generator: torch.Generator):
     images = torch.rand(5, 12, generator=generator, dtype=torch.float64)
     true = torch.randint(4, (5,), generator=generator)
     return images, torch.stack([true, (true + 1) % 4], dim=1)
+
+
+@pytest.fixture
+def answering(tiny, generator):
+    """A small network, images and labels for it."""
+    network = tiny(damping=0.4).float()
+    images = Images(torch.randint(256, (40, 3, 4), generator=generator, dtype=torch.uint8))
+    network.readout.weight.normal_(generator=generator)
+    return network, images, torch.randint(4, (40,), generator=generator)
 
 
 @pytest.fixture

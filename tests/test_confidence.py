@@ -89,16 +89,8 @@ def test_an_image_that_stops_stays_stopped():
     assert [part.tolist() for part in early_exit(history, 4.0)] == [[1], [1]]
 
 
-@pytest.fixture
-def setting(tiny, generator):
-    network = tiny(damping=0.4).float()
-    images = Images(torch.randint(256, (40, 3, 4), generator=generator, dtype=torch.uint8))
-    network.readout.weight.normal_(generator=generator)
-    return network, images, torch.randint(4, (40,), generator=generator)
-
-
-def test_responses_are_what_the_network_says(setting):
-    network, images, truth = setting
+def test_responses_are_what_the_network_says(answering):
+    network, images, truth = answering
     found = responses(network, images, truth)
     torch.testing.assert_close(found.scores, class_scores(network, images.batch(slice(None))))
     assert found.history.shape == (network.window[1], 40, 4)
@@ -106,8 +98,8 @@ def test_responses_are_what_the_network_says(setting):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_first_labels_are_what_evaluation_with_candidates_answers(setting, count):
-    network, images, truth = setting
+def test_first_labels_are_what_evaluation_with_candidates_answers(answering, count):
+    network, images, truth = answering
     found = responses(network, images, truth)
     chosen = first_labels(found.logits, found.scores, count)
     expected = evaluate_images(network, images, truth, count)["error_goodness"]
@@ -133,8 +125,8 @@ def test_iterations_that_really_stop_answer_the_same(generator, update, quantile
 
 
 @pytest.mark.parametrize("margin", [-float("inf"), float("inf")])
-def test_all_stop_at_once_or_never(setting, margin):
-    network, images, truth = setting
+def test_all_stop_at_once_or_never(answering, margin):
+    network, images, truth = answering
     history = responses(network, images, truth).history[network.window[0] - 1 :]
     expected = early_exit(history, margin)
     for found, wanted in zip(stop_early(network, images.batch(slice(None)), margin), expected, strict=True):

@@ -94,6 +94,33 @@ def test_the_local_update_is_that_of_autograd_layer_by_layer(make, images, goodn
     torch.testing.assert_close(measured.accuracy, right)
 
 
+def test_groups_of_channels_that_compete_learn_what_autograd_says(make, images):
+    network = make(goodness="squares", blocks=CLASSES, hidden=(2 * CLASSES, 3 * CLASSES))
+    with network.following():
+        network.encode(images.flatten(1) * 0.7)
+    encoding = network.encode(images.flatten(1))
+    measured = network.learn(encoding, None, LABELS)
+    local = {name: p.grad for name, p in network.layers.named_parameters()}
+    network.zero_grad()
+    network.requires_grad_()
+    found, x, moments = [], images, network.standardise
+    for level in network.levels:
+        layer = network.layer(level)
+        x = batch_norm(x, moments.mean, moments.variance).detach()
+        maps = conv2d(x, layer.connection(str(level - 1)).weight, padding=1) + layer.bias.view(-1, 1, 1)
+        h = max_pool2d(maps.relu(), 2)
+        found.append(h.square().unflatten(1, (CLASSES, -1)).mean((2, 3, 4)))
+        x, moments = h / h.square().mean((1, 2, 3), keepdim=True).sqrt(), layer.standardise
+    losses = torch.stack([cross_entropy(2.0 * goodness, LABELS) for goodness in found])
+    losses.sum().backward()
+    expected = {name: p.grad for name, p in network.layers.named_parameters()}
+    torch.testing.assert_close(local, expected)
+    torch.testing.assert_close(measured.loss, losses.detach())
+    (step,) = network.steps(encoding, LABELS.unsqueeze(1), 1)
+    every = torch.arange(CLASSES).expand(5, -1)
+    torch.testing.assert_close(network.scores(step, every), 2.0 * found[1])
+
+
 def test_labels_are_scored_by_the_layers_that_are_read(make, images):
     network = make(hidden=(4, 6, 5), pool=(2, 2, 1), reads=(3, 1))
     encoding = network.encode(images.flatten(1))

@@ -1,24 +1,35 @@
 """Local rules side by side: one budget, one row each, and what their names say."""
 
 import json
+from pathlib import Path
 
 import pytest
+import torch
 from commands import assert_refused, ffrec
 
 from ffrec.config import BackpropConfig, ConfigError
-from ffrec.studies.variants import CELLS, DATA, VARIANTS, chosen
+from ffrec.studies.variants import CELLS, CHOSEN, DATA, VARIANTS, chosen, recipe_of
+from ffrec.tasks.images import new_trainer
+from ffrec.training.trainer import Epoch
+
+ROOT = Path(__file__).parent.parent
 
 DIGITS = ("sweep", "variants", "--only", "digits-*", "--set", "epochs=1", "--set", "hidden=[10,10,10]")
 
 
 def test_all_rows_of_a_data_set_have_its_layers_and_its_budget():
     recipes = chosen(["*"], {})
-    assert recipes.keys() == CELLS.keys() == {f"{data}-{name}" for data in DATA for name in VARIANTS}
+    assert (
+        recipes.keys()
+        == CELLS.keys()
+        == {f"{data}-{name}" for data, budget in DATA.items() for name in budget.variants}
+    )
     for name, recipe in recipes.items():
         data, _ = CELLS[name]
-        units, budget = DATA[data]
+        units, budget = DATA[data].hidden, DATA[data].training
         assert (recipe.data, recipe.network.hidden) == (data, units)
-        assert (recipe.training.epochs, recipe.training.batch) == (budget.epochs, budget.batch)
+        for shared in ("epochs", "batch", "weight_decay", "jitter", "mirror", "noise", "schedule"):
+            assert getattr(recipe.training, shared) == getattr(budget, shared)
         assert recipe.training.validate_every == budget.epochs
         assert not recipe.training.train_on_validation
 
@@ -31,12 +42,45 @@ def test_rows_differ_in_their_rule():
     assert rules["mnist-hff"][0].goodness == "prototypes"
     assert {rules[f"mnist-{name}"][0].blocks for name in ("cwcomp", "deeperforward")} == {10}
     assert rules["mnist-scff"][1].negatives == "pairs"
+    maps = [(recipe.network, recipe.training) for recipe in chosen(["cifar-10-*"], {}).values()]
+    assert len({repr(rule) for rule in maps}) == len(maps)
     learnt = {name for name, (network, _) in rules.items() if isinstance(network, BackpropConfig)}
     assert learnt == {"mnist-backprop", "mnist-random"}
 
 
+def test_the_rules_of_convolutions_learn_from_colour_images():
+    drawn = torch.Generator().manual_seed(3)
+    images = torch.randint(256, (40, 32, 32, 3), generator=drawn, dtype=torch.uint8)
+    labels = torch.arange(40) % 10
+    small = {"hidden": (10, 20, 10, 20), "batch": 20, "epochs": 6, "jitter": 0, "mirror": False}
+    recipes = chosen(["cifar-10-*"], small)
+    assert {CELLS[name][1] for name in recipes} == {*VARIANTS, "deep"} - {"hybrids", "scff"}
+    for name, recipe in recipes.items():
+        trainer = new_trainer(recipe, images, labels, 10)
+        first, *_, last = (epoch for epoch in trainer.run(None, None) if isinstance(epoch, Epoch))
+        still = recipe.network.kind == "backprop-convolutional"  # it has one loss, of its softmax
+        losses = [
+            epoch.record["softmax_loss"] if still else sum(epoch.record["loss"]) for epoch in (first, last)
+        ]
+        assert losses[1] < losses[0], name
+
+
+def test_chosen_settings_are_those_of_the_lowest_error_on_validation_images():
+    lines: dict[str, list] = {}
+    for line in (ROOT / "results" / "variants.jsonl").read_text().splitlines():
+        found = json.loads(line)
+        cell = f"{found['group']}-{found['change'].split(',')[0]}"
+        lines.setdefault(cell, []).append((found["error"], found["settings"]))
+    best = {cell: min(tried, key=lambda one: one[0])[1] for cell, tried in lines.items()}
+    assert best == CHOSEN
+    assert best.keys() >= {name for name, (data, _) in CELLS.items() if data in ("mnist", "fashion-mnist")}
+    for cell, settings in CHOSEN.items():
+        assert recipe_of(cell, {}) == recipe_of(cell, settings, chosen=False)
+        assert recipe_of(cell, {"rate": 0.5}).training.rate == 0.5
+
+
 def test_cells_are_chosen_by_pattern():
-    assert {CELLS[name][0] for name in chosen([], {})} == {"mnist", "fashion-mnist"}
+    assert {CELLS[name][0] for name in chosen([], {})} == DATA.keys() - {"digits"}
     assert list(chosen(["digits-asge"], {})) == ["digits-asge"]
     assert chosen(["digits-asge"], {"epochs": 3, "validate_every": 1})["digits-asge"].training.epochs == 3
     with pytest.raises(ConfigError, match="no cell matches 'mnist-monoforward': did you mean 'mnist-mono-fo"):

@@ -54,16 +54,8 @@ def test_mirror_images_come_before_shifts():
     assert sum(view.mirrored for ring in found for view in ring) == 9
 
 
-@pytest.fixture
-def setting(tiny, generator):
-    network = tiny(damping=0.4).float()
-    images = Images(torch.randint(256, (40, 3, 4), generator=generator, dtype=torch.uint8))
-    network.readout.weight.normal_(generator=generator)
-    return network, images, torch.randint(4, (40,), generator=generator)
-
-
-def test_goodness_and_log_probabilities_are_averaged(setting):
-    network, images, truth = setting
+def test_goodness_and_log_probabilities_are_averaged(answering):
+    network, images, truth = answering
     *_, (count, found) = seen_in_views(network, images, truth, 1, True)
     logs, goodness = torch.zeros(40, 4), torch.zeros(40, 4)
     every, padded = torch.arange(4).expand(40, -1), torch.zeros(40, 5, 6)
@@ -85,8 +77,8 @@ def test_goodness_and_log_probabilities_are_averaged(setting):
     assert not torch.equal(both, goodness.argmax(1))
 
 
-def test_one_view_is_what_evaluation_says(setting):
-    network, images, truth = setting
+def test_one_view_is_what_evaluation_says(answering):
+    network, images, truth = answering
     ((count, found),) = seen_in_views(network, images, truth, 0, False)
     errors = evaluate_images(network, images, truth)
     assert count == 1
@@ -147,9 +139,7 @@ def test_what_has_learnt_from_mirror_images_sees_them_and_a_softmax_alone_has_no
     wrong = model.predict(test.images, views=2) != test.labels.numpy()
     assert 100 * wrong.mean() == pytest.approx(mirrored["test"][-1]["error_goodness"])
     with pytest.raises(ValueError, match="together: no goodness scores labels"):
-        package.load(folder / "bp").predict(
-            test.images[..., None].expand(-1, -1, -1, 3), views=1, together=True
-        )
+        package.load(folder / "bp").predict(test.images, views=1, together=True)
 
 
 def test_tables_go_into_a_file_from_what_the_runs_hold(measured):

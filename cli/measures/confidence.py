@@ -7,7 +7,7 @@ import typer
 
 from cli import options
 from cli.answers import note, print_result
-from cli.measures.tables import fill, stored
+from cli.measures.tables import fill, marked, stored
 from cli.trained import note_unfinished, open_run
 from ffrec.reports.confidence import FILE, Confidence, confidence_tables
 from ffrec.reports.figures.canvas import save
@@ -22,13 +22,7 @@ COMMAND = "ffrec confidence"
 
 def confidence(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; seeds of one recipe share a table.")],
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            help="Measure nothing: put the tables of what the runs hold between <!-- confidence --> and "
-            "<!-- /confidence --> in this file."
-        ),
-    ] = None,
+    into: Annotated[Path | None, marked("confidence")] = None,
     data: options.Data = None,
     device: options.Device = "auto",
     plugin: options.Plugins = None,

@@ -7,7 +7,7 @@ import typer
 
 from cli import options
 from cli.answers import note, print_result
-from cli.measures.tables import fill, stored
+from cli.measures.tables import fill, marked, stored
 from cli.trained import note_unfinished, open_run
 from ffrec.reports.figures.canvas import check_name, save
 from ffrec.reports.figures.robustness import compared
@@ -26,13 +26,7 @@ def robustness(
     figure: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Draw all runs in one picture, into this file.")
     ] = None,
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            help="Measure nothing: put the tables of what the runs hold between <!-- robustness --> and "
-            "<!-- /robustness --> in this file."
-        ),
-    ] = None,
+    into: Annotated[Path | None, marked("robustness")] = None,
     data: options.Data = None,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 from pydantic import BaseModel
@@ -12,6 +13,14 @@ from ffrec.reports.measured import Measured, measured
 from ffrec.reports.summary import read
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import completed, plain
+
+
+def marked(name: str) -> Any:
+    """The option `--into` of the command whose tables have marker lines of that name."""
+    words = (
+        f"Measure nothing: put what the runs hold between <!-- {name} --> and <!-- /{name} --> in this file."
+    )
+    return typer.Option(help=words)
 
 
 def stored(runs: Sequence[Path], file: str, shape: type[BaseModel], command: str) -> list[Measured]:

@@ -7,7 +7,7 @@ import typer
 
 from cli import options
 from cli.answers import note, print_result
-from cli.measures.tables import fill, stored
+from cli.measures.tables import fill, marked, stored
 from cli.trained import note_unfinished, open_run
 from ffrec.reports.views import FILE, Views, views_table
 from ffrec.tasks.images import TrainedImages
@@ -20,13 +20,7 @@ PIXELS = 1
 def views(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; seeds of one recipe share rows.")],
     pixels: Annotated[int, typer.Option(min=0, max=4, help="Largest shift, in both directions.")] = PIXELS,
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            help="Measure nothing: put the table of what the runs hold between <!-- views --> and "
-            "<!-- /views --> in this file."
-        ),
-    ] = None,
+    into: Annotated[Path | None, marked("views")] = None,
     data: options.Data = None,
     device: options.Device = "auto",
     plugin: options.Plugins = None,

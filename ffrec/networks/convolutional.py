@@ -85,8 +85,8 @@ class Convolutional(Network):
         return down * right
 
     def make_goodness(self, level: int, units: int, generator: torch.Generator) -> Goodness:
-        if self.config.by_class:
-            scores = pick("goodness", self.config.goodness)
+        scores = pick("goodness", self.config.goodness)
+        if scores.per_class:
             pooled = self.config.pooled[level - 1]
             return OnGrid(scores.for_layer(pooled, self.classes, generator), self.grids[level - 1])
         if not self.config.per_place:

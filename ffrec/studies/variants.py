@@ -6,14 +6,27 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ffrec.config import BackpropConfig, ConfigError, FeedForwardConfig, ImageRecipe, TrainingConfig
+from ffrec.config import (
+    BackpropConfig,
+    ConfigError,
+    ConvolutionalBackpropConfig,
+    ConvolutionalConfig,
+    FeedForwardConfig,
+    ImageRecipe,
+    TrainingConfig,
+)
 from ffrec.reports.groups import Group, groups
 from ffrec.reports.summary import Summary
 from ffrec.reports.tables import table
 from ffrec.storage.files import RunError
 from ffrec.tasks.recorded import plain
 
-Network = type[FeedForwardConfig] | type[BackpropConfig]
+Network = (
+    type[FeedForwardConfig]
+    | type[BackpropConfig]
+    | type[ConvolutionalConfig]
+    | type[ConvolutionalBackpropConfig]
+)
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,90 @@ VARIANTS = {
     "backprop": Variant("–", "–", kind=BackpropConfig),
     "random": Variant("–", "–", {"learns": "softmax"} | ALL, kind=BackpropConfig),
 }
-DATA = {
-    "mnist": ((1000, 1000, 1000), TrainingConfig(epochs=10, batch=250, weight_decay=0.1)),
-    "fashion-mnist": ((1000, 1000, 1000), TrainingConfig(epochs=10, batch=250, weight_decay=0.1)),
-    "digits": ((200, 200, 200), TrainingConfig(epochs=40, batch=50, weight_decay=0.1)),
+SHOWN = {"label": "apart", "label_size": 0.3, "goodness": "squares", "sharpness": 30.0}
+"""Labels are tried as maps in every layer, and make much activity if they are right."""
+MAPS = {
+    "ff": Variant(
+        "Hinton 2022 §3.3",
+        "labels as maps in every layer; a sharp logit",
+        SHOWN | {"objective": "logistic"},
+        kind=ConvolutionalConfig,
+    ),
+    "symba": Variant(
+        "Lee and Song 2023",
+        "the label's maps are learnt with the layers",
+        SHOWN | {"objective": "pairwise"},
+        kind=ConvolutionalConfig,
+    ),
+    "candidates": Variant(
+        "ffrec", "–", SHOWN | {"objective": "candidates"}, {"negatives": "hard-3"}, ConvolutionalConfig
+    ),
+    "cwcomp": Variant(
+        "Papachristodoulou et al. 2024 (CwComp)",
+        "no convolutions within groups; one learning rate",
+        {"goodness": "squares", "blocks": 10},
+        ABSENT,
+        ConvolutionalConfig,
+    ),
+    "deeperforward": Variant(
+        "Sun et al. 2025 (DeeperForward)",
+        "no residual connections",
+        {"goodness": "activities", "blocks": 10},
+        ABSENT,
+        ConvolutionalConfig,
+    ),
+    "asge": Variant(
+        "Gong, Staszewski and Xu 2025 (ASGE)",
+        "scores of the normalised activities, not of their squares",
+        {"goodness": "random-scores"},
+        ABSENT,
+        ConvolutionalConfig,
+    ),
+    "mono-forward": Variant(
+        "Gong, Li and Abdulla 2025 (Mono-Forward)",
+        "layers send activities of unit mean square",
+        {"goodness": "scores"},
+        ABSENT,
+        ConvolutionalConfig,
+    ),
+    "hff": Variant(
+        "Sarode et al. 2026 (HFF)",
+        "a logit of 16 times the cosine",
+        {"goodness": "prototypes", "sharpness": 16.0},
+        ABSENT,
+        ConvolutionalConfig,
+    ),
+    "backprop": Variant("–", "–", kind=ConvolutionalBackpropConfig),
+    "deep": Variant(
+        "Lee et al. 2015",
+        "a loss in every layer, and all of them travel back",
+        {"every_layer": True},
+        kind=ConvolutionalBackpropConfig,
+    ),
+    "random": Variant("–", "–", {"learns": "softmax"}, kind=ConvolutionalBackpropConfig),
 }
-"""Units of the layers, and the budget that all variants have."""
-CELLS = {f"{data}-{variant}": (data, variant) for data in DATA for variant in VARIANTS}
+"""The same rules in convolutions; those without labels would need hybrids of colour images."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What all variants have on a data set."""
+
+    hidden: tuple[int, ...]
+    """Units, or channels, of the layers."""
+    training: TrainingConfig
+    variants: Mapping[str, Variant] = field(default_factory=lambda: VARIANTS)
+
+
+IMAGES = TrainingConfig(epochs=10, batch=250, weight_decay=0.1)
+COLOURS = TrainingConfig(epochs=10, batch=100, jitter=4, mirror=True)
+DATA = {
+    "mnist": Budget((1000, 1000, 1000), IMAGES),
+    "fashion-mnist": Budget((1000, 1000, 1000), IMAGES),
+    "cifar-10": Budget((40, 80, 160, 320), COLOURS, MAPS),
+    "digits": Budget((200, 200, 200), TrainingConfig(epochs=40, batch=50, weight_decay=0.1)),
+}
+CELLS = {f"{data}-{variant}": (data, variant) for data, budget in DATA.items() for variant in budget.variants}
 CHOSEN: Mapping[str, Mapping[str, float]] = {}
 """The rate and the sharpness that were best on validation images: `benchmarks/variants.py`."""
 HEAD = (
@@ -111,14 +201,14 @@ HEAD = (
 
 def chosen(patterns: Sequence[str], settings: Mapping[str, Any]) -> dict[str, ImageRecipe]:
     """The recipe of every cell whose name matches any of the patterns, by that name, with `settings` on top;
-    without patterns all cells on MNIST and Fashion-MNIST. Raises ConfigError for a pattern that matches none.
+    without patterns all cells but those of the digits. Raises ConfigError for a pattern that matches none.
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in CELLS):
             near = difflib.get_close_matches(pattern, CELLS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(CELLS)}"
             raise ConfigError(f"no cell matches {pattern!r}: {hint}")
-    asked = patterns or ("mnist-*", "fashion-mnist-*")
+    asked = patterns or ("mnist-*", "fashion-mnist-*", "cifar-10-*")
     names = [name for name in CELLS if any(fnmatchcase(name, pattern) for pattern in asked)]
     return {name: recipe_of(name, settings) for name in names}
 
@@ -127,13 +217,14 @@ def recipe_of(name: str, settings: Mapping[str, Any], chosen: bool = True) -> Im
     """The recipe of a cell with `settings` on top, validated after its last epoch; without those `chosen` for
     it on validation images, where it is they that are to be chosen."""
     data, called = CELLS[name]
-    variant, (hidden, training) = VARIANTS[called], DATA[data]
+    budget = DATA[data]
+    variant = budget.variants[called]
     made = ImageRecipe(
         name=f"variant-{name}",
         paper="–",
         data=data,
-        network=variant.kind(hidden=hidden, **variant.network),
-        training=replace(training, **variant.training),
+        network=variant.kind(hidden=budget.hidden, **variant.network),
+        training=replace(budget.training, **variant.training),
     ).override({**(CHOSEN.get(name, {}) if chosen else {}), **settings})
     if "validate_every" in settings:
         return made
@@ -153,7 +244,7 @@ def variants_table(runs: Iterable[Summary]) -> str:
 def cells(group: Group) -> list[str]:
     """One row: what differs between seeds as a mean."""
     data, called = CELLS[group.name.removeprefix("variant-")]
-    variant, seeds = VARIANTS[called], [result["seed"] for result in group.results]
+    variant, seeds = DATA[data].variants[called], [result["seed"] for result in group.results]
     if len({*seeds}) < len(seeds):
         raise RunError(f"{group.name}: expected runs with different seeds, found {seeds}: leave a folder out")
     scored = group.first.measure == "error_goodness"

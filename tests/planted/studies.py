@@ -108,8 +108,11 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ('if getattr(recipe.training, "train_on_validation", False):', "if False:", "tune"),
     ],
     "ffrec/studies/variants.py": [
-        ("replace(training, **variant.training)", "training", "variants"),
+        ("replace(budget.training, **variant.training)", "budget.training", "variants"),
+        ("CHOSEN.get(name, {}) if chosen", "CHOSEN.get(name, {}) if not chosen", "variants"),
+        ('{"every_layer": True}', "{}", "variants"),
         ('CLASSES | {"goodness": "random-scores"}', 'CLASSES | {"goodness": "scores"}', "variants"),
+        ('{"goodness": "activities", "blocks": 10}', '{"goodness": "squares", "blocks": 10}', "variants"),
         ("if len({*seeds}) < len(seeds):", "if False:", "variants"),
         ('{"validate_every": made.training.epochs}', "{}", "variants"),
     ],
