@@ -184,7 +184,32 @@ DATA = {
     "digits": Budget((200, 200, 200), TrainingConfig(epochs=40, batch=50, weight_decay=0.1)),
 }
 CELLS = {f"{data}-{variant}": (data, variant) for data, budget in DATA.items() for variant in budget.variants}
-CHOSEN: Mapping[str, Mapping[str, float]] = {}
+CHOSEN: Mapping[str, Mapping[str, float]] = {
+    "mnist-ff": {"rate": 0.001, "sharpness": 120.0},
+    "mnist-symba": {"rate": 0.001},
+    "mnist-candidates": {"rate": 0.001},
+    "mnist-hybrids": {"rate": 0.001},
+    "mnist-scff": {"rate": 0.001},
+    "mnist-cwcomp": {"rate": 0.01, "sharpness": 4.0},
+    "mnist-deeperforward": {"rate": 0.01, "sharpness": 4.0},
+    "mnist-asge": {"rate": 0.001},
+    "mnist-mono-forward": {"rate": 0.001},
+    "mnist-hff": {"rate": 0.001},
+    "mnist-backprop": {"rate": 0.003},
+    "mnist-random": {"softmax_rate": 0.01},
+    "fashion-mnist-ff": {"rate": 0.001, "sharpness": 120.0},
+    "fashion-mnist-symba": {"rate": 0.001},
+    "fashion-mnist-candidates": {"rate": 0.001},
+    "fashion-mnist-hybrids": {"rate": 0.0003, "sharpness": 120.0},
+    "fashion-mnist-scff": {"rate": 0.0003, "sharpness": 120.0},
+    "fashion-mnist-cwcomp": {"rate": 0.003},
+    "fashion-mnist-deeperforward": {"rate": 0.01},
+    "fashion-mnist-asge": {"rate": 0.001},
+    "fashion-mnist-mono-forward": {"rate": 0.001},
+    "fashion-mnist-hff": {"rate": 0.001},
+    "fashion-mnist-backprop": {"rate": 0.001},
+    "fashion-mnist-random": {"softmax_rate": 0.003},
+}
 """The rate and the sharpness that were best on validation images: `benchmarks/variants.py`."""
 HEAD = (
     "data",
