@@ -24,7 +24,8 @@ from cli.report import put_between
 from ffrec.bench.works import under
 from ffrec.config import ImageRecipe
 from ffrec.reports.tables import table
-from ffrec.studies.variants import CELLS, DATA, recipe_of
+from ffrec.studies.rules import CELLS, DATA
+from ffrec.studies.variants import recipe_of
 from ffrec.tasks.images import new_trainer
 
 CLASSES, WARM = 10, 10
@@ -107,8 +108,9 @@ def shown(asked: argparse.Namespace) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", default="conv-cifar10")
-    parser.add_argument("--variants", choices=DATA)
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument("--recipe", default="conv-cifar10")
+    named.add_argument("--variants", choices=DATA)
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--into", type=Path)

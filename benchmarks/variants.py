@@ -1,13 +1,13 @@
 """The rate and the sharpness of every rule of `ffrec sweep variants`, chosen on validation images.
 
-    python benchmarks/variants.py run [--group mnist] [--only NAME …] [--part 1/2]
+    python benchmarks/variants.py run [--group mnist] [--only hff asge …] [--part 1/2]
     python benchmarks/variants.py show [--into docs/variants.md]
 
-The test set is never read. `run` trains every rule briefly, on a part of the images: with every rate, and
-then at its best rate with a sharpness four times smaller and larger. It measures what is missing in
-results/variants.jsonl, in one thread and bfloat16. `show` prints the errors on validation images, the lowest
-of a rule in bold. `CHOSEN` of ffrec/studies/variants.py has the settings of that one, and a test compares the
-two.
+The test set is never read. `run` trains every rule briefly, on a part of the images, with every value of one
+setting after another (`stages`), each time beside the best values of the settings before. It measures what is
+missing in results/variants.jsonl, in one thread and bfloat16. `show` prints the errors on validation images,
+the lowest of a rule in bold. `CHOSEN` of ffrec/studies/rules.py has the settings of that one, and a test
+compares the two.
 """
 
 import argparse
@@ -18,27 +18,29 @@ from typing import Any
 from changes import Change, Line, measured, parser, run
 
 from cli.report import put_between
-from ffrec.config import Recipe
+from ffrec.config import ImageRecipe, Recipe
 from ffrec.config.layers import LayerConfig
 from ffrec.reports.tables import table
-from ffrec.studies.variants import CELLS, recipe_of
+from ffrec.studies.rules import CELLS
+from ffrec.studies.variants import recipe_of
 from ffrec.tasks.task import Task
 
+FILE = Path("results/variants.jsonl")
 CHOOSING = {"mnist": 20_000, "fashion-mnist": 20_000, "cifar-10": 10_000}
 """Data sets on which settings are chosen, and how many images are learnt from for that."""
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 SHARES = (0.25, 4.0)
-"""Of the sharpness that a rule has in `VARIANTS`."""
-SCALED = ("asge", "mono-forward")
-"""Rules whose scores have a scale of their own."""
+"""Of the sharpness that a rule has in the menu."""
 BRIEF: Mapping[str, Any] = {"epochs": 5, "validate_every": 5}
+
+Stage = tuple[str, tuple[float, ...]]
 
 
 class Trial(Change):
     """The error of one rule on validation images, by what its row is compared by."""
 
     def made(self) -> Recipe:
-        return recipe_of(self.recipe, {**self.shared, **self.settings}, chosen=False)
+        return recipe_of(self.recipe, {**self.shared, **self.settings}, searched=False)
 
     def told(self, task: Task, record: Mapping[str, Any]) -> Line:
         del task
@@ -46,62 +48,104 @@ class Trial(Change):
         return {"error": found.get("error_goodness", found["error_softmax"])}
 
 
+def stages(recipe: ImageRecipe) -> Iterator[Stage]:
+    """The settings that are searched, in this order, and their values: the rate of the hidden layers; the
+    sharpness, unless learnt scores scale themselves; and the rate of the softmax where it alone predicts."""
+    network = recipe.network
+    local = isinstance(network, LayerConfig)
+    if local or getattr(network, "learns", "") == "all":
+        yield "rate", RATES
+    if isinstance(network, LayerConfig) and network.goodness != "scores":
+        yield "sharpness", tuple(share * network.sharpnesses[0] for share in SHARES)
+    if not local or recipe.training.negatives in ("hybrid", "pairs"):
+        yield "softmax_rate", RATES
+
+
 def trial(cell: str, settings: Mapping[str, float]) -> Trial:
     """A rule with some settings, trained briefly."""
-    change = ", ".join([CELLS[cell][1], *(f"{key} {value:g}" for key, value in settings.items())])
-    return Trial(CELLS[cell][0], cell, BRIEF, change, settings, 0, CHOOSING[CELLS[cell][0]])
+    data, variant = CELLS[cell]
+    change = ", ".join([variant, *(f"{key} {value:g}" for key, value in settings.items())])
+    return Trial(data, cell, BRIEF, change, settings, 0, CHOOSING[data])
 
 
-def trials(file: Path) -> Iterator[Trial]:
-    """All that is to be measured: every rate, and each sharpness at the best rate once all rates are."""
-    for cell in (name for name, (data, _) in CELLS.items() if data in CHOOSING):
-        learns = "softmax_rate" if CELLS[cell][1] == "random" else "rate"
-        rates = [trial(cell, {learns: rate}) for rate in RATES]
-        yield from rates
-        found, network = measured(rates, file), recipe_of(cell, {}, chosen=False).network
-        if len(found) < len(rates) or CELLS[cell][1] in SCALED:
-            continue
-        if isinstance(network, LayerConfig):
-            best, own = best_of(found)["settings"], network.sharpnesses[0]
-            yield from (trial(cell, {**best, "sharpness": share * own}) for share in SHARES)
+def search(cell: str, file: Path) -> tuple[list[Trial], list[tuple[str, Line]]]:
+    """The trials of a cell that can be named now, and the lines of those that have been measured, each with
+    the setting that it searched."""
+    listed: list[Trial] = []
+    found: list[tuple[str, Line]] = []
+    best: Mapping[str, float] = {}
+    recipe = recipe_of(cell, {}, searched=False)
+    for name, values in stages(recipe):
+        own = getattr(recipe.training, name, None) if best else None  # among the best so far already
+        stage = [trial(cell, {**best, name: value}) for value in values if value != own]
+        listed += stage
+        lines = measured(stage, file)
+        found += [(name, line) for line in lines]
+        if len(lines) < len(stage):
+            break
+        best = best_of(found)["settings"]
+    return listed, found
 
 
-def best_of(lines: Sequence[Line]) -> Line:
+def best_of(found: Sequence[tuple[str, Line]]) -> Line:
     """The line of the lowest error; of equal ones the first."""
-    return min(lines, key=lambda line: line["error"])
+    return min((line for _, line in found), key=lambda line: line["error"])
 
 
-def rules(file: Path) -> dict[str, list[Line]]:
-    """What has been measured, by the cell of the sweep."""
-    found: dict[str, list[Line]] = {}
-    for line in measured(list(trials(file)), file):
-        data, variant = line["group"], line["change"].split(",")[0]
-        found.setdefault(f"{data}-{variant}", []).append(line)
-    return found
+def chosen(file: Path) -> dict[str, dict[str, float]]:
+    """The settings of the lowest error of every cell that has been searched."""
+    searched = {cell: search(cell, file)[1] for cell in CELLS if CELLS[cell][0] in CHOOSING}
+    return {cell: dict(best_of(found)["settings"]) for cell, found in searched.items() if found}
 
 
 def choices(file: Path) -> str:
-    """A row for every rule: its errors with each rate, and with each share of its sharpness."""
-    head = ("data", "variant", *(f"rate {rate:g}" for rate in RATES), *(f"sharpness × {s:g}" for s in SHARES))
+    """A row for every rule that has been searched, and a column for every value."""
+    columns = [("rate", rate) for rate in RATES] + [("sharpness", share) for share in SHARES]
+    columns += [("softmax_rate", rate) for rate in RATES]
+    names = {"rate": "rate", "sharpness": "sharpness ×", "softmax_rate": "softmax's rate"}
+    head = ["data", "variant", *(f"{names[name]} {value:g}" for name, value in columns)]
     rows = []
-    for cell, lines in rules(file).items():
-        best = best_of(lines)
-        shown = [f"**{line['error']:.2f}**" if line is best else f"{line['error']:.2f}" for line in lines]
-        rows.append([*CELLS[cell], *shown, *["–"] * (len(head) - 2 - len(shown))])
+    for cell in CELLS:
+        found = search(cell, file)[1] if CELLS[cell][0] in CHOOSING else []
+        if not found:
+            continue
+        best, cells = best_of(found), dict.fromkeys(columns, "–")
+        for name, line in found:
+            value = line["settings"][name]
+            network = recipe_of(cell, {}, searched=False).network
+            if name == "sharpness" and isinstance(network, LayerConfig):
+                value /= network.sharpnesses[0]
+            shown = f"{line['error']:.2f}"
+            cells[name, value] = f"**{shown}**" if line is best else shown
+        rows.append([*CELLS[cell], *cells.values()])
     return table(head, rows)
 
 
+def wanted(options: argparse.Namespace) -> list[str]:
+    """The cells that are asked for; ends the program if there are none."""
+    names = [name for name, (data, _) in CELLS.items() if data in CHOOSING and options.group in ("", data)]
+    names = [name for name in names if not options.only or CELLS[name][1] in options.only]
+    if not names or options.seed != [0]:
+        raise SystemExit(
+            f"expected --group {', '.join(CHOOSING)}, --only rules of it, and seed 0 alone, found group "
+            f"{options.group!r}, {options.only}, {options.seed}"
+        )
+    return names
+
+
 def main() -> None:
-    options: argparse.Namespace = parser(__doc__ or "", "results/variants.jsonl")[0].parse_args()
-    if options.command == "run":
-        if options.seed != [0]:
-            raise SystemExit(f"--seed: settings are chosen with seed 0, found {options.seed}: leave it out")
-        run(list(trials(options.file)), options)  # rates
-        run(list(trials(options.file)), options)  # and, now that the best ones are known, the rest
-    elif options.into:
-        put_between(options.into, "choices", choices(options.file))
-    else:
-        print(choices(options.file))
+    options = parser(__doc__ or "", str(FILE))[0].parse_args()
+    if options.command == "show":
+        shown = choices(options.file)
+        print(shown) if options.into is None else put_between(options.into, "choices", shown)
+        return
+    cells, (place, parts) = wanted(options), map(int, options.part.split("/"))
+    alone = argparse.Namespace(file=options.file, group="", only=None, part="1/1")
+    for cell in cells[place % parts :: parts]:  # a cell's stages come one after another
+        known = -1
+        while len(listed := search(cell, options.file)[0]) > known:
+            known = len(listed)
+            run(listed, alone)
 
 
 if __name__ == "__main__":

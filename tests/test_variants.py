@@ -1,5 +1,6 @@
 """Local rules side by side: one budget, one row each, and what their names say."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import torch
 from commands import assert_refused, ffrec
 
 from ffrec.config import BackpropConfig, ConfigError
-from ffrec.studies.variants import CELLS, CHOSEN, DATA, VARIANTS, chosen, recipe_of
+from ffrec.studies.rules import CELLS, CHOSEN, DATA, VARIANTS
+from ffrec.studies.variants import chosen, recipe_of
 from ffrec.tasks.images import new_trainer
+from ffrec.tasks.recorded import plain
 from ffrec.training.trainer import Epoch
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +45,9 @@ def test_rows_differ_in_their_rule():
     assert rules["mnist-hff"][0].goodness == "prototypes"
     assert {rules[f"mnist-{name}"][0].blocks for name in ("cwcomp", "deeperforward")} == {10}
     assert rules["mnist-scff"][1].negatives == "pairs"
+    reads = {recipe.network.read for name, recipe in chosen(["cifar-10-*"], {}).items() if "back" not in name}
+    assert reads == {(3, 4), (4,)}
+    assert recipe_of("cifar-10-random", {}).network.read == recipe_of("cifar-10-asge", {}).network.read
     maps = [(recipe.network, recipe.training) for recipe in chosen(["cifar-10-*"], {}).values()]
     assert len({repr(rule) for rule in maps}) == len(maps)
     learnt = {name for name, (network, _) in rules.items() if isinstance(network, BackpropConfig)}
@@ -65,18 +71,68 @@ def test_the_rules_of_convolutions_learn_from_colour_images():
         assert losses[1] < losses[0], name
 
 
-def test_chosen_settings_are_those_of_the_lowest_error_on_validation_images():
-    lines: dict[str, list] = {}
-    for line in (ROOT / "results" / "variants.jsonl").read_text().splitlines():
-        found = json.loads(line)
-        cell = f"{found['group']}-{found['change'].split(',')[0]}"
-        lines.setdefault(cell, []).append((found["error"], found["settings"]))
-    best = {cell: min(tried, key=lambda one: one[0])[1] for cell, tried in lines.items()}
-    assert best == CHOSEN
-    assert best.keys() >= {name for name, (data, _) in CELLS.items() if data in ("mnist", "fashion-mnist")}
+@pytest.fixture
+def search(monkeypatch):
+    """benchmarks/variants.py."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("variants")
+
+
+def test_chosen_settings_are_those_of_the_lowest_error_on_validation_images(search):
+    file = ROOT / "results" / "variants.jsonl"
+    for cell, (data, _) in CELLS.items():
+        if data in ("mnist", "fashion-mnist"):
+            listed, found = search.search(cell, file)
+            assert len(found) == len(listed) > 0, f"{cell}: run benchmarks/variants.py run"
+    assert search.chosen(file) == CHOSEN
+    page = (ROOT / "docs" / "variants.md").read_text()
+    assert f"<!-- choices -->\n{search.choices(file)}\n<!-- /choices -->" in page
     for cell, settings in CHOSEN.items():
-        assert recipe_of(cell, {}) == recipe_of(cell, settings, chosen=False)
+        assert recipe_of(cell, {}) == recipe_of(cell, settings, searched=False)
         assert recipe_of(cell, {"rate": 0.5}).training.rate == 0.5
+
+
+def test_settings_are_searched_one_after_another(search, tmp_path):
+    file = tmp_path / "lines.jsonl"
+    errors = {0.0003: 4.0, 0.001: 2.0, 0.003: 3.0, 0.01: 5.0}
+
+    def tell(trials, error):
+        with file.open("a") as lines:
+            for one in trials:
+                told = {"group": one.title, "change": one.change, "settings": one.settings, "seed": 0}
+                lines.write(
+                    json.dumps(told | {"recipe": plain(one.made()), "error": error(one.settings)}) + "\n"
+                )
+
+    rates, found = search.search("mnist-scff", file)
+    assert ([one.settings["rate"] for one in rates], found) == ([*errors], [])
+    tell(rates[1:], lambda settings: errors[settings["rate"]])
+    assert search.search("mnist-scff", file)[0] == rates
+    row = search.choices(file).splitlines()[-1]
+    assert row == "| mnist | scff | – | **2.00** | 3.00 | 5.00 | – | – | – | – | – | – |"
+    tell(rates[:1], lambda settings: errors[settings["rate"]])
+    sharp = search.search("mnist-scff", file)[0][4:]
+    assert [one.settings for one in sharp] == [{"rate": 0.001, "sharpness": s} for s in (7.5, 120.0)]
+    tell(sharp, lambda settings: 1.0 if settings["sharpness"] > 30 else 9.0)
+    softmax = search.search("mnist-scff", file)[0][6:]
+    assert [one.settings.pop("softmax_rate") for one in softmax] == [0.0003, 0.003, 0.01]
+    assert all(one.settings == {"rate": 0.001, "sharpness": 120.0} for one in softmax)
+    assert search.chosen(file) == {"mnist-scff": {"rate": 0.001, "sharpness": 120.0}}
+
+
+def test_every_rule_that_predicts_by_the_softmax_has_its_rate_searched(search):
+    searched = {
+        name: [stage for stage, _ in search.stages(recipe_of(f"mnist-{name}", {}, searched=False))]
+        for name in VARIANTS
+    }
+    by_softmax = {name for name, names in searched.items() if "softmax_rate" in names}
+    assert by_softmax == {"hybrids", "scff", "backprop", "random"}
+    assert {name for name, names in searched.items() if "sharpness" not in names} == {
+        "mono-forward",
+        "backprop",
+        "random",
+    }
+    assert searched["random"] == ["softmax_rate"]
 
 
 def test_cells_are_chosen_by_pattern():

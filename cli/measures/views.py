@@ -19,7 +19,10 @@ PIXELS = 1
 
 def views(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; seeds of one recipe share rows.")],
-    pixels: Annotated[int, typer.Option(min=0, max=4, help="Largest shift, in both directions.")] = PIXELS,
+    pixels: Annotated[
+        int | None,
+        typer.Option(min=0, max=4, help=f"Largest shift, in both directions; {PIXELS} if not given."),
+    ] = None,
     into: Annotated[Path | None, marked("views")] = None,
     data: options.Data = None,
     device: options.Device = "auto",
@@ -33,7 +36,7 @@ def views(
     prints a table of errors by the number of views.
     """
     if into:
-        given = {"pixels": pixels != PIXELS, "data": data is not None, "device": device != "auto"}
+        given = {"pixels": pixels is not None, "data": data is not None, "device": device != "auto"}
         given |= {"plugin": bool(plugin), "json": json}
         fill(into, "views", views_table(stored(runs, FILE, Views, COMMAND)), **given)
         return
@@ -42,6 +45,6 @@ def views(
         trained = open_run(run, TrainedImages, data, device, plugin)
         note_unfinished(trained)
         note(f"measuring {run} …")
-        found.append(measure(trained, pixels))
+        found.append(measure(trained, PIXELS if pixels is None else pixels))
         trained.folder.write_json(FILE, found[-1])
     print_result({"runs": found}, [views_table(stored(runs, FILE, Views, COMMAND))], json)

@@ -9,11 +9,21 @@ import torch
 
 from ffrec.bench.products import Product, multiply
 from ffrec.bench.timing import Timed, turns
-from ffrec.bench.works import CLASSES, DTYPES, SYMBOLS, Work, image_trainer, image_work, text_work, under
+from ffrec.bench.works import (
+    CLASSES,
+    DTYPES,
+    SYMBOLS,
+    Work,
+    image_trainer,
+    image_work,
+    text_work,
+    tried_work,
+    under,
+)
 from ffrec.config import ConfigError, ImageRecipe
 from ffrec.evaluation.images import label_goodness
 from ffrec.recipes import feedforward, recurrent
-from ffrec.recipes.text import figure_5, judged
+from ffrec.recipes.text import aesop_judged, figure_5, judged
 from ffrec.training.text import TextTrainer
 
 TOGETHER, CONTEXT, ROLLED = 248, 10, 10  # strings written at once, their first characters, and the new ones
@@ -127,12 +137,19 @@ def character_step(units: int, strings: int) -> Make:
     return lambda arithmetic, device: text_work(chosen, arithmetic, device)
 
 
+def tried_step(state: bool) -> Make:
+    """A training step of `aesop-goodness` or `aesop-state`, whose layers judge every character."""
+    return lambda arithmetic, device: tried_work(aesop_judged(state), arithmetic, device)
+
+
 BENCHES = (
     Bench("recurrent 3 × 2000", recipe_step(recurrent.recurrent_mnist)),
     Bench("recurrent 2 × 500", recipe_step(recurrent.recurrent_mnist_small)),
     Bench("supervised 4 × 2000", recipe_step(feedforward.supervised_mnist)),
     Bench("characters 3 × 500, 3 strings", character_step(500, 3)),
     Bench("characters 3 × 500, 248 strings", character_step(500, 248)),
+    Bench("characters by goodness", tried_step(state=False)),
+    Bench("characters by goodness, a state", tried_step(state=True)),
     Bench("rollouts 3 × 1000, 248 strings", rollouts(1000)),
     Bench("sampling by goodness 2 × 1000", sampling(1000)),
     Bench("ten labels, recurrent 2 × 500", evaluation(recurrent.recurrent_mnist_small)),
@@ -198,6 +215,7 @@ def row_of(work: Work, found: Mapping[str, Timed]) -> Row:
     if "optimiser" in found:
         row["optimiser"] = found["optimiser"].seconds
         row["ratio"] = step / (row["products"] + row["optimiser"])
+    if "twin" in found:
         row["twin"] = found["twin"].seconds / step
     if "single" in found:
         row["over_single"] = work.cases / ROLLED * found["single"].seconds / step

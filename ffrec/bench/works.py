@@ -1,6 +1,7 @@
 """Training steps, each with the products it cannot do without and its twin that autograd differentiates."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -30,8 +31,8 @@ class Work(NamedTuple):
     cases: int
     """How many of them a step gets through."""
     variants: dict[str, Callable[[], object]]
-    """A `step`; of training also its `products` alone, the `optimiser` alone, on as many weights, and its
-    `twin`; of rollouts also those of a `single` string."""
+    """A `step`; of training also its `products` alone, the `optimiser` alone, on as many weights, and, where
+    there is one, its `twin`; of rollouts also those of a `single` string."""
 
 
 def under(trainer: Trainer, run: Callable[[], object]) -> Callable[[], None]:
@@ -81,6 +82,26 @@ def text_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = LE
         trainer, twin, lambda: trainer.learn(trainer.part(index), "both"), text_twin(twin), len(windows)
     )
     return Work("characters", len(windows), found)
+
+
+def tried_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = LENGTH) -> Work:
+    """A step from one batch of strings in which every character is tried; it has no twin."""
+    drawn = torch.Generator().manual_seed(0)
+    strings = torch.randint(SYMBOLS, (recipe.training.batch, length), generator=drawn)
+    trainer, other = (
+        TextTrainer(recipe, strings, SYMBOLS, device=device, arithmetic=arithmetic) for _ in range(2)
+    )
+    index = torch.arange(len(strings), device=trainer.device)
+    step, first = (under(each, partial(tried, each, index)) for each in (trainer, other))
+    first()  # so that there are gradients for the optimiser to step by
+    cases = len(trainer.network.cases(strings)[0])
+    products = multiply(own_products(trainer.network, cases), DTYPES[trainer.arithmetic])
+    return Work("characters", cases, {"step": step, "products": products, "optimiser": other.optimiser.step})
+
+
+def tried(trainer: TextTrainer, index: Tensor) -> None:
+    """One update from strings, in which every character is tried."""
+    trainer.try_characters(trainer.part(index), "both")
 
 
 def variants(

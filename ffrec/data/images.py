@@ -1,5 +1,6 @@
 """Images as the networks take them: rows of pixels, shifted or shuffled where a recipe says so."""
 
+from collections.abc import Callable
 from copy import copy
 from typing import Protocol
 
@@ -88,20 +89,22 @@ class Images:
     ) -> None:
         self.images = images.to(device)
         self.features = images[0].numel()
+        self.view: Callable[[Tensor], Tensor] | None = None
         self.order = None if permute is None else pixel_permutation(self.features, permute).to(device)
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def like(self, images: Tensor) -> "Images":
-        """Other images of the same shape, with the same permutation of the pixels."""
+    def seen(self, view: Callable[[Tensor], Tensor]) -> "Images":
+        """The same images, each batch of which is changed by `view` when it is handed out."""
         made = copy(self)
-        made.images = images.to(self.images.device)
+        made.view = view
         return made
 
     def batch(self, index: Tensor | slice) -> Tensor:
         """The images at `index` as the networks take them."""
-        return self.rows(self.images[index])
+        chosen = self.images[index]
+        return self.rows(chosen if self.view is None else self.view(chosen))
 
     def rows(self, images: Tensor) -> Tensor:
         """Images as rows of pixels, colour by colour, permuted if a permutation is set."""

@@ -14,19 +14,19 @@ from ffrec.networks.network import Classifier
 
 @dataclass(frozen=True)
 class View:
-    """How an image is looked at."""
+    """An image that is mirrored, or not, and then moved."""
 
     up: int = 0
     """Pixels by which it is moved up, or down if negative; what is shifted in is 0."""
     left: int = 0
     mirrored: bool = False
 
-    def of(self, images: Images) -> Images:
-        """The same images, looked at in this way."""
-        seen = images.images.flip(2) if self.mirrored else images.images
+    def of(self, images: Tensor) -> Tensor:
+        """The view of images `(batch, height, width)`, or with colours last."""
+        seen = images.flip(2) if self.mirrored else images
         most = max(abs(self.up), abs(self.left))
         by = torch.tensor([[self.up, self.left]], device=seen.device).expand(len(seen), -1)
-        return images.like(shift(seen, most, by) if most else seen)
+        return shift(seen, most, by) if most else seen
 
 
 def rings(pixels: int, mirror: bool) -> list[list[View]]:
@@ -53,14 +53,12 @@ def seen_in_views(
 
         g(label) = mean over views v of g(label | v(image)),    log q = mean over v of log q(· | v(image))
 
-    As logits, log q is a product of the views' predictions. Raises ValueError for a negative distance.
+    As logits, log q is a product of the views' predictions.
     """
-    if pixels < 0:
-        raise ValueError(f"pixels: expected a distance of 0 or more, found {pixels}")
     views, logits, history = 0, torch.zeros(()), torch.zeros(())
     for ring in rings(pixels, mirror):
         for view in ring:
-            one = responses(network, view.of(images), labels)
+            one = responses(network, images.seen(view.of), labels)
             views += 1
             logits = logits + one.logits.log_softmax(1)
             history = history + (0 if one.history is None else one.history)
@@ -72,7 +70,13 @@ def best_of_views(
     network: Classifier, images: Images, pixels: int, mirror: bool, together: bool = False
 ) -> Tensor:
     """The label `(n,)` of highest score over all views, or, with `together`, the one that goodness and the
-    softmax find likeliest (`choose_together`). Raises ValueError for that where goodness scores no labels."""
+    softmax find likeliest (`choose_together`).
+
+    Raises ValueError for `together` where goodness scores no labels, and for a distance that is not a whole
+    number of pixels, 0 or more.
+    """
+    if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 0:
+        raise ValueError(f"views: expected a distance of 0, 1 or more pixels, found {pixels!r}")
     *_, (_, seen) = seen_in_views(network, images, torch.zeros(len(images)), pixels, mirror)
     return likeliest(network, seen) if together else seen.scores.argmax(1)
 

@@ -29,7 +29,8 @@ class Convolutional(Network):
         hₗ = max(0, pool(z(n(hₗ₋₁)) ∗ Wₗ) + c Vₗ + bₗ),    p(class) = softmax([n(grid(hₗ)) …] U + a)
 
     Class scores sₗ = n(grid(hₗ)) Aₗ, with A learnt or random, compete without a label: V = 0, and each layer
-    learns from the cross-entropy of its own. Sources: Mono-Forward (learnt scores), ASGE (random ones), on
+    learns from the cross-entropy of its own. So does it where the goodness of as many groups of channels as
+    there are classes competes. Sources: Mono-Forward (learnt scores), ASGE (random ones), CwComp (groups), on
     the nets of Nøkland and Eidnes 2019. With a label, layers learn positive from negative data by the
     goodness of a map, of each of its places or of blocks of its channels: Hinton 2022 §2, with shared
     weights. V is 0 where a label is written over pixels; where layers are apart, hₗ₋₁ is what the layer below

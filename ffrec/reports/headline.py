@@ -27,7 +27,7 @@ ROWS = (
     Row("Feed-forward network with labels, MNIST with jitter", "supervised-mnist-jitter"),
     Row("Local receptive fields without labels, MNIST", "local-mnist"),
     Row("Wake and sleep phases of 128 batches each, MNIST", "sleep-mnist-cure"),
-    Row("Next character, all strings of Aesop, judged by goodness", "aesop-state-full", beside="Kneser-Ney"),
+    Row("Next character, all strings of Aesop, by goodness", "aesop-state-full", beside="Kneser-Ney"),
 )
 
 
@@ -58,7 +58,8 @@ def cells(wanted: Row, group: Group, defaults: Defaults) -> list[str]:
         for name, model in group.results[0]["baselines"].items():
             if name.startswith(wanted.beside):
                 ours += f"; {name}: {model['test']['perplexity']:.2f}"
-        both = [result["with_counts"]["test"]["perplexity"] for result in group.results]
-        ours += f"; with it: {spread(both)}"
+        both = [result["with_counts"] for result in group.results if result.get("with_counts")]
+        if len(both) == count:
+            ours += f"; with it: {spread([found['test']['perplexity'] for found in both])}"
     paper = defaults.get(group.name, group.first.recipe)["paper"]
     return [wanted.task, paper, ours, f"`{group.command}`", group.minutes, group.hardware]

@@ -7,6 +7,7 @@ from pydantic import Field, FiniteFloat
 
 from ffrec.reports.measured import Measured
 from ffrec.reports.tables import table
+from ffrec.storage.files import RunError
 from ffrec.storage.schemas import Count, Open
 
 FILE = "views.json"
@@ -43,7 +44,14 @@ class Views(Open):
 
 def views_table(groups: Sequence[Measured]) -> str:
     """A row for every number of views of validation and of test images, mean ± standard deviation over
-    seeds."""
+    seeds. Raises RunError for seeds that were measured with different views."""
+    for group in groups:
+        shifts = sorted({found["pixels"] for found in group.found})
+        if len(shifts) > 1:
+            raise RunError(
+                f"{group.title}: expected seeds with the same views, found {shifts[0]} and {shifts[1]} "
+                f"pixels: `ffrec views RUN --pixels {shifts[1]}` measures again"
+            )
     return table(HEAD, [row for group in groups for row in rows(group)])
 
 

@@ -85,7 +85,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
     ],
     "ffrec/evaluation/views.py": [
-        ("images.images.flip(2) if", "images.images.flip(1) if", "views"),
+        ("images.flip(2) if", "images.flip(1) if", "views"),
         ("max(abs(self.up), abs(self.left))", "abs(self.up)", "views"),
         ("[[self.up, self.left]]", "[[self.left, self.up]]", "views"),
         ("max(map(abs, by)) == far", "min(map(abs, by)) == far", "views"),

@@ -107,12 +107,16 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("if validation is None or", "if", "tune"),
         ('if getattr(recipe.training, "train_on_validation", False):', "if False:", "tune"),
     ],
-    "ffrec/studies/variants.py": [
-        ("replace(budget.training, **variant.training)", "budget.training", "variants"),
-        ("CHOSEN.get(name, {}) if chosen", "CHOSEN.get(name, {}) if not chosen", "variants"),
+    "ffrec/studies/rules.py": [
         ('{"every_layer": True}', "{}", "variants"),
         ('CLASSES | {"goodness": "random-scores"}', 'CLASSES | {"goodness": "scores"}', "variants"),
-        ('{"goodness": "activities", "blocks": 10}', '{"goodness": "squares", "blocks": 10}', "variants"),
+        ('goodness="activities", **GROUPS', 'goodness="squares", **GROUPS', "variants"),
+        ('{"learns": "softmax"} | LAST', '{"learns": "softmax"}', "variants"),
+        ('"mnist-symba": {"rate": 0.001}', '"mnist-symba": {"rate": 0.003}', "variants"),
+    ],
+    "ffrec/studies/variants.py": [
+        ("replace(budget.training, **variant.training)", "budget.training", "variants"),
+        ("CHOSEN.get(name, {}) if searched", "CHOSEN.get(name, {}) if not searched", "variants"),
         ("if len({*seeds}) < len(seeds):", "if False:", "variants"),
         ('{"validate_every": made.training.epochs}', "{}", "variants"),
     ],
