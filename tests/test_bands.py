@@ -1,6 +1,7 @@
 """Local receptive fields band by band: against loops, dense weights and autograd; and networks of them."""
 
 import copy
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -11,11 +12,12 @@ from commands import ffrec
 from ffrec import registry
 from ffrec.baselines.perceptron import Perceptron
 from ffrec.baselines.reference import autograd_recurrent
-from ffrec.config import BackpropConfig, ConfigError, RecurrentConfig, TrainingConfig
+from ffrec.config import BackpropConfig, ConfigError, FeedForwardConfig, RecurrentConfig, TrainingConfig
 from ffrec.evaluation.images import label_goodness
 from ffrec.learning.connection import Masked
 from ffrec.learning.fields import Bands
 from ffrec.learning.goodness import normalise
+from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
 from ffrec.networks.stream import Stream
 from ffrec.recipes import recipe
@@ -180,14 +182,20 @@ def test_labels_reach_all_places_of_the_last_map(make, images):
     assert goodness.var(2).min() > 0
 
 
-@pytest.mark.parametrize("kind", [RecurrentConfig, BackpropConfig])
-def test_settings_that_cannot_be_are_refused(kind, generator):
-    network = {RecurrentConfig: Recurrent, BackpropConfig: Perceptron}[kind]
+UNLABELLED = partial(FeedForwardConfig, label="none", objective="classes", goodness="scores")
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [(RecurrentConfig, Recurrent), (BackpropConfig, Perceptron), (UNLABELLED, FeedForward)],
+)
+def test_settings_that_cannot_be_are_refused(kind, network, generator):
+    wrong = "none" if kind is UNLABELLED else "hard"
     with pytest.raises(ValueError, match=r"field: expected an odd number.*found 4"):
         kind(hidden=(36,), field=4)
     with pytest.raises(ValueError, match="permute: receptive fields need pixels in their places"):
-        kind(hidden=(36,), field=3).suits(TrainingConfig(permute=1))
-    kind(hidden=(36,)).suits(TrainingConfig(permute=1))
+        kind(hidden=(36,), field=3).suits(TrainingConfig(permute=1, negatives=wrong))
+    kind(hidden=(36,)).suits(TrainingConfig(permute=1, negatives=wrong))
     with pytest.raises(ConfigError, match=r"6 × 6 places of the image, found 50 units: .* multiple of 36"):
         network(kind(hidden=(36, 50), field=3), 36, 3, generator)
     with pytest.raises(ConfigError, match="expected square images, grey or of three colours, found 40 pix"):
@@ -237,6 +245,54 @@ def test_the_rival_by_backpropagation_has_the_same_fields(images, generator):
         torch.testing.assert_close(found, dense.grad * (dense != 0))
 
 
+@pytest.mark.parametrize("reads", [(1, 2), (2,)])
+def test_layers_with_fields_that_score_classes_learn_what_autograd_says(images, generator, reads):
+    config = FeedForwardConfig(
+        hidden=(72, 108),
+        field=3,
+        label="none",
+        objective="classes",
+        goodness="scores",
+        sharpness=2.0,
+        reads=reads,
+    )
+    network = FeedForward(config, 3 * SIDE**2, 3, generator).double()
+    for level in network.levels:
+        network.layer(level).bias.normal_(0, 0.3, generator=generator)
+    encoding = network.encode(images)
+    measured = network.learn(encoding, None, TRUTH)
+    x, losses, scores = normalise(images - images.mean(1, keepdim=True)).view(5, 3, -1).mT.flatten(1), [], []
+    for level in network.levels:
+        layer = network.layer(level)
+        fields = layer.connection(str(level - 1))
+        dense = as_dense(fields, fields.weight.detach()).requires_grad_()
+        bias, own = layer.bias.detach().requires_grad_(), layer.goodness.weight.detach().requires_grad_()
+        h = (x.detach() @ dense + bias).relu()
+        x = h / h.square().mean(1, keepdim=True).sqrt()
+        scores.append(2.0 * x @ own)
+        losses.append(torch.nn.functional.cross_entropy(scores[-1], TRUTH))
+        losses[-1].backward()
+        torch.testing.assert_close(as_dense(fields, fields.weight.grad), dense.grad * (dense != 0))
+        torch.testing.assert_close(layer.bias.grad, bias.grad)
+        torch.testing.assert_close(layer.goodness.weight.grad, own.grad)
+    torch.testing.assert_close(measured.loss, torch.stack(losses).detach())
+    found = label_goodness(network, encoding, torch.arange(3).expand(5, 3), 1)[0]
+    torch.testing.assert_close(found, sum(scores[level - 1] for level in reads).detach())
+
+
+def test_a_label_reaches_every_place_of_the_first_map(images, generator):
+    network = FeedForward(
+        FeedForwardConfig(hidden=(72, 108), field=3, label="append"), 3 * SIDE**2, 3, generator
+    ).double()
+    assert network.layer(1).connection("label").weight.shape == (3, 72)
+    goodness = label_goodness(network, network.encode(images), torch.arange(3).expand(5, 3), 1)
+    assert goodness.var(2).min() > 0
+    with pytest.raises(ValueError, match="the label would cover places of the map"):
+        FeedForwardConfig(hidden=(72,), field=3)
+    with pytest.raises(ValueError, match="field is a connection of its own"):
+        FeedForwardConfig(hidden=(72,), field=3, label="none", local=((3, 1, 2),))
+
+
 def test_the_rival_starts_with_the_variance_that_rectifiers_need(generator):
     network = Perceptron(BackpropConfig(hidden=(1440,), field=3), 36, 3, generator)
     x = torch.randn(300, 36, generator=generator)
@@ -244,7 +300,7 @@ def test_the_rival_starts_with_the_variance_that_rectifiers_need(generator):
     torch.testing.assert_close(size, torch.full((36,), 2.0), atol=0.6, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["recurrent-local-digits", "backprop-cifar10-2"])
+@pytest.mark.parametrize("name", ["recurrent-local-digits", "scores-cifar10-2", "backprop-cifar10-2"])
 def test_runs_are_trained_stored_and_read_again(name, tmp_path, generator):
     colours = () if "digits" in name else (3,)
     x = torch.randint(256, (60, 8, 8, *colours), generator=generator, dtype=torch.uint8).numpy()
@@ -257,7 +313,7 @@ def test_runs_are_trained_stored_and_read_again(name, tmp_path, generator):
     read = ffrec("evaluate", "run", cwd=tmp_path)
     assert read.returncode == 0, read.stderr
     assert "by softmax" in read.stdout
-    assert ("by goodness" in read.stdout) == ("digits" in name)
+    assert ("by goodness" in read.stdout) == ("backprop" not in name)
     wrong = ffrec(*line, "--force", "--set=field=4", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "expected an odd number" in wrong.stderr

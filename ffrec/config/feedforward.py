@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from ffrec.config.base import STRICT, check_levels
 from ffrec.config.layers import LayerConfig
+from ffrec.config.shapes import Fields
 from ffrec.config.training import TrainingConfig
 from ffrec.registry import pick, register
 
@@ -15,7 +16,7 @@ Local = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 @register("config", "feedforward")
 @dataclass(frozen=True, config=STRICT)
-class FeedForwardConfig(LayerConfig):
+class FeedForwardConfig(Fields, LayerConfig):
     """The feed-forward networks of Hinton 2022 §3.2 and §3.3; the defaults are the paper's where it says."""
 
     kind: Literal["feedforward"] = "feedforward"
@@ -37,7 +38,7 @@ class FeedForwardConfig(LayerConfig):
     @property
     def placed(self) -> bool:
         """Whether units have a place on the image, which then has to be square."""
-        return bool(self.local)
+        return bool(self.local) or super().placed
 
     @field_validator("label", mode="before")
     @classmethod
@@ -74,6 +75,10 @@ class FeedForwardConfig(LayerConfig):
             raise ValueError("label_size: label none has no weights: leave it out")
         if self.local and self.connection != "dense":
             raise ValueError(f"local is a connection of its own, found connection {self.connection} too")
+        if self.field is not None and (self.local or self.masked or self.connection != "dense"):
+            raise ValueError("field is a connection of its own: leave local, masked and connection out")
+        if self.field is not None and self.label == "overwrite":
+            raise ValueError("field: the label would cover places of the map: expected label append or none")
         if self.local and len(self.local) != len(self.hidden):
             raise ValueError(f"local has {len(self.local)} entries for {len(self.hidden)} hidden layers")
         if self.local and self.label != "none":
@@ -94,6 +99,7 @@ class FeedForwardConfig(LayerConfig):
                 "hidden_noise and unit_dropout: expected a network that tries labels, found label none: set "
                 "them to 0"
             )
+        self.check_places(training)
         if self.label == "overwrite" and training.permute is not None:
             raise ValueError("permute: the label would cover other pixels than the border: use label append")
         super().suits(training)

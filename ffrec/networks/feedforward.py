@@ -16,7 +16,7 @@ from ffrec.learning.fields import Local, square_fields
 from ffrec.learning.goodness import normalise
 from ffrec.learning.transform import BlackBox, Transform
 from ffrec.learning.update import Step
-from ffrec.networks.maps import check_label_fits
+from ffrec.networks.maps import check_label_fits, colours, contrast, local_fields
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.registry import pick, register
@@ -48,6 +48,7 @@ class FeedForward(Network):
         self.scored = config.read if self.labelled or self.by_class else ()
         self.covered = classes if config.label == "overwrite" else 0
         check_label_fits(self.covered, inputs)
+        self.colours = 1 if config.field is None else colours(inputs)[0]
         for level, connection in connections(config, inputs - self.covered, generator):
             sources = {str(level - 1): connection}
             if level == 1 and self.labelled:
@@ -77,11 +78,18 @@ class FeedForward(Network):
     def encode(self, x: Tensor) -> Encoding:
         """A pass over `(batch, inputs)`, or over images and their negative twins `(batch, 2, inputs)`; a
         network with labels passes the first image alone, with the neutral label."""
-        image = normalise((x if x.ndim == 3 else x.unsqueeze(1))[..., self.covered :]).to(self.dtype)
+        image = self.shown(x if x.ndim == 3 else x.unsqueeze(1))
         first = self.layer(1)
         drive = first.add_input("0", image, first.unit_bias().expand(*image.shape[:2], -1))
         total = drive[:, :1] + self.label().neutral() if self.labelled else drive.clone()
         return Encoding(image, {1: drive}, self.climb({"0": image}, total))
+
+    def shown(self, images: Tensor) -> Tensor:
+        """What images `(batch, candidates, inputs)` send: rows of unit mean square, without the pixels that a
+        label covers; as maps where there are receptive fields around every place."""
+        if self.config.field is not None:
+            return normalise(contrast(images, self.colours)).to(self.dtype)
+        return normalise(images[..., self.covered :]).to(self.dtype)
 
     def climb(self, inputs: dict[str, Tensor], total: Tensor | None = None) -> Step:
         """A pass up, through the network's `levels`, from what is sent to the lowest of them, or from its
@@ -137,6 +145,8 @@ def connections(
     """Every level with its connection to the level below, made one after another: a layer's other weights are
     drawn in between. Raises ConfigError if receptive fields do not fit."""
     units, connect = [inputs, *config.hidden], pick("connection", config.connection)
+    if config.field is not None:
+        connect = local_fields(config.field, inputs, config.hidden)
     side, below = round(inputs**0.5), 1
     for level, pair in enumerate(pairwise(units), 1):
         if not config.local:

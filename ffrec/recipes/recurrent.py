@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ffrec.config import BackpropConfig, ImageRecipe, RecurrentConfig, TrainingConfig
+from ffrec.config import BackpropConfig, FeedForwardConfig, ImageRecipe, RecurrentConfig, TrainingConfig
 
 PAPER = "Hinton 2022 §3.4"
 
@@ -163,6 +163,26 @@ def recurrent_cifar10(layers: int) -> ImageRecipe:
     )
 
 
+def scores_cifar10(layers: int) -> ImageRecipe:
+    """The same receptive fields, bottom-up alone and without labels in the loop: every layer learns scores of
+    the classes."""
+    return ImageRecipe(
+        name=f"scores-cifar10-{layers}",
+        paper="–",
+        data="cifar-10",
+        network=FeedForwardConfig(
+            hidden=(3072,) * layers,
+            field=11,
+            label="none",
+            objective="classes",
+            goodness="scores",
+            sharpness=1.0,
+            reads=tuple(range(1, layers + 1)),
+        ),
+        training=replace(CIFAR, negatives="none"),
+    )
+
+
 def backprop_cifar10(layers: int) -> ImageRecipe:
     """The same receptive fields without top-down connections, by backpropagation."""
     return ImageRecipe(
@@ -183,5 +203,9 @@ MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
     recurrent_mnist_alternating,
     recurrent_fashion,
     recurrent_local_digits,
-    *(partial(make, layers) for make in (recurrent_cifar10, backprop_cifar10) for layers in (2, 3)),
+    *(
+        partial(make, layers)
+        for make in (recurrent_cifar10, scores_cifar10, backprop_cifar10)
+        for layers in (2, 3)
+    ),
 )
