@@ -32,6 +32,8 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ('self.label in ("none", "apart")', 'self.label == "none"', "convolutional"),
     ],
     "ffrec/config/feedforward.py": [
+        ("        self.check_places(training)\n", "", "bands"),
+        ('self.field is not None and self.label == "overwrite"', "False", "bands"),
         ("return bool(self.local)", "return False", "bands"),
         (
             "or tuple(range(2, len(self.hidden) + 1))",

@@ -2,6 +2,7 @@
 
 DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/convolutional.py": [
+        ("if scores.per_class:", "if self.config.by_class:", "convolutional variants"),
         ("layer.unit_bias()", "0 * layer.unit_bias()", "convolutional"),
         ("* self.config.sharpnesses[level - 1]", "", "convolutional"),
         ("by_place(x, self.colours).unsqueeze(1)", "x.unsqueeze(1)", "convolutional"),
@@ -28,6 +29,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
     ],
     "ffrec/networks/feedforward.py": [
+        ("normalise(contrast(images, self.colours))", "normalise(images)", "bands"),
         ("self.covered :]", ":]", "feedforward"),
         ("drive[:, :1] + self.label().neutral()", "drive + self.label().neutral()", "feedforward"),
         ("drive[:, :1] + self.label().neutral()", "drive[:, :1]", "feedforward"),
