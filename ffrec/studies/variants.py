@@ -35,7 +35,9 @@ def chosen(patterns: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Im
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in CELLS):
             near = difflib.get_close_matches(pattern, CELLS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(CELLS)}"
+            rules = ", ".join(dict.fromkeys(variant for _, variant in CELLS.values()))
+            menu = f"expected DATA-RULE of {', '.join(DATA)} and {rules}"
+            hint = f"did you mean {near[0]!r}?" if near else menu
             raise ConfigError(f"no cell matches {pattern!r}: {hint}")
     asked = patterns or ("mnist-*", "fashion-mnist-*", "cifar-10-*")
     names = [name for name in CELLS if any(fnmatchcase(name, pattern) for pattern in asked)]
@@ -54,7 +56,11 @@ def recipe_of(name: str, settings: Mapping[str, Any], searched: bool = True) -> 
         data=data,
         network=variant.kind(hidden=budget.hidden, **variant.network),
         training=replace(budget.training, **variant.training),
-    ).override({**(CHOSEN.get(name, {}) if searched else {}), **settings})
+    )
+    try:
+        made = made.override({**(CHOSEN.get(name, {}) if searched else {}), **settings})
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from None
     if "validate_every" in settings:
         return made
     return made.override({"validate_every": made.training.epochs})
