@@ -86,10 +86,7 @@ class Work(ABC):
 
 
 class Change(Work):
-    """A change of a recipe's settings: what it reaches on validation data after the last epoch."""
-
-    def made(self) -> Recipe:
-        return ffrec.recipe(self.recipe).override({**self.shared, **self.settings, "validate_every": 10**6})
+    """A change of settings: what it reaches on validation data after the last epoch."""
 
     def train(self) -> Line:
         start, busy, recipe = time.perf_counter(), time.process_time(), self.made()
@@ -111,6 +108,11 @@ class Change(Work):
     @abstractmethod
     def told(self, task: Task, record: Mapping[str, Any]) -> Line:
         """What is kept of a trained network and the record of its last epoch."""
+
+
+def changed(work: Work) -> Recipe:
+    """The recipe that a work names, with the settings of its group and its own, validated at the end."""
+    return ffrec.recipe(work.recipe).override({**work.shared, **work.settings, "validate_every": 10**6})
 
 
 def named(lines: Sequence[Line]) -> list[str]:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from changes import Change, Line, measured, named, parser, run, tables
+from changes import Change, Line, changed, measured, named, parser, run, tables
 
 from cli.report import put_between
+from ffrec.config import Recipe
 from ffrec.evaluation.text import perplexity
 from ffrec.reports.groups import spread
 from ffrec.tasks.task import Task
@@ -42,6 +43,9 @@ COMMON = 10
 
 class Characters(Change):
     """Perplexities of a changed recipe."""
+
+    def made(self) -> Recipe:
+        return changed(self)
 
     def told(self, task: Task, record: Mapping[str, Any]) -> Line:
         found = {

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from changes import Change, Line, measured, named, parser, run, tables
+from changes import Change, Line, changed, measured, named, parser, run, tables
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cli.plugins import load_plugins
 from cli.report import put_between
+from ffrec.config import Recipe
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches, class_scores, fit_temperature
 from ffrec.networks.network import Classifier
@@ -51,6 +52,9 @@ def nats(network: Classifier, images: Images, labels: Tensor) -> float:
 
 class Ingredient(Change):
     """Errors of a changed recipe."""
+
+    def made(self) -> Recipe:
+        return changed(self)
 
     def told(self, task: Task, record: Mapping[str, Any]) -> Line:
         found = record["validation"]
