@@ -38,6 +38,14 @@ def conv_cifar10() -> ImageRecipe:
     )
 
 
+def conv_cifar10_large() -> ImageRecipe:
+    """CIFAR-10 with wider layers and images with a square cut out, in two hours of one core."""
+    own = conv_cifar10()
+    network = ConvolutionalConfig(hidden=(128, 256, 512, 768), pool=2, grid=2)
+    training = replace(own.training, epochs=40, cutout=8)
+    return replace(own, name="conv-cifar10-large", network=network, training=training)
+
+
 def conv_mnist() -> ImageRecipe:
     """MNIST with shifts of two pixels."""
     return ImageRecipe(
@@ -150,6 +158,7 @@ BASELINES: tuple[tuple[str, dict[str, Any]], ...] = (
 MAKERS: tuple[Callable[[], ImageRecipe], ...] = (
     conv_digits,
     conv_cifar10,
+    conv_cifar10_large,
     conv_mnist,
     conv_fashion,
     conv_cifar10_goodness,
