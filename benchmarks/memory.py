@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from ffrec.studies.variants import recipe_of
 from ffrec.tasks.images import new_trainer
 
 CLASSES, WARM = 10, 10
+PRECISIONS = ("bf16", "fp32")
 RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 """What makes the C library give freed memory back at once, so that a peak is one."""
 
@@ -65,15 +67,21 @@ def forget(device: torch.device) -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def measure(name: str, batch: int, precision: str, device: torch.device) -> int:
-    """The bytes of one recipe."""
+def update(name: str, batch: int, precision: str, device: torch.device) -> Callable[[int], None]:
+    """One update of a recipe's network from so many of a batch of random images."""
     made = recipe_named(name).override({"batch": batch})
     trainer = new_trainer(made, *images_of(batch, made.data), CLASSES, device=device, arithmetic=precision)
+    index = torch.arange(batch, device=device)
+    return lambda count: under(trainer, lambda: trainer.update(trainer.part(index[:count])))()
+
+
+def measure(name: str, batch: int, precision: str, device: torch.device) -> int:
+    """The bytes of one recipe."""
+    run = update(name, batch, precision, device)
     for count in (WARM, batch):
         before = held(device, peak=False)
         forget(device)
-        index = torch.arange(count, device=device)
-        under(trainer, lambda index=index: trainer.update(trainer.part(index)))()
+        run(count)
     return held(device, peak=True) - before
 
 
@@ -87,33 +95,50 @@ def measured(name: str, precision: str, asked: argparse.Namespace) -> int:
     return int(done.stdout)
 
 
-def shown(asked: argparse.Namespace) -> str:
-    """A table of all recipes and precisions."""
+def rows_of(asked: argparse.Namespace) -> tuple[str, list[str]]:
+    """What backpropagation is, and the names of all rows."""
     if asked.variants:
-        rival, names = (
-            f"{asked.variants}-backprop",
-            [f"{asked.variants}-{name}" for name in DATA[asked.variants].variants],
-        )
-    else:
-        rival = f"backprop-{asked.recipe}"
-        names = [asked.recipe, rival, f"deep-{asked.recipe}"]
+        names = [f"{asked.variants}-{name}" for name in DATA[asked.variants].variants]
+        return f"{asked.variants}-backprop", names
+    rival = f"backprop-{asked.recipe}"
+    return rival, [asked.recipe, rival, f"deep-{asked.recipe}"]
+
+
+def beside(rival: str, unit: str, found: Mapping[str, Mapping[str, float]]) -> str:
+    """A table of the figures of every precision, and of their ratios to the rival's."""
+    names = [*next(iter(found.values()))]
     head, rows = ["learns by"], [[f"`{name}`"] for name in names]
-    for precision in ("bf16", "fp32"):
-        found = {name: measured(name, precision, asked) for name in names}
-        head += [f"{precision}, MB", "over backpropagation"]
-        for row, most in zip(rows, found.values(), strict=True):
-            row += [f"{most / 1e6:.0f}", f"{most / found[rival]:.2f}"]
+    for precision, figures in found.items():
+        head += [f"{precision}, {unit}", "over backpropagation"]
+        for row, figure in zip(rows, figures.values(), strict=True):
+            row += [f"{figure:.0f}", f"{figure / figures[rival]:.2f}"]
     return table(head, rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    named = parser.add_mutually_exclusive_group()
+def shown(asked: argparse.Namespace) -> str:
+    """A table of all recipes and precisions."""
+    rival, names = rows_of(asked)
+    found = {
+        precision: {name: measured(name, precision, asked) / 1e6 for name in names}
+        for precision in PRECISIONS
+    }
+    return beside(rival, "MB", found)
+
+
+def asking(about: str, batch: int) -> argparse.ArgumentParser:
+    """What says which rows are measured, and how."""
+    made = argparse.ArgumentParser(description=about.splitlines()[0])
+    named = made.add_mutually_exclusive_group()
     named.add_argument("--recipe", default="conv-cifar10")
     named.add_argument("--variants", choices=DATA)
-    parser.add_argument("--batch", type=int, default=500)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--into", type=Path)
+    made.add_argument("--batch", type=int, default=batch)
+    made.add_argument("--device", default="cpu")
+    made.add_argument("--into", type=Path)
+    return made
+
+
+def main() -> None:
+    parser = asking(__doc__, batch=500)
     parser.add_argument("--of", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.of:
