@@ -1,0 +1,38 @@
+"""How long an update takes: local learning over backpropagation.
+
+    python benchmarks/update_time.py [--recipe conv-cifar10] [--batch 100] [--device cpu] [--into PAGE]
+    python benchmarks/update_time.py --variants cifar-10 [--batch 100] [--device cpu] [--into PAGE]
+
+The rows of benchmarks/memory.py, on the same random images. All rows of a precision take turns, and their
+fastest rounds are compared. Measure on a machine that does nothing else.
+"""
+
+from functools import partial
+
+import torch
+from memory import PRECISIONS, asking, beside, rows_of, update
+
+from cli.report import put_between
+from ffrec.bench.timing import turns
+
+SECONDS = 30.0
+"""For all rows of a precision."""
+
+
+def main() -> None:
+    asked = asking(__doc__, batch=100).parse_args()
+    rival, names = rows_of(asked)
+    found, device = {}, torch.device(asked.device)
+    for precision in PRECISIONS:
+        runs = {name: partial(update(name, asked.batch, precision, device), asked.batch) for name in names}
+        timed = turns(runs, SECONDS, device=device)
+        found[precision] = {name: 1000 * each.seconds for name, each in timed.items()}
+    shown = beside(rival, "ms", found)
+    if asked.into:
+        put_between(asked.into, "update-time", shown)
+    else:
+        print(shown)
+
+
+if __name__ == "__main__":
+    main()
