@@ -11,7 +11,7 @@ from cli.measures.tables import fill, marked, stored
 from cli.trained import note_unfinished, open_run
 from ffrec.reports.figures.canvas import check_name, save
 from ffrec.reports.figures.robustness import compared
-from ffrec.reports.robustness import FILE, Robustness, robustness_tables
+from ffrec.reports.measures.robustness import FILE, Robustness, robustness_tables
 from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.measures.robustness import measure
 

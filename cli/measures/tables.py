@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from cli.report import put_between
 from ffrec.recipes import RECIPES
-from ffrec.reports.measured import Measured, measured
+from ffrec.reports.measures.measured import Measured, measured
 from ffrec.reports.summary import read
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import completed, plain

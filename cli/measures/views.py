@@ -9,7 +9,7 @@ from cli import options
 from cli.answers import note, print_result
 from cli.measures.tables import fill, marked, stored
 from cli.trained import note_unfinished, open_run
-from ffrec.reports.views import FILE, Views, views_table
+from ffrec.reports.measures.views import FILE, Views, views_table
 from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.measures.views import measure
 

@@ -32,7 +32,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/reports/command.py": [
         ("key not in FIXED and (", "(", "report"),
     ],
-    "ffrec/reports/confidence.py": [
+    "ffrec/reports/measures/confidence.py": [
         ("    fitted_on: Word\n", '    fitted_on: Word = ""\n', "faults/json"),
     ],
     "ffrec/reports/figures/learning_curves.py": [
@@ -49,7 +49,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/reports/groups.py": [
         ("statistics.stdev(values)", "statistics.pstdev(values)", "report"),
     ],
-    "ffrec/reports/measured.py": [
+    "ffrec/reports/measures/measured.py": [
         ('found["epochs"] != (epochs := epochs_of(run.metrics))', "(epochs := 0)", "confidence"),
         ('each["seed"] == found["seed"]', "False", "confidence"),
         ("run.name + settings(run, defaults.get(run.name))", "run.name", "robustness"),

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ffrec.reports.confidence import FILE, Confidence
+from ffrec.reports.measures.confidence import FILE, Confidence
 from ffrec.reports.figures.canvas import BAD, GOOD, QUIET, NothingToDraw
-from ffrec.reports.measured import stored
+from ffrec.reports.measures.measured import stored
 from ffrec.reports.summary import Summary
 
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ffrec.reports.figures.canvas import NothingToDraw, plain_ticks
-from ffrec.reports.measured import Measured, stored
-from ffrec.reports.robustness import CLEAN, FILE, MEAN, Robustness, check_alike, measure_of, names
+from ffrec.reports.measures.measured import Measured, stored
+from ffrec.reports.measures.robustness import CLEAN, FILE, MEAN, Robustness, check_alike, measure_of, names
 from ffrec.reports.summary import Summary
 
 LETTERS = 110  # of a line of the legend

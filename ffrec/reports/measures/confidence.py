@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from ffrec.reports.measured import Measured
+from ffrec.reports.measures.measured import Measured
 from ffrec.reports.tables import table
 from ffrec.storage.schemas import Count, Number, Open, Word
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
-from ffrec.reports.measured import Measured
+from ffrec.reports.measures.measured import Measured
 from ffrec.reports.tables import table
 from ffrec.storage.files import RunError
 from ffrec.storage.schemas import Count, Open

@@ -1,0 +1,1 @@
+"""The tables of what was measured of finished runs after their training."""
