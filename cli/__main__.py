@@ -21,6 +21,7 @@ COMMANDS = {
     "confidence": "How sure a run may be, and what it saves or refuses by that.",
     "robustness": "Evaluate trained runs on corrupted test images.",
     "views": "Evaluate trained runs on shifts and mirror images.",
+    "layers": "Evaluate each layer of trained runs.",
     "predict": "Classify image files with a trained run.",
     "perplexity": "Perplexity of a character run, symbol by symbol.",
     "sample": "Generate text with a character run.",
@@ -35,7 +36,8 @@ COMMANDS = {
     "sweep": "Sweeps: the grid of the sleep study, and its tables.",
 }
 """Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
-FOLDERS = dict.fromkeys(("confidence", "robustness", "views", "recipe"), "measures.") | {"tune": "studies."}
+MEASURES = ("confidence", "robustness", "views", "layers", "recipe")
+FOLDERS = dict.fromkeys(MEASURES, "measures.") | {"tune": "studies."}
 """In which folder of `cli` a command's module is, for those that are in one."""
 
 

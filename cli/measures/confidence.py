@@ -9,9 +9,9 @@ from cli import options
 from cli.answers import note, print_result
 from cli.measures.tables import fill, marked, stored
 from cli.trained import note_unfinished, open_run
-from ffrec.reports.measures.confidence import FILE, Confidence, confidence_tables
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.confidence import confidence as draw
+from ffrec.reports.measures.confidence import FILE, Confidence, confidence_tables
 from ffrec.reports.summary import read
 from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.measures.confidence import measure

@@ -84,6 +84,10 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("[0.975, 0.025]", "[0.8, 0.2]", "evaluate_text"),
         ("(-log_p.cpu().double().mean())", "(log_p.cpu().double().mean())", "evaluate_text"),
     ],
+    "ffrec/evaluation/layers.py": [
+        ("if t >= first:", "if t > first:", "layers"),
+        ("/ (last - first + 1)", "/ last", "layers"),
+    ],
     "ffrec/evaluation/views.py": [
         ("images.flip(2) if", "images.flip(1) if", "views"),
         ("max(abs(self.up), abs(self.left))", "abs(self.up)", "views"),

@@ -32,6 +32,11 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/reports/command.py": [
         ("key not in FIXED and (", "(", "report"),
     ],
+    "ffrec/reports/measures/layers.py": [
+        ("'*' if level in predict", "'*' if level", "layers"),
+        ("if level == predict[-1]", "if level == predict[0]", "layers"),
+        ('"up_to", level - 1', '"alone", level - 1', "layers"),
+    ],
     "ffrec/reports/measures/confidence.py": [
         ("    fitted_on: Word\n", '    fitted_on: Word = ""\n', "faults/json"),
     ],

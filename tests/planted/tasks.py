@@ -74,6 +74,10 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("float(trained.corpus.train.images.max())", "255.0", "robustness"),
         ("severity, brightest)", "1, brightest)", "robustness"),
     ],
+    "ffrec/tasks/measures/layers.py": [
+        ("scores[[level - 1 for level in network.scored]].sum(0)", "scores.sum(0)", "layers"),
+        ("for each in scores.cumsum(0)", "for each in scores", "layers"),
+    ],
     "ffrec/tasks/measures/savings.py": [
         ("count * last if count > 1 else 0", "count * last", "confidence"),
         ("test.window[0] - 1 + float", "float", "confidence"),

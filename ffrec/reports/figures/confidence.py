@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ffrec.reports.measures.confidence import FILE, Confidence
 from ffrec.reports.figures.canvas import BAD, GOOD, QUIET, NothingToDraw
+from ffrec.reports.measures.confidence import FILE, Confidence
 from ffrec.reports.measures.measured import stored
 from ffrec.reports.summary import Summary
 
