@@ -200,8 +200,9 @@ def test_a_long_context_counts_by_its_end(small, strings, draws):
 
 def test_likelihood_of_strings_is_that_of_their_windows(small, strings):
     network = small()
-    (log_p,) = network.log_likelihood(strings).values()
-    assert log_p.shape == (5, 8)
+    found = network.log_likelihood(strings)
+    log_p = found["own"]
+    assert (list(found), log_p.shape) == (["own", "softmax"], (5, 8))
     for place in range(8):
         predicted = network.predict(strings[:, place : place + 4])
         expected = predicted.gather(1, strings[:, place + 4 : place + 5]).squeeze(1)

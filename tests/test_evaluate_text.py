@@ -12,6 +12,7 @@ class Model:
     """A network that gives every character that follows the same probability."""
 
     symbols = 30
+    judges, exponents = ("part", "another"), {}
 
     def __init__(self, p: float, recalled: float | None = None) -> None:
         self.p, self.recalled = p, recalled
@@ -19,6 +20,7 @@ class Model:
     def log_likelihood(self, strings):
         shape = strings[:, 10:].shape
         found = {"own": torch.full(shape, math.log(self.p)), "part": torch.full(shape, math.log(0.1))}
+        found["another"] = found["own"]
         if self.recalled is not None:
             found["memory"] = torch.full(shape, math.log(self.recalled))
         return found
@@ -38,7 +40,7 @@ def test_perplexity_is_one_over_the_mean_probability(p, expected):
     assert found["interval"] is None  # three strings are too few
     assert (found["strings"], found["characters"]) == (3, 45)
     assert "softmax_perplexity" not in found
-    assert found["by_part"] == {"part": pytest.approx(10)}
+    assert found["by_part"] == {"part": pytest.approx(10), "another": pytest.approx(expected)}
 
 
 def test_a_memory_is_reported_beside_the_softmax_alone():

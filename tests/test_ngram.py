@@ -58,6 +58,17 @@ def test_the_order_is_chosen_on_validation():
     assert perplexity(model.log_likelihood(pattern[30:], 9)) < 1.05
 
 
+def test_calibrated_counts_predict_new_strings_better(generator):
+    strings = torch.multinomial(torch.tensor([0.7, 0.2, 0.1]).expand(60, -1), 20, True, generator=generator)
+    model = KneserNey(strings[:10], 4, SYMBOLS)  # noise: what it has seen says nothing
+    found = model.calibrated(strings[10:], 4)
+    assert found.exponent < 0.9
+    assert model.exponent == 1
+    assert found.log_likelihood(strings[10:], 4).mean() > model.log_likelihood(strings[10:], 4).mean() + 0.01
+    powers = model.probabilities(strings[:5, :4]) ** found.exponent
+    torch.testing.assert_close(found.predictions(strings[:5, :4]).exp(), powers / powers.sum(1, keepdim=True))
+
+
 def test_unigrams():
     log_p = unigram_log_likelihood(torch.tensor([[0, 0, 1]]), torch.tensor([[0, 1, 2]]), 1, 3)
     torch.testing.assert_close(log_p.exp(), torch.tensor([[2 / 6, 1 / 6]], dtype=torch.float64))

@@ -59,6 +59,18 @@ def test_it_learns_what_follows(name, generator):
         assert network.log_likelihood(strings, 5).exp().mean() > 0.9
 
 
+def test_calibration_is_an_exponent_that_makes_strings_likelier(network, generator):
+    strings = torch.randint(SYMBOLS, (50, 30), generator=generator)  # noise, of which it is sure
+    before = network.log_likelihood(strings, 4)
+    network.calibrate(strings, 4)
+    after = network.log_likelihood(strings, 4)
+    assert network.exponent < 0.9
+    assert after.mean() > before.mean() + 0.01
+    powers = network.predictions(strings, 4).exp() ** network.exponent
+    expected = (powers / powers.sum(2, keepdim=True)).gather(2, strings[:, 4:, None])[..., 0]
+    torch.testing.assert_close(after.exp(), expected)
+
+
 def test_the_rate_rises_and_then_falls_to_a_tenth(generator, monkeypatch):
     seen = []
     step = torch.optim.AdamW.step

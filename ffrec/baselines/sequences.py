@@ -11,13 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ffrec.networks.text.pool import fit_exponents
+
 CONTEXT = 64  # characters that are learnt from at once, and that the transformer sees
 WARM_UP = 100  # updates in which the rate rises
 LOWEST = 0.1  # of the rate, at the end
 
 
 class Sequence(nn.Module, ABC):
-    """Logits of the character after each one of strings of codes."""
+    """Logits of the character after each one of strings of codes; what is predicted is their softmax to the
+    power of `exponent`, normalised."""
+
+    exponent = 1.0
 
     batch: ClassVar[int]
     """Passages of a weight update."""
@@ -33,17 +38,28 @@ class Sequence(nn.Module, ABC):
         """Codes `(strings, characters)` to logits `(strings, characters, symbols)`."""
 
     @abstractmethod
+    def predictions(self, strings: Tensor, start: int) -> Tensor:
+        """log p of every symbol in place of every character from `start` on, `(strings, length − start,
+        symbols)`."""
+
     def log_likelihood(self, strings: Tensor, start: int) -> Tensor:
         """log p of every character from `start` on, `(strings, length − start)`."""
+        log_p = (self.exponent * self.predictions(strings, start)).log_softmax(2)
+        return log_p.gather(2, strings[:, start:, None]).squeeze(2)
+
+    def calibrate(self, strings: Tensor, start: int) -> None:
+        """Set the exponent to what makes the characters of held-out strings likeliest: `fit_exponents`."""
+        log_p, following = self.predictions(strings, start), strings[:, start:].flatten()
+        (self.exponent,) = fit_exponents(log_p.flatten(0, 1)[:, None], following, torch.ones(1)).tolist()
 
     def loss(self, strings: Tensor) -> Tensor:
         """The mean cross-entropy of every character but the first of each string, `()`."""
         return cross_entropy(self(strings[:, :-1]).flatten(0, 1).float(), strings[:, 1:].flatten())
 
     def last(self, strings: Tensor, count: int) -> Tensor:
-        """log p of the last characters of strings, `(strings, count)`."""
+        """log p of every symbol in place of the last characters of strings, `(strings, count, symbols)`."""
         log_p: Tensor = self(strings[:, :-1])[:, -count:].float().log_softmax(2)
-        return log_p.gather(2, strings[:, -count:, None]).squeeze(2)
+        return log_p
 
     def draw(self, generator: torch.Generator, size: float) -> None:
         """New weights from N(0, size²); biases are 0, and factors of a normalisation 1."""
@@ -78,7 +94,7 @@ class Transformer(Sequence):
         logits: Tensor = self.readout(h)
         return logits
 
-    def log_likelihood(self, strings: Tensor, start: int) -> Tensor:
+    def predictions(self, strings: Tensor, start: int) -> Tensor:
         """Half a context of characters at a time, so that each is predicted after half a context at least,
         where the string has so much before it."""
         length, step = strings.shape[1], CONTEXT // 2
@@ -101,7 +117,7 @@ class LongShortTermMemory(Sequence):
         logits: Tensor = self.readout(self.layer(self.embedding(codes))[0])
         return logits
 
-    def log_likelihood(self, strings: Tensor, start: int) -> Tensor:
+    def predictions(self, strings: Tensor, start: int) -> Tensor:
         return self.last(strings, strings.shape[1] - start)
 
 

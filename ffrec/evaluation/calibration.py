@@ -1,7 +1,7 @@
 """How sure a network may be: scores of classes become probabilities by one temperature."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
@@ -19,7 +19,8 @@ FittedOn = Literal["validation", "training", "nothing"]
 
 @dataclass(frozen=True)
 class Calibration:
-    """The temperature T in p(class | x) = softmax(scores / T), and what it was fitted on.
+    """The temperature T in p(class | x) = softmax(scores / T) of a network for images, or the exponents a in
+    p(character) ∝ Πₖ pₖ(character)^aₖ of one for characters, and what they were fitted on.
 
     A temperature fitted on images that a network has learnt from makes it too sure of new ones.
     """
@@ -27,7 +28,9 @@ class Calibration:
     temperature: float = 1.0
     fitted_on: FittedOn = "nothing"
     n: int = 0
-    """Images it was fitted on."""
+    """Images, or characters, they were fitted on."""
+    exponents: Mapping[str, float] = field(default_factory=dict)
+    """By the names of the parts; none for images, and where a part predicts alone."""
 
 
 # The only two functions here that know what a network is made of.

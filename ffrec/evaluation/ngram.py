@@ -1,7 +1,12 @@
 """Counting models of text: what a next-character network has to beat."""
 
+import copy
+
 import torch
 from torch import Tensor
+
+from ffrec.evaluation.text import CALIBRATED
+from ffrec.networks.text.pool import fit_exponents, pooled
 
 DISCOUNT = 0.75
 BLOCK = 10_000  # contexts looked up together; bounds memory
@@ -27,8 +32,11 @@ class KneserNey:
 
         p(s | v) = [max(c(vs) − d, 0) + d · |{s : c(vs) > 0}| · p(s | v without its first symbol)] / c(v·)
 
-    from 1 / symbols for no context at all; an unseen context leaves it to the shorter one.
+    from 1 / symbols for no context at all; an unseen context leaves it to the shorter one. What is predicted
+    is that to the power of `exponent`, normalised.
     """
+
+    exponent = 1.0
 
     def __init__(self, strings: Tensor, order: int, symbols: int) -> None:
         self.order, self.symbols = order, symbols
@@ -58,14 +66,31 @@ class KneserNey:
             p = torch.where(total > 0, better, p)
         return p
 
+    def predictions(self, contexts: Tensor) -> Tensor:
+        """log p of every next symbol `(cases, symbols)` after contexts `(cases, at least order − 1)`."""
+        log_p = self.probabilities(contexts).log()
+        return log_p if self.exponent == 1 else pooled(log_p[:, None], log_p.new_tensor([self.exponent]))
+
+    def cases(self, strings: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """The contexts of all characters from `start` on, and these; start ≥ order − 1."""
+        contexts = strings[:, start + 1 - self.order :].unfold(1, max(1, self.order - 1), 1)
+        following = strings[:, start:]
+        return contexts[:, : following.shape[1]].flatten(0, 1), following.flatten()
+
     def log_likelihood(self, strings: Tensor, start: int) -> Tensor:
         """log p of every character from `start` on, `(strings, length − start)`; start ≥ order − 1."""
-        windows = strings[:, start + 1 - self.order :].unfold(1, max(1, self.order - 1), 1)
-        following = strings[:, start:]
-        cases = windows[:, : following.shape[1]].flatten(0, 1), following.reshape(-1, 1)
-        blocks = zip(*(part.split(BLOCK) for part in cases), strict=True)
-        p = [self.probabilities(context).gather(1, wanted) for context, wanted in blocks]
-        return torch.cat(p).log().view(following.shape)
+        blocks = zip(*(part.split(BLOCK) for part in self.cases(strings, start)), strict=True)
+        found = [self.predictions(context).gather(1, came[:, None]) for context, came in blocks]
+        return torch.cat(found).view(len(strings), -1)
+
+    def calibrated(self, strings: Tensor, start: int) -> "KneserNey":
+        """The same counts, with the exponent that makes the characters of held-out strings likeliest, the
+        first of them: see `fit_exponents`."""
+        contexts, following = (part[:CALIBRATED] for part in self.cases(strings, start))
+        log_p = torch.cat([self.probabilities(block).log() for block in contexts.split(BLOCK)])
+        found = copy.copy(self)
+        (found.exponent,) = fit_exponents(log_p[:, None], following, torch.ones(1)).tolist()
+        return found
 
 
 def unigram_log_likelihood(train: Tensor, strings: Tensor, start: int, symbols: int) -> Tensor:

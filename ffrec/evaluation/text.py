@@ -7,11 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ffrec.evaluation.calibration import Calibration
 from ffrec.networks.text.network import TextNetwork
+from ffrec.networks.text.pool import fit_exponents
 from ffrec.parallel.team import ALONE, Team
 
 RESAMPLED = 2000  # bootstrap samples of an interval
 FEWEST = 10  # strings that an interval is drawn from
+CALIBRATED = 50_000  # characters after which exponents are fitted; bounds memory
 
 
 class BySymbol(TypedDict):
@@ -106,7 +109,34 @@ def evaluate_text(
     found["by_symbol"] = by_symbol(log_p, following, network.symbols)
     if recalled is not None:
         found["softmax_perplexity"] = perplexity(own)
-    parts = {name: perplexity(p) for name, p in every.items() if name not in ("own", "memory")}
-    if parts:
-        found["by_part"] = parts
+    if len(network.judges) > 1 or network.exponents:
+        found["by_part"] = {name: perplexity(every[name]) for name in network.judges}
     return found
+
+
+@torch.no_grad()
+def calibrate_text(network: TextNetwork, strings: Tensor) -> Calibration:
+    """Exponents of what the parts of a network predict, fitted on the first characters of held-out strings
+    `(strings, length)`: see `fit_exponents`.
+
+    There are none for a network with a memory, whose share is fitted on the same strings, and for one whose
+    predictions are not finite.
+    """
+    if network.memory is not None:
+        return Calibration()
+    predictions, following, known = [], [], 0
+    for windows, came, state in network.batches(strings):
+        parts = network.judge(network.encode(windows, state))
+        predictions.append(torch.stack([parts[name] for name in network.judges], dim=1).cpu())
+        following.append(came.cpu())
+        known += len(came)
+        if known >= CALIBRATED:
+            break
+    log_p = torch.cat(predictions)
+    if not log_p.isfinite().all():
+        return Calibration()
+    start = torch.tensor([float(name == network.leading) for name in network.judges])
+    found = fit_exponents(log_p, torch.cat(following), start).tolist()
+    return Calibration(
+        fitted_on="validation", n=known, exponents=dict(zip(network.judges, found, strict=True))
+    )

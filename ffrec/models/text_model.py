@@ -16,7 +16,7 @@ from ffrec.models.figure import draw_reading
 from ffrec.models.model import Model
 from ffrec.networks.text.network import TextNetwork
 from ffrec.storage.files import RunError
-from ffrec.tasks.recorded import check_fit
+from ffrec.tasks.recorded import calibrate, check_fit
 from ffrec.tasks.stored_text import symbols_of
 from ffrec.training.text import make_network
 
@@ -41,6 +41,7 @@ class TextModel(Model):
         network = make_network(self.recipe.network, len(self.symbols), torch.Generator())
         check_fit(network, self.saved.weights, self.recipe.name)
         network.load_state_dict(dict(self.saved.weights))
+        calibrate(network, self.saved.calibration, self.saved.source)
         self.network = network.to(self.device)
         if self.saved.strings is not None:
             window, used = self.recipe.network.window, self.recipe.training.strings
@@ -135,8 +136,8 @@ class TextModel(Model):
     @torch.no_grad()
     def predictions(self, text: str) -> Array:
         """log p of every symbol in place of each character that has a whole window before it, `(characters −
-        window, symbols)`. Where goodness alone predicts, and tries all symbols, this is κ Σ g of each, less a
-        constant of the place."""
+        window, symbols)`, by all parts of the network with the exponents that validation strings have
+        chosen."""
         batches = self.network.batches(self.codes_of(text)[None])
         found = [self.network.predict(windows, state) for windows, _, state in batches]
         log_p: Array = torch.cat(found).cpu().numpy()

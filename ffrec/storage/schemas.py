@@ -158,7 +158,7 @@ class Data(Open):
     brightest: Annotated[FiniteFloat, Field(gt=0)]
 
 
-class Temperature(BaseModel):
+class Fitted(BaseModel):
     """calibration.json."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -166,6 +166,7 @@ class Temperature(BaseModel):
     temperature: Annotated[FiniteFloat, Field(gt=0)]
     fitted_on: Literal["validation", "training", "nothing"]
     n: Count
+    exponents: dict[Word, FiniteFloat] = {}
 
 
 class Sums(BaseModel):
@@ -190,7 +191,7 @@ class Whole(Open):
 
     config: Config
     data: Data | None
-    calibration: Temperature
+    calibration: Fitted
 
 
 class Named(Open):
@@ -202,7 +203,7 @@ class Named(Open):
 SHAPES: dict[str, type[BaseModel]] = {
     "config.json": Config,
     "data.json": Data,
-    "calibration.json": Temperature,
+    "calibration.json": Fitted,
     "baselines.json": Baselines,
 }
 """Of the documents of a run folder; of any other, that it is an object."""

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from ffrec.config import ConfigError, Recipe, recipe_from
 from ffrec.evaluation.calibration import Calibration
+from ffrec.networks.text.network import TextNetwork
 from ffrec.storage.files import RunError, brief
 from ffrec.storage.run_folder import UNLEARNT, RunFolder, epochs_of
 from ffrec.training.memory import planned
@@ -145,6 +147,17 @@ def stored_calibration(folder: RunFolder) -> Calibration | None:
     """The calibration that a run folder holds, or None; raises RunError if it is damaged."""
     held = folder.read_json("calibration.json")
     return Calibration(**held) if held else None
+
+
+def calibrate(network: TextNetwork, found: Calibration, place: Path) -> None:
+    """Give a network for characters the exponents that were kept for it; raises RunError for those of
+    another."""
+    if found.exponents and {*found.exponents} != {*network.judges}:
+        raise RunError(
+            f"{place}: expected exponents of {', '.join(network.judges)} in its calibration, found those of "
+            f"{', '.join(found.exponents)}: remove calibration.json, and the last layer predicts alone"
+        )
+    network.exponents = found.exponents
 
 
 def check_fit(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:

@@ -1,5 +1,6 @@
 """Networks that read the text of a run from its beginning on, trained for so many minutes beside it."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 
 from ffrec.baselines.sequences import CONTEXT, LongShortTermMemory, Sequence, Transformer, train
 from ffrec.data.strings import PIECE, first, pieces
-from ffrec.evaluation.text import summary
+from ffrec.evaluation.text import CALIBRATED, summary
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.stored_text import Text
 
@@ -54,10 +55,13 @@ def share_of(minutes: float, clock: Callable[[], float]) -> Callable[[], float]:
 
 @torch.no_grad()
 def measured(network: Sequence, text: Text, window: int) -> dict[str, Any]:
-    """Perplexity on validation and test strings, of the characters after the first window."""
+    """Perplexity on validation and test strings, of the characters after the first window; validation
+    strings calibrate it as they do the run's own network."""
     found: dict[str, Any] = {}
     for part in ("validation", "test"):
         strings = pieces(getattr(text, part), max(CONTEXT, window)).to(network.readout.weight.device)
         start = max(window, strings.shape[1] - PIECE)
+        if part == "validation":
+            network.calibrate(strings[: math.ceil(CALIBRATED / (strings.shape[1] - start))], start)
         found[part] = summary(torch.cat([network.log_likelihood(s, start) for s in strings.split(BATCH)]))
     return found

@@ -1,5 +1,6 @@
 """Runs on a text."""
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterator
@@ -12,13 +13,22 @@ from torch import Tensor
 from ffrec.config import TextRecipe, TextTraining
 from ffrec.data.draws import Draws
 from ffrec.data.strings import first
+from ffrec.evaluation.calibration import Calibration
 from ffrec.evaluation.health import guessed_text
-from ffrec.evaluation.text import evaluate_text
+from ffrec.evaluation.text import calibrate_text, evaluate_text
 from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
-from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, weights
+from ffrec.tasks.recorded import (
+    calibrate,
+    check_data,
+    describe,
+    refuse_empty,
+    restored,
+    stored_calibration,
+    weights,
+)
 from ffrec.tasks.stored_text import (
     PARTS,
     DescribedText,
@@ -85,6 +95,10 @@ class TextTask(Task):
         network = trainer.network
         with torch.no_grad():
             network.remember(trainer.strings)
+        calibration = calibrate_text(network, self.validation)
+        network.exponents = calibration.exponents
+        if folder is not None:
+            folder.write_json("calibration.json", dataclasses.asdict(calibration))
         parts, counted = {name: getattr(text, name) for name in ("validation", "test")}, {}
         if folder is not None:  # before its memory is emptied
             seen = first(self.corpus.train, self.recipe.training.strings, network.config.window)
@@ -164,6 +178,7 @@ class TrainedText(TrainedRun):
             return make_network(recipe.network, len(self.symbols), generator)
 
         self.network = restored(make, saved, recipe.name, device)
+        calibrate(self.network, stored_calibration(folder) or Calibration(), folder.path)
         self.train = self.text.train[:used]
         with torch.no_grad():
             self.network.remember(self.train.to(device))

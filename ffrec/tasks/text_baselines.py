@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
 from ffrec.evaluation.ngram import best_kneser_ney, unigram_log_likelihood
-from ffrec.evaluation.text import evaluate_text, summary
+from ffrec.evaluation.text import calibrate_text, evaluate_text, summary
 from ffrec.networks.text.memory import best_share
 from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
@@ -47,15 +47,17 @@ def counted_results(
     """On each of the parts, the perplexity of models that only count the training strings (`baselines`), and
     of the network together with the best of them (`with_counts`).
 
-    The validation strings choose the order of the Kneser–Ney model. All strings are on the CPU.
+    The validation strings choose the order of the Kneser–Ney model, and the exponent that calibrates it as it
+    does the network. The network's mixture is with its counts as they are. All strings are on the CPU.
     """
     start, symbols = network.config.window, network.symbols
     kneser_ney = best_kneser_ney(train, validation, start, symbols)
-    best = f"Kneser-Ney of order {kneser_ney.order}"
+    best, calibrated = f"Kneser-Ney of order {kneser_ney.order}", kneser_ney.calibrated(validation, start)
     models: dict[str, Callable[[Tensor], Tensor]] = {
         "uniform": lambda part: torch.full((len(part), part.shape[1] - start), -math.log(symbols)),
         "unigram": lambda part: unigram_log_likelihood(train, part, start, symbols),
         best: lambda part: kneser_ney.log_likelihood(part, start),
+        f"{best}, calibrated": lambda part: calibrated.log_likelihood(part, start),
     }
     baselines = {
         name: {part: summary(model(strings)) for part, strings in parts.items()}
@@ -132,6 +134,7 @@ def network_baselines(
     def searched(shape: TextRecipe, learns: Learns) -> dict[str, Any]:
         dropout = recipe.training.hidden_dropout
         network, how = backprop(shape, train, validation, symbols, seed, learns, dropout)
+        network.exponents = calibrate_text(network, validation).exponents
         return held_out(network, text) | how
 
     wanted: dict[str, Callable[[], dict[str, Any]]] = {}

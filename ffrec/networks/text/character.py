@@ -23,6 +23,7 @@ class Character(TextNetwork):
     """
 
     config: CharacterConfig
+    judges, leading = ("softmax",), "softmax"
 
     def __init__(self, config: CharacterConfig, symbols: int, generator: torch.Generator) -> None:
         super().__init__(config, symbols)
@@ -56,7 +57,7 @@ class Character(TextNetwork):
         yield encoding.step
 
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
-        return {"own": self.softmax(encoding)}
+        return {"softmax": self.softmax(encoding)}
 
     def step_of(self, passages: Tensor, state: Tensor | None = None) -> Step:
         return self.encode(passages, state).step

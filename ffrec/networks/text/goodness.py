@@ -46,6 +46,8 @@ class GoodnessCharacter(Feedback, TextNetwork):
     def __init__(self, config: GoodnessCharacterConfig, symbols: int, generator: torch.Generator) -> None:
         super().__init__(config, symbols)
         self.passage, self.batch = config.window + 1, max(1, BATCH // symbols)
+        *_, self.leading = layers = [f"layer {level}" for level in self.levels]
+        self.judges = (*layers, "softmax")
         connect, first = pick("connection", config.connection), config.hidden[0]
         window = Codes(symbols + 1, first, generator, config.window, fading=config.fading)
         following = Codes(symbols, first, generator)
@@ -162,12 +164,11 @@ class GoodnessCharacter(Feedback, TextNetwork):
         return Step(sent, activities, slopes, SHARED)
 
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
-        """By the goodness of all layers; by that of the layers up to each; by the softmax, which reads the
-        pass with the neutral character."""
+        """By the goodness of the layers up to each; by the softmax, which reads the pass with the neutral
+        character."""
         softmax = self.softmax(encoding)
         by_layer = self.by_layer(self.shared(encoding), encoding.drive[1], self.correction(softmax))
-        found = {f"layer {level}": p for level, p in zip(self.levels, by_layer, strict=True)}
-        return {"own": by_layer[-1], **found, "softmax": softmax}
+        return dict(zip(self.judges, (*by_layer, softmax), strict=True))
 
     def correction(self, log_q: Tensor) -> Tensor | float:
         """log of what exp(κ Σ g) is multiplied by where it predicts, of the softmax's `log_q`."""
@@ -177,7 +178,8 @@ class GoodnessCharacter(Feedback, TextNetwork):
 
     def predict(self, windows: Tensor, state: Tensor | None = None) -> Tensor:
         """As every network for characters; by goodness alone it takes no pass with the neutral character."""
-        if self.config.correction != "none" or (self.memory is not None and self.memory.filled):
+        recalls = self.memory is not None and self.memory.filled
+        if self.exponents or recalls or self.config.correction != "none":
             return super().predict(windows, state)
         return self.by_layer(*self.enter(windows, state))[-1]
 

@@ -20,6 +20,7 @@ from ffrec.learning.update import Step
 from ffrec.networks.network import Encoding, Network
 from ffrec.networks.readout import Readout
 from ffrec.networks.text.memory import Memory
+from ffrec.networks.text.pool import pooled
 
 BATCH = 10_000  # windows evaluated together; bounds memory and changes no result
 
@@ -42,6 +43,10 @@ class TextNetwork(Network):
     """Characters that the layers learn from at once."""
     tried: Tensor | None
     """Characters that are tried after every window, `(1, symbols)`; None if the layers try none."""
+    judges: tuple[str, ...]
+    """The names of what predicts by itself."""
+    leading: str
+    """The judge that predicts alone as long as there are no exponents."""
 
     def __init__(self, config: TextNetworkConfig, symbols: int) -> None:
         super().__init__(config, symbols)
@@ -49,6 +54,8 @@ class TextNetwork(Network):
         self.read = config.reads or tuple(self.levels)
         self.readout = Readout(sum(config.hidden[level - 1] for level in self.read), symbols)
         self.memory = Memory(config.memory, symbols) if config.memory else None
+        self.exponents: Mapping[str, float] = {}
+        """Of the judges' predictions in the network's own (`pooled`), once they have been fitted."""
 
     def shape_first_layer(self, window: Connection, positions: int) -> None:
         """Scale initial weights by recency^(characters since); what a window sends keeps a variance of 1, and
@@ -90,10 +97,11 @@ class TextNetwork(Network):
         return self.mix(self.predictions(windows, state))
 
     def predictions(self, windows: Tensor, state: Tensor | None = None) -> dict[str, Tensor]:
-        """log p of the next character `(cases, symbols)`: by the network's `own` means, by its parts if they
-        predict by themselves, and by the `memory` if that holds anything."""
+        """log p of the next character `(cases, symbols)`: by the network's `own` means, by each of its
+        `judges`, and by the `memory` if that holds anything."""
         encoding = self.encode(windows, state)
-        found = self.judge(encoding)
+        parts = self.judge(encoding)
+        found = {"own": self.pool(parts), **parts}
         if self.memory is not None and self.memory.filled:
             found["memory"] = self.memory.recall(self.features(encoding))
         return found
@@ -104,7 +112,15 @@ class TextNetwork(Network):
 
     @abstractmethod
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
-        """log p of the next character `(cases, symbols)` without a memory: `own`, and those of parts."""
+        """log p of the next character `(cases, symbols)` by each of the `judges`."""
+
+    def pool(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """log p of the next character `(cases, symbols)` by all judges with exponents, or by the leading
+        one."""
+        if not self.exponents:
+            return parts[self.leading]
+        found = torch.stack([parts[name] for name in self.exponents], dim=1)
+        return pooled(found, found.new_tensor([*self.exponents.values()]))
 
     def cases(self, strings: Tensor) -> tuple[Tensor, Tensor]:
         """All windows that have a character after them, `(cases, window)`, and that character `(cases,)`."""
