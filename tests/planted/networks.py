@@ -137,7 +137,8 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/networks/text/goodness.py": [
         ("[:, symbols] = 0", "[:, 0] = 0", "goodness_text"),
         (", fading=config.fading)", ")", "goodness_text"),
-        ("(self.memory is not None and self.memory.filled)", "False", "goodness_text"),
+        ("self.memory is not None and self.memory.filled", "False", "goodness_text"),
+        ("if self.exponents or recalls", "if recalls", "pool"),
         ("weight.mul_(config.candidate_size)", "weight.clone()", "goodness_text"),
         ("drive + self.next_codes().neutral()", "drive", "goodness_text"),
         ("layer.activate(total)", "layer.activation(total)", "goodness_text"),
@@ -194,6 +195,14 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("scale / scale.norm()", "scale", "character"),
         ("self.memory.filled:", "False:", "character"),
         ('log_p["own"], log_p["memory"]', 'log_p["memory"], log_p["own"]', "character"),
+        ("return parts[self.leading]", "return parts[self.judges[0]]", "pool"),
+    ],
+    "ffrec/networks/text/pool.py": [
+        ("log_p, exponents).log_softmax(1)", "log_p, exponents)", "pool"),
+        ("(mean - known).sum(0) + STRENGTH * (a - start)", "(mean - known).sum(0)", "pool"),
+        ("STRENGTH / 2", "0", "pool"),
+        ("- mean.T @ mean + pull", "+ pull", "pool"),
+        ("            step = step / 2\n", "            break\n", "pool"),
     ],
     "ffrec/networks/twin.py": [
         ("(network + 1) * self.depth + 1", "(network + 1) * self.depth", "twin"),

@@ -90,6 +90,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("percent_wrong(likeliest(trained.network, seen)", "percent_wrong(seen.scores.argmax(1)", "views"),
     ],
     "ffrec/tasks/recorded.py": [
+        ("if found.exponents and {*found", "if False and {*found", "pool"),
         ("settings(completed(config))", "settings(config)", "cli"),
         ('f"recipe.training.{name}" for name in UNLEARNT', '"" for name in UNLEARNT', "cli"),
         ("> 1:  # a crash may come", "> 99:  # a crash may come", "faults/checkpoints"),
@@ -99,6 +100,8 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("self.keep(folder)  # a process", "pass  # a process", "cli"),
     ],
     "ffrec/tasks/text.py": [
+        ("network.exponents = calibration.exponents", "pass", "pool"),
+        ("calibrate(self.network, stored_calibration(folder) or Calibration(), folder.path)", "pass", "pool"),
         (
             "first(self.corpus.train, self.recipe.training.strings, network.config.window)",
             "self.text.train[: self.recipe.training.strings]",
