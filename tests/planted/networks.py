@@ -159,7 +159,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("goodness + correction)", "goodness)", "goodness_text"),
         ("mass + found", "found", "goodness_text"),
         ("correction.gather(1, kept) if", "correction[:, : kept.shape[1]] if", "goodness_text"),
-        ('self.config.correction != "none" or', "", "goodness_text"),
+        (' or self.config.correction != "none"', "", "goodness_text"),
     ],
     "ffrec/networks/text/memory.py": [
         ("(1 - self.FLOOR) * (likeness", "(likeness", "memory"),
