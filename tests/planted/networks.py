@@ -153,7 +153,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("_, drive = self.enter(windows, state)", "_, drive = self.enter(windows)", "goodness_text"),
         ('frozenset({"0", "state"})', 'frozenset({"0"})', "goodness_text"),
         ("(sharpness * goodness +", "(self.config.sharpnesses[0] * goodness +", "goodness_text"),
-        ('"own": by_layer[-1]', '"own": by_layer[0]', "goodness_text"),
+        ("(*by_layer, softmax)", "(*by_layer[::-1], softmax)", "goodness_text"),
         ("passages[:, -1:]", "passages[:, :1]", "goodness_text"),
         ("log_q + torch.log1p(-log_q.exp())", "log_q", "goodness_text"),
         ("goodness + correction)", "goodness)", "goodness_text"),
