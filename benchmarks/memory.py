@@ -125,6 +125,11 @@ def shown(asked: argparse.Namespace) -> str:
     return beside(rival, "MB", found)
 
 
+def marker(what: str, asked: argparse.Namespace) -> str:
+    """The name of the marker lines of a table."""
+    return f"{what}-{asked.variants}" if asked.variants else what
+
+
 def asking(about: str, batch: int) -> argparse.ArgumentParser:
     """What says which rows are measured, and how."""
     made = argparse.ArgumentParser(description=about.splitlines()[0])
@@ -144,7 +149,7 @@ def main() -> None:
     if asked.of:
         print(measure(asked.of[0], asked.batch, asked.of[1], torch.device(asked.device)))
     elif asked.into:
-        put_between(asked.into, "memory", shown(asked))
+        put_between(asked.into, marker("memory", asked), shown(asked))
     else:
         print(shown(asked))
 

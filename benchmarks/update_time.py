@@ -10,7 +10,7 @@ fastest rounds are compared. Measure on a machine that does nothing else.
 from functools import partial
 
 import torch
-from memory import PRECISIONS, asking, beside, rows_of, update
+from memory import PRECISIONS, asking, beside, marker, rows_of, update
 
 from cli.report import put_between
 from ffrec.bench.timing import turns
@@ -29,7 +29,7 @@ def main() -> None:
         found[precision] = {name: 1000 * each.seconds for name, each in timed.items()}
     shown = beside(rival, "ms", found)
     if asked.into:
-        put_between(asked.into, "update-time", shown)
+        put_between(asked.into, marker("update-time", asked), shown)
     else:
         print(shown)
 
