@@ -25,6 +25,7 @@ from ffrec.learning.transform import Direction, Standardise
 from ffrec.networks.convolutional import Convolutional
 from ffrec.networks.maps import write
 from ffrec.recipes import recipe
+from ffrec.tasks.images import new_trainer
 from ffrec.training.images import ImageTrainer
 from ffrec.training.trainer import Epoch
 
@@ -466,7 +467,7 @@ def test_backpropagation_has_the_same_layers(fields, images, generator):
     network = Convolutions(config, COLOURS * SIDE**2, CLASSES, generator).double()
     for moments in network.moments:
         moments.running_mean.normal_(0, 1, generator=generator)
-    for softmax in (network.readout, *network.heads):
+    for softmax in (network.readout, *network.readout.heads):
         softmax.weight.data.normal_(generator=generator)
     x, pooled = images, []
     for layer, moments in zip(network.layers, network.moments, strict=True):
@@ -477,10 +478,29 @@ def test_backpropagation_has_the_same_layers(fields, images, generator):
     encoding = network.encode(images.flatten(1))
     logits = network.readout(torch.cat([pooled[level - 1] for level in config.read], dim=1))
     torch.testing.assert_close(network.logits(encoding), logits)
-    logits = [logits, *(head(rows) for head, rows in zip(network.heads, pooled, strict=False))]
+    logits = [logits, *(head(rows) for head, rows in zip(network.readout.heads, pooled, strict=False))]
     assert len(logits) == (3 if config.every_layer else 1)
     losses = [cross_entropy(each, LABELS, label_smoothing=config.label_smoothing) for each in logits]
     torch.testing.assert_close(network.loss(encoding, LABELS), sum(losses))
+
+
+def test_losses_of_all_layers_are_learnt_with_and_reach_the_layers():
+    """Where the softmaxes of the layers stay at zero, their losses say nothing, and nothing reaches a
+    layer."""
+    learnt = {}
+    for kind in ("backprop", "deep"):
+        made = recipe(f"{kind}-conv-mnist").override({"hidden": [4, 6, 8], "grid": 1, "batch": 20})
+        drawn = torch.Generator().manual_seed(1)
+        pixels = torch.randint(256, (40, 28, 28), generator=drawn, dtype=torch.uint8)
+        trainer = new_trainer(made, pixels, torch.arange(40) % 10, 10)
+        for start in (0, 20):
+            trainer.update(trainer.part(torch.arange(start, start + 20)))
+        learnt[kind] = trainer.network
+    heads = learnt["deep"].readout.heads
+    assert len(heads) == 3
+    assert all(bool(head.weight.any()) and bool(head.bias.any()) for head in heads)
+    layers = zip(learnt["backprop"].layers, learnt["deep"].layers, strict=True)
+    assert all((one.weight - other.weight).abs().max() > 1e-4 for one, other in layers)
 
 
 def test_backpropagation_reaches_what_it_is_told_to(images, draws, generator):

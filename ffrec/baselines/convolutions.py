@@ -1,5 +1,7 @@
 """Convolutions for images: what backpropagation is measured on, beside local class scores."""
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -13,6 +15,15 @@ from ffrec.learning.update import Step
 from ffrec.networks.maps import colours
 from ffrec.networks.network import Classifier, Encoding
 from ffrec.registry import register
+
+
+class Softmax(nn.Linear):
+    """The softmax that predicts, and beside it those that layers have for a loss of their own: the optimiser
+    steps them all alike."""
+
+    def __init__(self, inputs: int, classes: int, widths: Sequence[int]) -> None:
+        super().__init__(inputs, classes)
+        self.heads = nn.ModuleList(nn.Linear(width, classes) for width in widths)
 
 
 @register("network", "backprop-convolutional")
@@ -37,10 +48,8 @@ class Convolutions(Classifier):
             for at, kernel in enumerate(config.each("kernel"))
         )
         self.moments = nn.ModuleList(nn.BatchNorm2d(count, affine=False) for count in channels[:-1])
-        self.readout = nn.Linear(sum(config.pooled[level - 1] for level in config.read), classes)
-        self.heads = nn.ModuleList(
-            nn.Linear(pooled, classes) for pooled in config.pooled * config.every_layer
-        )
+        read = sum(config.pooled[level - 1] for level in config.read)
+        self.readout: Softmax = Softmax(read, classes, config.pooled * config.every_layer)
         side = self.side
         for level, (pool, grid) in enumerate(zip(config.each("pool"), config.each("grid"), strict=True), 1):
             side //= pool
@@ -88,7 +97,7 @@ class Convolutions(Classifier):
     def loss(self, encoding: Encoding, labels: Tensor) -> Tensor:
         """The cross-entropy of the softmax, and of those that layers have, `()`."""
         logits = [self.logits(encoding)]
-        logits += [head(self.pooled(level, encoding)) for level, head in enumerate(self.heads, 1)]
+        logits += [head(self.pooled(level, encoding)) for level, head in enumerate(self.readout.heads, 1)]
         smoothing = self.config.label_smoothing
         losses = [cross_entropy(each, labels, label_smoothing=smoothing) for each in logits]
         return torch.stack(losses).sum()

@@ -171,5 +171,16 @@ CHOSEN: Mapping[str, Mapping[str, float]] = {
     "fashion-mnist-hff": {"rate": 0.001},
     "fashion-mnist-backprop": {"rate": 0.001},
     "fashion-mnist-random": {"softmax_rate": 0.003},
+    "cifar-10-ff": {"rate": 0.001},
+    "cifar-10-symba": {"rate": 0.003},
+    "cifar-10-candidates": {"rate": 0.003, "sharpness": 120.0},
+    "cifar-10-cwcomp": {"rate": 0.003, "sharpness": 4.0},
+    "cifar-10-deeperforward": {"rate": 0.01, "sharpness": 4.0},
+    "cifar-10-asge": {"rate": 0.003},
+    "cifar-10-mono-forward": {"rate": 0.01},
+    "cifar-10-hff": {"rate": 0.003},
+    "cifar-10-backprop": {"rate": 0.003, "softmax_rate": 0.003},
+    "cifar-10-deep": {"rate": 0.003, "softmax_rate": 0.003},
+    "cifar-10-random": {"softmax_rate": 0.01},
 }
 """The settings that were best on validation images: `benchmarks/variants.py`."""
