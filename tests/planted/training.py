@@ -7,6 +7,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     "ffrec/baselines/convolutions.py": [
         ("label_smoothing=smoothing", "label_smoothing=0.0", "convolutional"),
         (".train(learns)", ".train(False)", "convolutional"),
+        ("self.heads = nn.ModuleList(", "self.heads = tuple(", "convolutional"),
         ('self.layers.requires_grad_(self.config.learns == "all")', "pass", "convolutional"),
     ],
     "ffrec/baselines/perceptron.py": [
