@@ -95,6 +95,13 @@ def test_calibration_makes_held_out_strings_likelier_and_every_prediction_heeds_
     torch.testing.assert_close(after["own"].flatten(), log_p.gather(1, following[:, None])[:, 0])
 
 
+def test_few_characters_leave_the_leading_judge_nearly_alone(judging):
+    network, strings = judging(sharpness=3.0)
+    found = calibrate_text(network, strings[:1, :6]).exponents
+    assert found["layer 2"] == pytest.approx(1, abs=0.1)
+    assert found["layer 1"] == pytest.approx(0, abs=0.1)
+
+
 def test_calibration_reads_no_more_than_the_first_characters(judging, monkeypatch):
     network, strings = judging()
     network.batch = 100  # windows
