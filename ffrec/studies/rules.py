@@ -180,7 +180,7 @@ CHOSEN: Mapping[str, Mapping[str, float]] = {
     "cifar-10-mono-forward": {"rate": 0.01},
     "cifar-10-hff": {"rate": 0.003},
     "cifar-10-backprop": {"rate": 0.003, "softmax_rate": 0.003},
-    "cifar-10-deep": {"rate": 0.003, "softmax_rate": 0.003},
+    "cifar-10-deep": {"rate": 0.001, "softmax_rate": 0.003},
     "cifar-10-random": {"softmax_rate": 0.01},
 }
 """The settings that were best on validation images: `benchmarks/variants.py`."""
