@@ -24,7 +24,7 @@ from ffrec.tasks.images import TrainedImages
 FILE = Path("results/training_error.jsonl")
 IMAGES = 5000
 """The first training images; an error of 40 % has a standard error of 0.7 points."""
-BY = {"error_goodness": "all labels, goodness", "error_softmax": "one pass, softmax"}
+BY = {"error_goodness": "goodness", "error_softmax": "one-pass softmax"}
 PAPER = {
     "recurrent-cifar10-2": {"error_goodness": "20, 41", "error_softmax": "31, 45"},
     "recurrent-cifar10-2, maximised": {"error_goodness": "25, 44", "error_softmax": "33, 46"},
