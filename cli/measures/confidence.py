@@ -6,14 +6,12 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.answers import note, print_result
-from cli.measures.tables import fill, marked, stored
-from cli.trained import note_unfinished, open_run
+from cli.answers import print_result
+from cli.measures.tables import fill, marked, opened, stored
 from ffrec.reports.figures.canvas import save
 from ffrec.reports.figures.confidence import confidence as draw
 from ffrec.reports.measures.confidence import FILE, Confidence, confidence_tables
 from ffrec.reports.summary import read
-from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.measures.confidence import measure
 from ffrec.tasks.recorded import completed
 
@@ -39,12 +37,9 @@ def confidence(
         fill(into, "confidence", confidence_tables(stored(runs, FILE, Confidence, COMMAND)), **given)
         return
     found = []
-    for run in runs:
-        trained = open_run(run, TrainedImages, data, device, plugin)
-        note_unfinished(trained)
-        note(f"measuring {run} …")
+    for trained in opened(runs, data, device, plugin):
         found.append(measure(trained))
         trained.folder.write_json(FILE, found[-1])
-        save(draw(read(trained.folder, completed)), run / "pictures" / "confidence.png")
+        save(draw(read(trained.folder, completed)), trained.folder.path / "pictures" / "confidence.png")
     tables = confidence_tables(stored(runs, FILE, Confidence, COMMAND))
     print_result({"runs": found}, [tables], json)

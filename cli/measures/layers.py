@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.answers import note, print_result
-from cli.measures.tables import fill, marked, stored
-from cli.trained import note_unfinished, open_run
+from cli.answers import print_result
+from cli.measures.tables import fill, marked, opened, stored
 from ffrec.reports.measures.layers import FILE, Layers, layers_table
-from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.measures.layers import measure
 
 COMMAND = "ffrec layers"
@@ -34,10 +32,7 @@ def layers(
         fill(into, "layers", layers_table(stored(runs, FILE, Layers, COMMAND)), **given)
         return
     found = []
-    for run in runs:
-        trained = open_run(run, TrainedImages, data, device, plugin)
-        note_unfinished(trained)
-        note(f"measuring {run} …")
+    for trained in opened(runs, data, device, plugin):
         found.append(measure(trained))
         trained.folder.write_json(FILE, found[-1])
     print_result({"runs": found}, [layers_table(stored(runs, FILE, Layers, COMMAND))], json)

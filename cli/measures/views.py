@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.answers import note, print_result
-from cli.measures.tables import fill, marked, stored
-from cli.trained import note_unfinished, open_run
+from cli.answers import print_result
+from cli.measures.tables import fill, marked, opened, stored
 from ffrec.reports.measures.views import FILE, Views, views_table
-from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.measures.views import measure
 
 COMMAND = "ffrec views"
@@ -41,10 +39,7 @@ def views(
         fill(into, "views", views_table(stored(runs, FILE, Views, COMMAND)), **given)
         return
     found = []
-    for run in runs:
-        trained = open_run(run, TrainedImages, data, device, plugin)
-        note_unfinished(trained)
-        note(f"measuring {run} …")
+    for trained in opened(runs, data, device, plugin):
         found.append(measure(trained, PIXELS if pixels is None else pixels))
         trained.folder.write_json(FILE, found[-1])
     print_result({"runs": found}, [views_table(stored(runs, FILE, Views, COMMAND))], json)
