@@ -12,7 +12,7 @@ class Model:
     """A network that gives every character that follows the same probability."""
 
     symbols = 30
-    judges, exponents = ("part", "another"), {}
+    predictors, exponents = ("part", "another"), {}
 
     def __init__(self, p: float, recalled: float | None = None) -> None:
         self.p, self.recalled = p, recalled

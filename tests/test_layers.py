@@ -58,6 +58,13 @@ def test_the_command_agrees_with_evaluate(measured):
     assert upper["test"]["up_to"][1] != upper["test"]["alone"][1]
 
 
+def test_force_trains_again_where_layers_were_measured(measured, tmp_path):
+    shutil.copytree(measured[0] / "upper", tmp_path / "upper")
+    again = ("train", "supervised-digits", "--set", "hidden=[30,20]", "--set", "epochs=1", "--out", "upper")
+    assert ffrec(*again, "--force", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "upper" / "layers.json").exists()
+
+
 def test_tables_go_into_a_file_from_what_the_runs_hold(measured):
     folder, (first, second, upper, _) = measured
     docs = folder / "docs.md"

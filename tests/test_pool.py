@@ -12,9 +12,10 @@ import ffrec as package
 from ffrec.config import CharacterConfig, GoodnessCharacterConfig
 from ffrec.evaluation import text as evaluation
 from ffrec.evaluation.text import calibrate_text
+from ffrec.networks.text import pool
 from ffrec.networks.text.character import Character
 from ffrec.networks.text.goodness import GoodnessCharacter
-from ffrec.networks.text.pool import STRENGTH, fit_exponents, pooled
+from ffrec.networks.text.pool import STRENGTH, fit_exponents, most_characters, pooled
 
 SYMBOLS = 6
 
@@ -28,7 +29,7 @@ def test_a_product_of_predictions_is_normalised():
 
 @pytest.fixture
 def predictions(generator):
-    """Of three judges for two hundred cases, and what did follow."""
+    """Of three predictors for two hundred cases, and what did follow."""
     log_p = (2 * torch.randn(200, 3, SYMBOLS, generator=generator, dtype=torch.float64)).log_softmax(2)
     return log_p, torch.randint(SYMBOLS, (200,), generator=generator)
 
@@ -79,15 +80,15 @@ def judging(generator):
 
 def test_calibration_makes_held_out_strings_likelier_and_every_prediction_heeds_it(judging):
     network, strings = judging(state=1)
-    assert network.judges == ("layer 1", "layer 2", "softmax")
+    assert network.predictors == ("layer 1", "layer 2", "softmax")
     before = network.log_likelihood(strings)
     assert torch.equal(before["own"], before["layer 2"])
     found = calibrate_text(network, strings)
-    assert (found.fitted_on, found.n, [*found.exponents]) == ("validation", 40 * 26, [*network.judges])
+    assert (found.fitted_on, found.n, [*found.exponents]) == ("validation", 40 * 26, [*network.predictors])
     network.exponents = found.exponents
     after = network.log_likelihood(strings)
     assert after["own"].mean() > before["own"].mean() + 0.1
-    assert all(torch.equal(after[name], before[name]) for name in network.judges)
+    assert all(torch.equal(after[name], before[name]) for name in network.predictors)
     (windows, following), states = network.cases(strings), network.states(strings)
     judged = network.judge(network.encode(windows, states))
     log_p = sum(found.exponents[name] * p for name, p in judged.items()).log_softmax(1)
@@ -95,7 +96,7 @@ def test_calibration_makes_held_out_strings_likelier_and_every_prediction_heeds_
     torch.testing.assert_close(after["own"].flatten(), log_p.gather(1, following[:, None])[:, 0])
 
 
-def test_few_characters_leave_the_leading_judge_nearly_alone(judging):
+def test_few_characters_leave_the_leading_predictor_nearly_alone(judging):
     network, strings = judging(sharpness=3.0)
     found = calibrate_text(network, strings[:1, :6]).exponents
     assert found["layer 2"] == pytest.approx(1, abs=0.1)
@@ -105,10 +106,37 @@ def test_few_characters_leave_the_leading_judge_nearly_alone(judging):
 def test_calibration_reads_no_more_than_the_first_characters(judging, monkeypatch):
     network, strings = judging()
     network.batch = 100  # windows
-    monkeypatch.setattr(evaluation, "CALIBRATED", 90)
+    monkeypatch.setattr(evaluation, "most_characters", lambda predictors, symbols: 90)
     found = calibrate_text(network, strings)
-    assert 90 <= found.n <= 200
+    assert found.n == 90
     assert found == calibrate_text(network, strings[:20])
+    hash(found)  # like every frozen configuration
+
+
+def test_larger_alphabets_are_calibrated_on_fewer_characters():
+    assert most_characters(3, 30) == 50_000
+    assert 1000 < most_characters(3, 3000) < 5000
+    assert most_characters(10, 10**9) == 1
+
+
+def test_blocks_change_no_exponents(predictions, monkeypatch):
+    log_p, following = predictions
+    whole = fit_exponents(log_p, following, torch.tensor([0.0, 1.0, 0.0]))
+    monkeypatch.setattr(pool, "BLOCK", 100)
+    torch.testing.assert_close(fit_exponents(log_p, following, torch.tensor([0.0, 1.0, 0.0])), whole)
+
+
+def test_a_softmax_that_is_certain_leaves_no_prediction_without_a_number(judging):
+    """Its complement has no logarithm, and minus infinity times a negative exponent is none either."""
+    network, strings = judging(correction="hard")
+    network.readout.bias[0] = 60.0
+    network.exponents = {"layer 1": -0.2, "layer 2": 0.8, "softmax": 0.4}
+    assert network.predict(network.cases(strings)[0]).isfinite().all()
+
+
+def test_strings_without_a_whole_window_before_a_character_give_no_exponents(judging):
+    network, strings = judging()
+    assert not calibrate_text(network, strings[:0]).exponents
 
 
 def test_a_softmax_alone_has_a_temperature_and_a_network_with_a_memory_no_exponents(generator):
@@ -163,7 +191,7 @@ def test_a_run_without_exponents_predicts_by_its_last_layer_and_those_of_another
     (run / "calibration.json").write_text(json.dumps(kept | {"exponents": {"layer 9": 1.0}}))
     for command in (("perplexity", "run"), ("sample", "run", "--length", "1")):
         refused = ffrec(*command, cwd=tmp_path)
-        assert_refused(refused, "expected exponents of layer 1, layer 2, softmax", "those of layer 9")
+        assert_refused(refused, "exponents of layer 1, layer 2, softmax", "those of layer 9")
     (run / "calibration.json").unlink()
     found = json.loads(ffrec("perplexity", "run", "--json", cwd=tmp_path).stdout)["test"]
     assert found["perplexity"] == found["by_part"]["layer 2"]

@@ -686,6 +686,8 @@ def test_what_learning_is_worth_is_measured_against_the_best_that_validation_str
     }
     found = worth(result, others)
     assert found == pytest.approx({LEARNING: 0.2, BY_SOFTMAX: 0.1, RATIO: 1.25})
+    others["random features"]["test"]["by_part"] = {"softmax": 9.0}  # without an exponent, as the run's own
+    assert worth(result, others)[BY_SOFTMAX] == pytest.approx(0.5)
     with_memory = {"test": {"perplexity": 2.0, "softmax_perplexity": 4.0}}
     assert worth(with_memory, others) == pytest.approx({LEARNING: 0.2, RATIO: 1.25})
     assert worth(result, {"random features with the memory": reached(1.0, 1.0)}) == {}

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ffrec.networks.text.pool import fit_exponents
+from ffrec.networks.text.pool import fit_exponents, most_characters, tempered
 
 CONTEXT = 64  # characters that are learnt from at once, and that the transformer sees
 WARM_UP = 100  # updates in which the rate rises
 LOWEST = 0.1  # of the rate, at the end
+BATCH = 50  # strings evaluated together; bounds memory
 
 
 class Sequence(nn.Module, ABC):
     """Logits of the character after each one of strings of codes; what is predicted is their softmax to the
-    power of `exponent`, normalised."""
+    power of `exponent`, normalised (`tempered`)."""
 
     exponent = 1.0
 
@@ -44,13 +45,15 @@ class Sequence(nn.Module, ABC):
 
     def log_likelihood(self, strings: Tensor, start: int) -> Tensor:
         """log p of every character from `start` on, `(strings, length − start)`."""
-        log_p = (self.exponent * self.predictions(strings, start)).log_softmax(2)
+        log_p = tempered(self.predictions(strings, start), self.exponent)
         return log_p.gather(2, strings[:, start:, None]).squeeze(2)
 
     def calibrate(self, strings: Tensor, start: int) -> None:
         """Set the exponent to what makes the characters of held-out strings likeliest: `fit_exponents`."""
-        log_p, following = self.predictions(strings, start), strings[:, start:].flatten()
-        (self.exponent,) = fit_exponents(log_p.flatten(0, 1)[:, None], following, torch.ones(1)).tolist()
+        symbols = self.readout.out_features
+        used = strings[: -(-most_characters(1, symbols) // (strings.shape[1] - start))]
+        log_p = torch.cat([self.predictions(part, start).flatten(0, 1).cpu() for part in used.split(BATCH)])
+        (self.exponent,) = fit_exponents(log_p[:, None], used[:, start:].flatten(), torch.ones(1)).tolist()
 
     def loss(self, strings: Tensor) -> Tensor:
         """The mean cross-entropy of every character but the first of each string, `()`."""

@@ -107,13 +107,13 @@ def rollouts(units: int, together: int = TOGETHER) -> Make:
 
 def sampling(units: int) -> Make:
     """One string, written by two layers that judge every character: beside the products of the second, which
-    takes a row for each; the first picks rows. All judges predict, as after training."""
+    takes a row for each; the first picks rows. All predictors take part, as after training."""
 
     def made(arithmetic: str, device: str) -> Work:
         strings = torch.randint(SYMBOLS, (1, CONTEXT + 1), generator=torch.Generator().manual_seed(0))
         chosen = judged("sampling", "–", units, units)
         trainer = TextTrainer(chosen, strings, SYMBOLS, device=device, arithmetic=arithmetic)
-        trainer.network.exponents = dict.fromkeys(trainer.network.judges, 0.5)
+        trainer.network.exponents = dict.fromkeys(trainer.network.predictors, 0.5)
         upper = trainer.network.layer(2).connection("1").weight
         products = [Product("forward", SYMBOLS, upper)] * ROLLED
 

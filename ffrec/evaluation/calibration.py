@@ -1,4 +1,5 @@
-"""How sure a network may be: scores of classes become probabilities by one temperature."""
+"""How sure a network may be: scores of classes become probabilities by one temperature. For characters see
+`ffrec.networks.text.pool`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,8 +30,8 @@ class Calibration:
     fitted_on: FittedOn = "nothing"
     n: int = 0
     """Images, or characters, they were fitted on."""
-    exponents: Mapping[str, float] = field(default_factory=dict)
-    """By the names of the parts; none for images, and where a part predicts alone."""
+    exponents: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """By the names of the predictors; none for images, and where one of them predicts alone."""
 
 
 # The only two functions here that know what a network is made of.

@@ -5,8 +5,7 @@ import copy
 import torch
 from torch import Tensor
 
-from ffrec.evaluation.text import CALIBRATED
-from ffrec.networks.text.pool import fit_exponents, pooled
+from ffrec.networks.text.pool import fit_exponents, most_characters, tempered
 
 DISCOUNT = 0.75
 BLOCK = 10_000  # contexts looked up together; bounds memory
@@ -68,8 +67,7 @@ class KneserNey:
 
     def predictions(self, contexts: Tensor) -> Tensor:
         """log p of every next symbol `(cases, symbols)` after contexts `(cases, at least order − 1)`."""
-        log_p = self.probabilities(contexts).log()
-        return log_p if self.exponent == 1 else pooled(log_p[:, None], log_p.new_tensor([self.exponent]))
+        return tempered(self.probabilities(contexts).log(), self.exponent)
 
     def cases(self, strings: Tensor, start: int) -> tuple[Tensor, Tensor]:
         """The contexts of all characters from `start` on, and these; start ≥ order − 1."""
@@ -81,12 +79,13 @@ class KneserNey:
         """log p of every character from `start` on, `(strings, length − start)`; start ≥ order − 1."""
         blocks = zip(*(part.split(BLOCK) for part in self.cases(strings, start)), strict=True)
         found = [self.predictions(context).gather(1, came[:, None]) for context, came in blocks]
-        return torch.cat(found).view(len(strings), -1)
+        return torch.cat(found).view(strings[:, start:].shape)
 
     def calibrated(self, strings: Tensor, start: int) -> "KneserNey":
         """The same counts, with the exponent that makes the characters of held-out strings likeliest, the
         first of them: see `fit_exponents`."""
-        contexts, following = (part[:CALIBRATED] for part in self.cases(strings, start))
+        most = most_characters(1, self.symbols)
+        contexts, following = (part[:most] for part in self.cases(strings, start))
         log_p = torch.cat([self.probabilities(block).log() for block in contexts.split(BLOCK)])
         found = copy.copy(self)
         (found.exponent,) = fit_exponents(log_p[:, None], following, torch.ones(1)).tolist()

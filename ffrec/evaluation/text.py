@@ -9,12 +9,11 @@ from torch import Tensor
 
 from ffrec.evaluation.calibration import Calibration
 from ffrec.networks.text.network import TextNetwork
-from ffrec.networks.text.pool import fit_exponents
+from ffrec.networks.text.pool import fit_exponents, most_characters
 from ffrec.parallel.team import ALONE, Team
 
 RESAMPLED = 2000  # bootstrap samples of an interval
 FEWEST = 10  # strings that an interval is drawn from
-CALIBRATED = 50_000  # characters after which exponents are fitted; bounds memory
 
 
 class BySymbol(TypedDict):
@@ -25,8 +24,8 @@ class BySymbol(TypedDict):
 
 
 class Perplexity(TypedDict, total=False):
-    """How well strings are predicted; what a model without a memory, or without
-    parts that predict by themselves, lacks is missing."""
+    """How well strings are predicted; what a model without a memory, or with
+    a single predictor that has no exponent, lacks is missing."""
 
     perplexity: float
     bits_per_character: float
@@ -109,34 +108,36 @@ def evaluate_text(
     found["by_symbol"] = by_symbol(log_p, following, network.symbols)
     if recalled is not None:
         found["softmax_perplexity"] = perplexity(own)
-    if len(network.judges) > 1 or network.exponents:
-        found["by_part"] = {name: perplexity(every[name]) for name in network.judges}
+    if len(network.predictors) > 1 or network.exponents:
+        found["by_part"] = {name: perplexity(every[name]) for name in network.predictors}
     return found
 
 
 @torch.no_grad()
 def calibrate_text(network: TextNetwork, strings: Tensor) -> Calibration:
-    """Exponents of what the parts of a network predict, fitted on the first characters of held-out strings
-    `(strings, length)`: see `fit_exponents`.
+    """Exponents of a network's predictors, fitted on the first characters of held-out strings `(strings,
+    length)`: see `fit_exponents`.
 
-    There are none for a network with a memory, whose share is fitted on the same strings, and for one whose
-    predictions are not finite.
+    There are none for a network with a memory, whose share is fitted on the same strings, for one whose
+    predictions are not finite, and where no character has a whole window before it.
     """
-    if network.memory is not None:
+    if network.memory is not None or not strings[:, network.config.window :].numel():
         return Calibration()
-    predictions, following, known = [], [], 0
+    most, known = most_characters(len(network.predictors), network.symbols), 0
+    predictions: list[Tensor] = []
+    following: list[Tensor] = []
     for windows, came, state in network.batches(strings):
         parts = network.judge(network.encode(windows, state))
-        predictions.append(torch.stack([parts[name] for name in network.judges], dim=1).cpu())
+        predictions.append(torch.stack([parts[name] for name in network.predictors], dim=1).cpu())
         following.append(came.cpu())
         known += len(came)
-        if known >= CALIBRATED:
+        if known >= most:
             break
-    log_p = torch.cat(predictions)
+    log_p, came = torch.cat(predictions)[:most], torch.cat(following)[:most]
     if not log_p.isfinite().all():
         return Calibration()
-    start = torch.tensor([float(name == network.leading) for name in network.judges])
-    found = fit_exponents(log_p, torch.cat(following), start).tolist()
+    start = torch.tensor([float(name == network.leading) for name in network.predictors])
+    found = fit_exponents(log_p, came, start).tolist()
     return Calibration(
-        fitted_on="validation", n=known, exponents=dict(zip(network.judges, found, strict=True))
+        fitted_on="validation", n=len(came), exponents=dict(zip(network.predictors, found, strict=True))
     )

@@ -16,7 +16,7 @@ from ffrec.models.figure import draw_reading
 from ffrec.models.model import Model
 from ffrec.networks.text.network import TextNetwork
 from ffrec.storage.files import RunError
-from ffrec.tasks.recorded import calibrate, check_fit
+from ffrec.tasks.recorded import check_fit, give_exponents
 from ffrec.tasks.stored_text import symbols_of
 from ffrec.training.text import make_network
 
@@ -41,7 +41,7 @@ class TextModel(Model):
         network = make_network(self.recipe.network, len(self.symbols), torch.Generator())
         check_fit(network, self.saved.weights, self.recipe.name)
         network.load_state_dict(dict(self.saved.weights))
-        calibrate(network, self.saved.calibration, self.saved.source)
+        give_exponents(network, self.saved.calibration, self.saved.source)
         self.network = network.to(self.device)
         if self.saved.strings is not None:
             window, used = self.recipe.network.window, self.recipe.training.strings

@@ -20,8 +20,10 @@ DOCUMENTS = (
     "config",
     "data",
     "environment",
+    "layers",
     "result",
     "robustness",
+    "views",
 )
 PICTURES = (
     *(

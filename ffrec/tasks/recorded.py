@@ -149,13 +149,14 @@ def stored_calibration(folder: RunFolder) -> Calibration | None:
     return Calibration(**held) if held else None
 
 
-def calibrate(network: TextNetwork, found: Calibration, place: Path) -> None:
-    """Give a network for characters the exponents that were kept for it; raises RunError for those of
-    another."""
-    if found.exponents and {*found.exponents} != {*network.judges}:
+def give_exponents(network: TextNetwork, found: Calibration, place: Path) -> None:
+    """Let a network for characters predict with the exponents that were kept for it; raises RunError for
+    those of another."""
+    wanted = () if network.memory else network.predictors
+    if found.exponents and {*found.exponents} != {*wanted}:
         raise RunError(
-            f"{place}: expected exponents of {', '.join(network.judges)} in its calibration, found those of "
-            f"{', '.join(found.exponents)}: remove calibration.json, and the last layer predicts alone"
+            f"{place}: expected a calibration with exponents of {', '.join(wanted) or 'nothing'}, "
+            f"found those of {', '.join(found.exponents)}: train again"
         )
     network.exponents = found.exponents
 

@@ -1,19 +1,17 @@
 """Networks that read the text of a run from its beginning on, trained for so many minutes beside it."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from ffrec.baselines.sequences import CONTEXT, LongShortTermMemory, Sequence, Transformer, train
+from ffrec.baselines.sequences import BATCH, CONTEXT, LongShortTermMemory, Sequence, Transformer, train
 from ffrec.data.strings import PIECE, first, pieces
-from ffrec.evaluation.text import CALIBRATED, summary
+from ffrec.evaluation.text import summary
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.stored_text import Text
 
-BATCH = 50  # strings evaluated together; bounds memory
 NETWORKS: dict[str, type[Transformer] | type[LongShortTermMemory]] = {
     "transformer": Transformer,
     "LSTM": LongShortTermMemory,
@@ -38,11 +36,12 @@ def sequence_baselines(
     strings = first(text.train, training["strings"], network["window"]).to(device)
     for kind, make in NETWORKS.items():
         name = f"{kind}, {minutes:g} minutes"
-        if name in kept:
+        if "exponent" in kept.get(name, {}):  # older ones were not calibrated
             continue
         made = make(symbols, torch.Generator().manual_seed(folder.config["seed"])).to(device)
         updates = train(made, strings, share_of(minutes, clock), folder.config["seed"])
         kept[name] = measured(made, text, network["window"]) | {"minutes": minutes, "updates": updates}
+        kept[name]["exponent"] = made.exponent
         folder.write_json("baselines.json", kept)
     return kept
 
@@ -62,6 +61,6 @@ def measured(network: Sequence, text: Text, window: int) -> dict[str, Any]:
         strings = pieces(getattr(text, part), max(CONTEXT, window)).to(network.readout.weight.device)
         start = max(window, strings.shape[1] - PIECE)
         if part == "validation":
-            network.calibrate(strings[: math.ceil(CALIBRATED / (strings.shape[1] - start))], start)
+            network.calibrate(strings, start)
         found[part] = summary(torch.cat([network.log_likelihood(s, start) for s in strings.split(BATCH)]))
     return found

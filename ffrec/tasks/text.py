@@ -21,9 +21,9 @@ from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.files import write_atomic
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import (
-    calibrate,
     check_data,
     describe,
+    give_exponents,
     refuse_empty,
     restored,
     stored_calibration,
@@ -95,7 +95,7 @@ class TextTask(Task):
         network = trainer.network
         with torch.no_grad():
             network.remember(trainer.strings)
-        calibration = calibrate_text(network, self.validation)
+        calibration = trainer.team.lead(lambda: calibrate_text(network, self.validation))
         network.exponents = calibration.exponents
         if folder is not None:
             folder.write_json("calibration.json", dataclasses.asdict(calibration))
@@ -178,7 +178,7 @@ class TrainedText(TrainedRun):
             return make_network(recipe.network, len(self.symbols), generator)
 
         self.network = restored(make, saved, recipe.name, device)
-        calibrate(self.network, stored_calibration(folder) or Calibration(), folder.path)
+        give_exponents(self.network, stored_calibration(folder) or Calibration(), folder.path)
         self.train = self.text.train[:used]
         with torch.no_grad():
             self.network.remember(self.train.to(device))

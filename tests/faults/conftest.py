@@ -37,14 +37,14 @@ def finished():
     folder = Path(tempfile.mkdtemp(dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
     assert train(folder / "run") == 0
     shutil.copytree(folder / "run", folder / "other")
-    for measure in (["confidence", "run"], ["robustness", "run", "--iterations", "3"]):
-        assert ffrec(*measure, cwd=folder).returncode == 0
+    for measure, *options in (("confidence",), ("robustness", "--iterations", "3"), ("layers",), ("views",)):
+        assert ffrec(measure, "run", *options, cwd=folder).returncode == 0
     (folder / "story.txt").write_text(STORY)
     assert ffrec(*TEXT, "--out", "text", cwd=folder).returncode == 0
     baselines = json.loads((folder / "text/result.json").read_text())["baselines"]
     (folder / "text/baselines.json").write_text(json.dumps(baselines))
     Image.new("L", (8, 8)).save(folder / "image.png")
-    names = ("confidence", "robustness")
+    names = ("confidence", "robustness", "layers", "views")
     (folder / "page.md").write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -18,8 +18,9 @@ VALUES = st.recursive(
     lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=5), part, max_size=3),
 )
 SHARED = ("config.json", "environment.json", "metrics.jsonl", "result.json", "manifest.json")
+MEASURED = ("confidence.json", "robustness.json", "layers.json", "views.json")
 FILES = {
-    "run": (*SHARED, "data.json", "calibration.json", "confidence.json", "robustness.json"),
+    "run": (*SHARED, "data.json", "calibration.json", *MEASURED),
     "text": (*SHARED, "baselines.json"),
 }
 INTO = ("--into", "page.md")
@@ -30,6 +31,8 @@ READERS = {
         "resume": (*TRAIN, "--out", "run", "--resume"),
         "confidence": ("confidence", "run", *INTO),
         "robustness": ("robustness", "run", *INTO),
+        "layers": ("layers", "run", *INTO),
+        "views": ("views", "run", *INTO),
     },
     "text": {
         "perplexity": ("perplexity", "text"),

@@ -63,7 +63,8 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("html.escape(recipe['name'])", "recipe['name']", "report"),
     ],
     "ffrec/reports/worth.py": [
-        ("(random - own) / random", "(random - own) / own", "report"),
+        ('- own) / random["perplexity"]', "- own) / own", "report"),
+        ('random.get("by_part", {})', "{}", "report"),
         ('and "memory" not in name', "", "report"),
         ('each["validation"]', 'each["test"]', "report"),
         ('test.get("softmax_perplexity", test["perplexity"])', 'test["perplexity"]', "report"),

@@ -101,7 +101,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/tasks/text.py": [
         ("network.exponents = calibration.exponents", "pass", "pool"),
-        ("calibrate(self.network, stored_calibration(folder) or Calibration(), folder.path)", "pass", "pool"),
+        ("stored_calibration(folder) or Calibration(), folder.path", "Calibration(), folder.path", "pool"),
         (
             "first(self.corpus.train, self.recipe.training.strings, network.config.window)",
             "self.text.train[: self.recipe.training.strings]",

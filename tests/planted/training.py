@@ -19,7 +19,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/baselines/sequences.py": [
         ("mask, is_causal=True", "None", "sequences"),
-        ("(self.exponent * self.predictions", "(self.predictions", "sequences"),
+        ("start), self.exponent)", "start), 1.0)", "sequences"),
         ("end - 1 - CONTEXT) : end", "end - CONTEXT // 2) : end", "sequences"),
         ("(1 + math.cos(math.pi * share)) / 2", "(1 - share)", "sequences"),
     ],

@@ -23,7 +23,7 @@ class Character(TextNetwork):
     """
 
     config: CharacterConfig
-    judges, leading = ("softmax",), "softmax"
+    predictors, leading = ("softmax",), "softmax"
 
     def __init__(self, config: CharacterConfig, symbols: int, generator: torch.Generator) -> None:
         super().__init__(config, symbols)

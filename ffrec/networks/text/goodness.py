@@ -19,6 +19,8 @@ from ffrec.registry import pick, register
 
 SHARED = frozenset({"0", "state"})
 """Sources that send the same for all candidates."""
+SUREST = 1 - 1e-6
+"""Largest probability whose complement has a logarithm."""
 BATCH = 30_000  # windows evaluated together, times the candidates of each
 
 
@@ -32,8 +34,9 @@ class GoodnessCharacter(Feedback, TextNetwork):
     With a state the first layer has one more source, + n(hₖ) U, with hₖ of the character before, as it came.
     With iterations, layers also see those above them (`Feedback`), and g is the mean over the iterations.
 
-    Each layer learns from the cross-entropy of pₗ, with the goodness of the layers below held fixed; the last
-    one predicts. A window may hold blanks, whose code is `symbols`. Source: ours, after Hinton 2022 §3.3.
+    Each layer learns from the cross-entropy of pₗ, with the goodness of the layers below held fixed. The last
+    one predicts, or all of them and the softmax do, with exponents (`pooled`). A window may hold blanks,
+    whose code is `symbols`. Source: ours, after Hinton 2022 §3.3.
 
     Goodness that negatives of the network's own have taught says how much likelier s is than they are. With q
     the softmax's prediction pₗ(s) is then that times q(s) if q wrote strings, or times q(s) (1 − q(s)) if one
@@ -47,7 +50,7 @@ class GoodnessCharacter(Feedback, TextNetwork):
         super().__init__(config, symbols)
         self.passage, self.batch = config.window + 1, max(1, BATCH // symbols)
         *_, self.leading = layers = [f"layer {level}" for level in self.levels]
-        self.judges = (*layers, "softmax")
+        self.predictors = (*layers, "softmax")
         connect, first = pick("connection", config.connection), config.hidden[0]
         window = Codes(symbols + 1, first, generator, config.window, fading=config.fading)
         following = Codes(symbols, first, generator)
@@ -168,13 +171,15 @@ class GoodnessCharacter(Feedback, TextNetwork):
         character."""
         softmax = self.softmax(encoding)
         by_layer = self.by_layer(self.shared(encoding), encoding.drive[1], self.correction(softmax))
-        return dict(zip(self.judges, (*by_layer, softmax), strict=True))
+        return dict(zip(self.predictors, (*by_layer, softmax), strict=True))
 
     def correction(self, log_q: Tensor) -> Tensor | float:
         """log of what exp(κ Σ g) is multiplied by where it predicts, of the softmax's `log_q`."""
         if self.config.correction == "none":
             return 0.0
-        return log_q if self.config.correction == "dreams" else log_q + torch.log1p(-log_q.exp())
+        if self.config.correction == "dreams":
+            return log_q
+        return log_q + torch.log1p(-log_q.exp().clamp_max(SUREST))
 
     def predict(self, windows: Tensor, state: Tensor | None = None) -> Tensor:
         """As every network for characters; by goodness alone it takes no pass with the neutral character."""

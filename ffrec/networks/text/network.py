@@ -33,7 +33,8 @@ def windows_of(strings: Tensor, size: int) -> Tensor:
 class TextNetwork(Network):
     """A network that predicts the character after a window.
 
-    A softmax reads what the hidden layers make of the window, and never changes them. With a memory, the
+    A softmax reads what the hidden layers make of the window, and never changes them. Where there are several
+    predictors they predict together, once exponents have been fitted. With a memory, the
     prediction is a mixture of the network's own and of what a `Memory` of the same hidden state recalls.
     """
 
@@ -43,10 +44,10 @@ class TextNetwork(Network):
     """Characters that the layers learn from at once."""
     tried: Tensor | None
     """Characters that are tried after every window, `(1, symbols)`; None if the layers try none."""
-    judges: tuple[str, ...]
+    predictors: tuple[str, ...]
     """The names of what predicts by itself."""
     leading: str
-    """The judge that predicts alone as long as there are no exponents."""
+    """The predictor that predicts alone as long as there are no exponents."""
 
     def __init__(self, config: TextNetworkConfig, symbols: int) -> None:
         super().__init__(config, symbols)
@@ -55,7 +56,7 @@ class TextNetwork(Network):
         self.readout = Readout(sum(config.hidden[level - 1] for level in self.read), symbols)
         self.memory = Memory(config.memory, symbols) if config.memory else None
         self.exponents: Mapping[str, float] = {}
-        """Of the judges' predictions in the network's own (`pooled`), once they have been fitted."""
+        """Of the predictors' predictions in the network's own (`pooled`), once they have been fitted."""
 
     def shape_first_layer(self, window: Connection, positions: int) -> None:
         """Scale initial weights by recency^(characters since); what a window sends keeps a variance of 1, and
@@ -98,7 +99,7 @@ class TextNetwork(Network):
 
     def predictions(self, windows: Tensor, state: Tensor | None = None) -> dict[str, Tensor]:
         """log p of the next character `(cases, symbols)`: by the network's `own` means, by each of its
-        `judges`, and by the `memory` if that holds anything."""
+        `predictors`, and by the `memory` if that holds anything."""
         encoding = self.encode(windows, state)
         parts = self.judge(encoding)
         found = {"own": self.pool(parts), **parts}
@@ -112,10 +113,10 @@ class TextNetwork(Network):
 
     @abstractmethod
     def judge(self, encoding: Encoding) -> dict[str, Tensor]:
-        """log p of the next character `(cases, symbols)` by each of the `judges`."""
+        """log p of the next character `(cases, symbols)` by each of the `predictors`."""
 
     def pool(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """log p of the next character `(cases, symbols)` by all judges with exponents, or by the leading
+        """log p of the next character `(cases, symbols)` by all predictors with exponents, or by the leading
         one."""
         if not self.exponents:
             return parts[self.leading]
