@@ -107,8 +107,10 @@ def test_calibration_reads_no_more_than_the_first_characters(judging, monkeypatc
     network, strings = judging()
     network.batch = 100  # windows
     monkeypatch.setattr(evaluation, "most_characters", lambda predictors, symbols: 90)
+    judge, calls = network.judge, []
+    monkeypatch.setattr(network, "judge", lambda encoding: calls.append(1) or judge(encoding))
     found = calibrate_text(network, strings)
-    assert found.n == 90
+    assert (found.n, len(calls)) == (90, 2)  # of eleven batches of 78 to 100 windows
     assert found == calibrate_text(network, strings[:20])
     hash(found)  # like every frozen configuration
 
