@@ -149,6 +149,8 @@ def test_ls_and_report_know_text_runs(trained):
     run, said = trained
     listed = ffrec("ls", "--runs", ".", cwd=run.parent).stdout
     assert f"perplexity {said['test']['perplexity']:.2f}" in listed
+    counts = said["with_counts"]
+    assert f"with {counts['model']}, {100 * counts['share']:.0f} % of it" in printed
     table = ffrec("report", ".", "--results", cwd=run.parent).stdout
     assert "| test perplexity |" in table
     assert f"| {said['test']['perplexity']:.2f} |" in table
