@@ -149,8 +149,6 @@ def test_ls_and_report_know_text_runs(trained):
     run, said = trained
     listed = ffrec("ls", "--runs", ".", cwd=run.parent).stdout
     assert f"perplexity {said['test']['perplexity']:.2f}" in listed
-    counts = said["with_counts"]
-    assert f"with {counts['model']}, {100 * counts['share']:.0f} % of it" in printed
     table = ffrec("report", ".", "--results", cwd=run.parent).stdout
     assert "| test perplexity |" in table
     assert f"| {said['test']['perplexity']:.2f} |" in table
@@ -337,6 +335,8 @@ def test_a_run_that_judges_by_goodness_says_what_each_layer_predicts(judged):
     assert found["test"]["by_part"] == pytest.approx(parts)
     printed = ffrec("perplexity", str(run), cwd=run.parent).stdout
     assert f"by layer 1 {parts['layer 1']:.2f}, layer 2 {parts['layer 2']:.2f}, softmax" in printed
+    counts = said["with_counts"]
+    assert f"with {counts['model']}, {100 * counts['share']:.0f} % of it" in printed
     table = ffrec("report", ".", "--results", cwd=run.parent).stdout
     assert f"| layer 2 | {said['validation']['by_part']['layer 2']:.2f} | {parts['layer 2']:.2f} |" in table
 

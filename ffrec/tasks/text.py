@@ -134,7 +134,8 @@ class TextTask(Task):
         together = result.get("with_counts", {})
         values = ", ".join(f"{p} {found['perplexity']:.2f}" for p, found in together.items() if p in result)
         if together:
-            lines.append(f"            with {together['model']}, {100 * together['share']:.0f} % of it: {values}")
+            share = f"{100 * together['share']:.0f} % of it"
+            lines.append(f"            with {together['model']}, {share}: {values}")
         lines += [f"   warning: {warning}" for warning in result.get("warnings", [])]
         return [*lines, f"       run: {result['run']}"]
 
