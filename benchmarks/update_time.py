@@ -15,17 +15,16 @@ from memory import PRECISIONS, asking, beside, marker, rows_of, update
 from cli.report import put_between
 from ffrec.bench.timing import turns
 
-SECONDS = 30.0
-"""For all rows of a precision."""
-
 
 def main() -> None:
-    asked = asking(__doc__, batch=100).parse_args()
+    parser = asking(__doc__, batch=100)
+    parser.add_argument("--seconds", type=float, default=30.0, help="for all rows of a precision")
+    asked = parser.parse_args()
     rival, names = rows_of(asked)
     found, device = {}, torch.device(asked.device)
     for precision in PRECISIONS:
         runs = {name: partial(update(name, asked.batch, precision, device), asked.batch) for name in names}
-        timed = turns(runs, SECONDS, device=device)
+        timed = turns(runs, asked.seconds, device=device)
         found[precision] = {name: 1000 * each.seconds for name, each in timed.items()}
     shown = beside(rival, "ms", found)
     if asked.into:

@@ -211,3 +211,19 @@ def test_the_command_prints_lines_or_one_json(tmp_path, monkeypatch):
 
 def test_a_name_that_nothing_has_is_refused(tmp_path):
     assert_refused(ffrec("bench", "--only", "nonsense", cwd=tmp_path), "--only", "recurrent 3 × 2000")
+
+
+def test_the_script_for_the_time_of_an_update_has_a_row_for_every_way_to_learn():
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    root = Path(__file__).parent.parent
+    script = [sys.executable, str(root / "benchmarks" / "update_time.py")]
+    asked = [*script, "--recipe", "conv-mnist", "--batch", "4", "--seconds", "0"]
+    done = subprocess.run(asked, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["`conv-mnist`", "`backprop-conv-mnist`", "`deep-conv-mnist`"]
+    assert [rows[1][2], rows[1][4]] == ["1.00", "1.00"]
+    assert all(float(cell) > 0 for row in rows for cell in row[1:])
