@@ -1,5 +1,6 @@
 """Fixtures that several rooms' tests share."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,13 @@ def small_runs(tmp_path_factory) -> Path:
         assert done.returncode == 0, done.stderr
     RunFolder.create(folder / "text", configuration(recipe("fables"), 0, "fp32"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory):
+    """A small finished run that judges characters by goodness, and what `train --json` printed."""
+    folder = tmp_path_factory.mktemp("judged")
+    size = ["--set", "hidden=[20,10]", "--set", "window=6", "--set", "epochs=2", "--set", "strings=60"]
+    done = ffrec("train", "fables-goodness", *size, "--out", "run", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run", json.loads(done.stdout)

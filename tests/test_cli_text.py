@@ -316,16 +316,6 @@ def test_an_image_run_is_no_text_run(tmp_path):
     assert "ffrec evaluate run" in done.stderr
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    """A small finished run that judges characters by goodness, and what `train --json` printed."""
-    folder = tmp_path_factory.mktemp("judged")
-    size = ["--set", "hidden=[20,10]", "--set", "window=6", "--set", "epochs=2", "--set", "strings=60"]
-    done = ffrec("train", "fables-goodness", *size, "--out", "run", "--json", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "run", json.loads(done.stdout)
-
-
 def test_a_run_that_judges_by_goodness_says_what_each_layer_predicts(judged):
     run, said = judged
     parts = said["test"]["by_part"]

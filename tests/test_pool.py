@@ -155,16 +155,6 @@ def test_a_softmax_alone_has_a_temperature_and_a_network_with_a_memory_no_expone
     assert not calibrate_text(network, strings).exponents
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    """A small finished run that judges characters by goodness, and what `train --json` printed."""
-    folder = tmp_path_factory.mktemp("pool")
-    size = ["--set", "hidden=[20,10]", "--set", "window=6", "--set", "epochs=2", "--set", "strings=60"]
-    done = ffrec("train", "fables-goodness", *size, "--out", "run", "--json", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "run", json.loads(done.stdout)
-
-
 def test_a_run_keeps_its_exponents_and_all_that_reads_it_uses_them(judged, tmp_path):
     run, said = judged
     kept = json.loads((run / "calibration.json").read_text())

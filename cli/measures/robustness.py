@@ -7,12 +7,10 @@ import typer
 
 from cli import options
 from cli.answers import note, print_result
-from cli.measures.tables import fill, marked, stored
-from cli.trained import note_unfinished, open_run
+from cli.measures.tables import fill, marked, opened, stored
 from ffrec.reports.figures.canvas import check_name, save
 from ffrec.reports.figures.robustness import compared
 from ffrec.reports.measures.robustness import FILE, Robustness, robustness_tables
-from ffrec.tasks.images import TrainedImages
 from ffrec.tasks.measures.robustness import measure
 
 COMMAND = "ffrec robustness"
@@ -46,11 +44,10 @@ def robustness(
     if figure:
         check_name(figure)  # before minutes of measuring
     found = []
-    for run in [] if into else runs:
-        trained = open_run(run, TrainedImages, data, device, plugin)
-        note_unfinished(trained)
+    for trained in opened([] if into else runs, data, device, plugin):
         found.append(measure(trained, severity, iterations, precision, note))
         trained.folder.write_json(FILE, found[-1])
+        run = trained.folder.path
         save(compared(stored([run], FILE, Robustness, COMMAND)), run / "pictures" / "robustness.png")
     groups = stored(runs, FILE, Robustness, COMMAND)
     if figure:

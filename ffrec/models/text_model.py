@@ -136,8 +136,8 @@ class TextModel(Model):
     @torch.no_grad()
     def predictions(self, text: str) -> Array:
         """log p of every symbol in place of each character that has a whole window before it, `(characters −
-        window, symbols)`, by all parts of the network with the exponents that validation strings have
-        chosen."""
+        window, symbols)`, by the network as it predicts after training: its predictors together, with
+        the exponents that validation strings have chosen, if there are any."""
         batches = self.network.batches(self.codes_of(text)[None])
         found = [self.network.predict(windows, state) for windows, _, state in batches]
         log_p: Array = torch.cat(found).cpu().numpy()
