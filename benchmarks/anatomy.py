@@ -1,4 +1,5 @@
-"""What layers, iterations and damping contribute to a trained recurrent network's answers.
+"""What layers, iterations and damping contribute to a trained recurrent network's answers, and what weights
+of them are worth.
 
     python benchmarks/anatomy.py measure RUN [RUN …]
     python benchmarks/anatomy.py show [--into docs/recurrent.md]
@@ -15,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cli.report import put_between
 from cli.trained import open_run
 from ffrec.data.images import Images
-from ffrec.evaluation.calibration import batches
+from ffrec.evaluation.calibration import batches, fit_temperature
 from ffrec.networks.network import Network
 from ffrec.networks.recurrent import Recurrent
+from ffrec.networks.text.pool import fit_exponents, pooled
 from ffrec.reports.tables import table
 from ffrec.tasks.images import TrainedImages
 from ffrec.training.arithmetic import computing
@@ -44,6 +46,34 @@ def errors(scores: Tensor, labels: Tensor) -> Any:
     return (100 * (scores.argmax(-1) != labels).double().mean(-1)).tolist()
 
 
+def weighted(scores: Tensor, labels: Tensor) -> dict[str, float]:
+    """Error in percent and nats an image of scores `(kinds, batch, classes)`, weighted: each kind is given a
+    temperature, and their predictions exponents, which are fitted to the other half of the images."""
+    half = torch.arange(len(labels)) % 2 == 0
+    found = torch.empty_like(scores[0])
+    for part in (half, ~half):
+        tempered = [of_kind / fit_temperature(of_kind[~part], labels[~part]) for of_kind in scores]
+        log_p = torch.stack(tempered, dim=1).log_softmax(2)
+        alike = torch.full((len(scores),), 1 / len(scores))
+        found[part] = pooled(log_p[part], fit_exponents(log_p[~part], labels[~part], alike))
+    return {"error": errors(found, labels), "nats": float(nn.functional.nll_loss(found, labels))}
+
+
+def weightings(goodness: Tensor, window: tuple[int, int], softmax: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Errors and nats of what a network could decide by, each with fitted weights: the sum that it does
+    decide by has one of its own."""
+    first, last = window
+    of_all = goodness[:last].flatten(0, 1)
+    mean = goodness[first - 1 : last].mean(0).sum(0)
+    kinds = {
+        "the mean over iterations, summed over layers": mean[None],
+        "each layer and iteration": of_all,
+        "the mean and the softmax": torch.stack([mean, softmax]),
+        "each layer and iteration, and the softmax": torch.cat([of_all, softmax[None]]),
+    }
+    return {name: weighted(scores.double(), labels) for name, scores in kinds.items()}
+
+
 def measure(folder: Path) -> dict[str, Any]:
     """What one run's network makes of images that it has not learnt from."""
     run = open_run(folder, TrainedImages, None, "cpu", None)
@@ -57,7 +87,7 @@ def measure(folder: Path) -> dict[str, Any]:
     first, last = network.window
     with torch.no_grad(), computing(network, run.folder.config["precision"], torch.device("cpu")):
         found = torch.cat([goodness(network, rows) for rows in batches(images, network.batch)], dim=2)
-        softmax = torch.cat([network.logits(network.encode(rows)) for rows in batches(images, network.batch)])
+        logits = torch.cat([network.logits(network.encode(rows)) for rows in batches(images, network.batch)])
         config, by_damping = network.config, {}
         for damping in DAMPING:
             network.config = dataclasses.replace(config, damping=damping)
@@ -65,11 +95,11 @@ def measure(folder: Path) -> dict[str, Any]:
                 [goodness(network, rows)[first - 1 : last] for rows in batches(images, network.batch)], dim=2
             )
             by_damping[str(damping)] = errors(again.sum(1).mean(0), labels)
-    return {
+    line = {
         "run": folder.name,
         "part": part,
         "window": [first, last],
-        "softmax": errors(softmax, labels),
+        "softmax": errors(logits, labels),
         "by_layer": [*errors(found.transpose(0, 1), labels), errors(found.sum(1), labels)],
         "in_window": [
             *errors(found[first - 1 : last].mean(0), labels),
@@ -78,10 +108,13 @@ def measure(folder: Path) -> dict[str, Any]:
         "trained_with": config.damping,
         "by_damping": by_damping,
     }
+    if part == "validation":  # nothing is fitted to test images
+        line["weighted"] = weightings(found, network.window, logits.log_softmax(-1), labels)
+    return line
 
 
 def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """Two tables for each run."""
+    """Two tables for each run, and a third where weights were fitted."""
     for line in lines:
         count = len(line["by_layer"]) - 1
         names = [*(f"hidden layer {n}" for n in range(1, count + 1)), "all layers"]
@@ -101,6 +134,12 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
             ["damping", *line["by_damping"]],
             [["error, %", *(f"{e:.2f}" for e in line["by_damping"].values())]],
         )
+        if "weighted" in line:
+            yield "The same run with weights that were fitted to the other half of these images:"
+            yield table(
+                ["weights of", "error, %", "nats an image"],
+                [[name, f"{w['error']:.2f}", f"{w['nats']:.4f}"] for name, w in line["weighted"].items()],
+            )
 
 
 def main() -> None:
