@@ -24,7 +24,7 @@ from ffrec.reports.tables import table
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.recorded import completed, plain
 from ffrec.tasks.task import Task
-from ffrec.training.trainer import Epoch
+from ffrec.training.events import Epoch
 
 Line = Mapping[str, Any]
 

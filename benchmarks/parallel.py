@@ -20,8 +20,8 @@ import torch.distributed as dist
 
 from ffrec.parallel.team import Team, launched, leave
 from ffrec.recipes import recipe
+from ffrec.training.events import Update
 from ffrec.training.images import ImageTrainer
-from ffrec.training.trainer import Update
 
 IMAGES = 2000
 TURNS = 3

@@ -29,7 +29,7 @@ from ffrec.reports.figures.canvas import save, shades
 from ffrec.reports.groups import spread
 from ffrec.reports.tables import table
 from ffrec.tasks.kinds import new_task
-from ffrec.training.trainer import Epoch
+from ffrec.training.events import Epoch
 
 RECIPE = "recurrent-local-digits"
 CHANGES: Mapping[str, Mapping[str, Any]] = {

@@ -30,8 +30,8 @@ from ffrec.reports.groups import groups, spread
 from ffrec.reports.summary import read_all
 from ffrec.reports.tables import table
 from ffrec.tasks.recorded import plain
+from ffrec.training.events import Epoch
 from ffrec.training.phases import Phase
-from ffrec.training.trainer import Epoch
 from ffrec.training.twin import TwinTrainer
 
 HERE = Path(__file__).parent

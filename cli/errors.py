@@ -27,7 +27,7 @@ def exit_code(error: BaseException) -> int | None:
     from ffrec.parallel.team import Elsewhere, Lost
     from ffrec.registry import PluginError, UnknownName
     from ffrec.storage.files import RunError
-    from ffrec.training.trainer import Diverged
+    from ffrec.training.events import Diverged
 
     if isinstance(error, Diverged | Disagreement | Lost):
         return FAILED

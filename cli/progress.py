@@ -8,7 +8,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ffrec.training.trainer import Epoch, Interrupted, Trainer, Update
+from ffrec.training.events import Epoch, Interrupted, Update
+from ffrec.training.trainer import Trainer
 
 
 @contextmanager

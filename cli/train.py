@@ -37,7 +37,8 @@ from ffrec.tasks.task import Task
 from ffrec.training.arithmetic import without_denormals
 from ffrec.training.capture import check_capture
 from ffrec.training.device import pick_device
-from ffrec.training.trainer import Collapsed, Epoch, Interrupted, Trainer
+from ffrec.training.events import Collapsed, Epoch, Interrupted
+from ffrec.training.trainer import Trainer
 
 
 def train(

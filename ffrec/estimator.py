@@ -22,8 +22,8 @@ from ffrec.evaluation.calibration import Calibration, class_scores, fit_temperat
 from ffrec.networks.network import Network
 from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
+from ffrec.training.events import Epoch
 from ffrec.training.images import ImageTrainer
-from ffrec.training.trainer import Epoch
 
 Floats = NDArray[np.float64]
 FEWEST = 10  # rows that a temperature is fitted on

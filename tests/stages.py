@@ -19,8 +19,9 @@ from ffrec.pipeline.leader import Leader
 from ffrec.recipes import recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, resume
+from ffrec.training.events import Diverged, Epoch
 from ffrec.training.images import ImageTrainer
-from ffrec.training.trainer import Diverged, Epoch, Trainer
+from ffrec.training.trainer import Trainer
 
 SMALL = {"hidden": [24, 20, 16, 12], "epochs": 2, "batch": 20, "rate": 5e-3}
 PLAN = [range(1, 2), range(2, 4), range(4, 5)]

@@ -19,7 +19,7 @@ from ffrec.parallel.team import Team, leave
 from ffrec.recipes import recipe
 from ffrec.storage.checkpoint import write_checkpoint
 from ffrec.tasks.kinds import new_task
-from ffrec.training.trainer import Epoch
+from ffrec.training.events import Epoch
 
 SMALL = {"hidden": [40, 30], "epochs": 1, "validate_every": 1, "batch": 48}
 TEXT = SMALL | {"passes": 1, "memory": 0.0, "strings": 40, "batch": 11}

@@ -8,8 +8,8 @@ from ffrec.config import CharacterConfig, TextRecipe, TextTraining
 from ffrec.learning.goodness import normalise
 from ffrec.networks.text.character import Character
 from ffrec.networks.text.network import windows_of
-from ffrec.training.baselines import backprop as trainers
-from ffrec.training.baselines.backprop import backprop
+from ffrec.training.backprop import text as trainers
+from ffrec.training.backprop.text import backprop
 
 SYMBOLS, THRESHOLD = 6, {"max": 1.0, "min": -1.0}
 

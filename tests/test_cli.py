@@ -19,7 +19,7 @@ import cli.train
 import corpora
 from cli.__main__ import COMMANDS
 from cli.progress import TrainingBar
-from ffrec.training.trainer import Update
+from ffrec.training.events import Update
 
 QUICK = ["--set", "hidden=[12,10]", "--set", "epochs=2", "--set", "batch=100"]
 

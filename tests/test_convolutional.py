@@ -26,8 +26,8 @@ from ffrec.networks.convolutional import Convolutional
 from ffrec.networks.maps import write
 from ffrec.recipes import recipe
 from ffrec.tasks.images import new_trainer
+from ffrec.training.events import Epoch
 from ffrec.training.images import ImageTrainer
-from ffrec.training.trainer import Epoch
 
 COLOURS, SIDE, CLASSES = 3, 8, 4
 

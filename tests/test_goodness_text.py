@@ -15,8 +15,8 @@ from ffrec.recipes import recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, resume
 from ffrec.tasks.text_baselines import softmax_twin
+from ffrec.training.events import Epoch, Interrupted
 from ffrec.training.text import TextTrainer
-from ffrec.training.trainer import Epoch, Interrupted
 
 SYMBOLS, WINDOW = 6, 4
 

@@ -19,7 +19,7 @@ from ffrec.evaluation.calibration import expected_calibration_error, fit_tempera
 from ffrec.models.arrays import as_images, class_values
 from ffrec.reports.summary import read_all
 from ffrec.storage.files import RunError
-from ffrec.training.trainer import Epoch, Update
+from ffrec.training.events import Epoch, Update
 
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz ,;."
 QUIET = {"device": "cpu", "progress": False}

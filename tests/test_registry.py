@@ -18,9 +18,9 @@ from ffrec.config import (
 )
 from ffrec.recipes import recipe
 from ffrec.registry import PluginError, UnknownName, load_plugins, menu, menus, pick, register
+from ffrec.training.events import Epoch
 from ffrec.training.images import ImageTrainer
 from ffrec.training.text import TextTrainer
-from ffrec.training.trainer import Epoch
 
 number = count()
 

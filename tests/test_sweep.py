@@ -21,7 +21,7 @@ from cli.studies.workers import worker
 from ffrec.config import ConfigError
 from ffrec.storage.files import RunError
 from ffrec.studies.sleep import GRID, PAPER, Cell, cells, reached, recipe_of, tables
-from ffrec.training.trainer import Update
+from ffrec.training.events import Update
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from ffrec.studies.sweep import Sweep

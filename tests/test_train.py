@@ -13,9 +13,10 @@ from ffrec.recipes import recipe
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, resume
 from ffrec.training.arithmetic import computing
+from ffrec.training.events import Diverged, Epoch, Interrupted, Update
 from ffrec.training.images import ImageTrainer
 from ffrec.training.optimiser import make_optimiser
-from ffrec.training.trainer import Diverged, Epoch, Interrupted, Trainer, Update
+from ffrec.training.trainer import Trainer
 
 
 def blobs(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

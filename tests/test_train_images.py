@@ -16,7 +16,7 @@ from ffrec.storage.files import RunError
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.images import finish_images, new_trainer, trained_network
 from ffrec.tasks.recorded import configuration, plain, resume
-from ffrec.training.trainer import Epoch, Interrupted
+from ffrec.training.events import Epoch, Interrupted
 
 QUICK = {"hidden": [60, 60], "epochs": 12, "batch": 50, "rate": 3e-3, "softmax_rate": 3e-3}
 SCORES = {"label": "none", "activity": "max", "threshold": 1.0, "sharpness": 10.0}

@@ -10,8 +10,8 @@ from ffrec.config import CharacterConfig, ConfigError, TextRecipe, TextTraining
 from ffrec.networks.text.network import windows_of
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import configuration, resume
+from ffrec.training.events import Diverged, Epoch, Interrupted
 from ffrec.training.text import TextTrainer
-from ffrec.training.trainer import Diverged, Epoch, Interrupted
 
 SYMBOLS, WINDOW = 6, 4
 REGIMES = list(registry.menu("regime"))

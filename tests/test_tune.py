@@ -26,7 +26,7 @@ from corpora import load_images, load_text
 from ffrec.config import ConfigError
 from ffrec.recipes import recipe
 from ffrec.storage.files import RunError
-from ffrec.training.trainer import Update
+from ffrec.training.events import Update
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from ffrec.studies.tune.choosing import make_sampler

@@ -22,7 +22,7 @@ from ffrec.parallel.team import Team
 from ffrec.recipes import recipe
 from ffrec.tasks.images import new_trainer
 from ffrec.tasks.recorded import plain
-from ffrec.training.trainer import Epoch
+from ffrec.training.events import Epoch
 
 QUICK = {"hidden": [30, 20], "batch": 100, "epochs": 2}
 STAGES = [["local", 1], ["global", 1], ["softmax", 1], ["backprop", 1]]

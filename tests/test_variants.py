@@ -13,7 +13,7 @@ from ffrec.studies.rules import CELLS, CHOSEN, DATA, VARIANTS
 from ffrec.studies.variants import chosen, recipe_of
 from ffrec.tasks.images import new_trainer
 from ffrec.tasks.recorded import plain
-from ffrec.training.trainer import Epoch
+from ffrec.training.events import Epoch
 
 ROOT = Path(__file__).parent.parent
 

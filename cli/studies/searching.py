@@ -20,7 +20,7 @@ from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.kinds import new_task
 from ffrec.tasks.stored_text import StoredText
 from ffrec.training.device import pick_device
-from ffrec.training.trainer import Diverged, Epoch, Interrupted
+from ffrec.training.events import Diverged, Epoch, Interrupted
 
 if TYPE_CHECKING:
     from ffrec.studies.tune.job import Ended, Job

@@ -18,7 +18,7 @@ from cli.studies.workers import Order, say_dropped, share_out
 from ffrec.config import ImageRecipe
 from ffrec.tasks.kinds import new_task
 from ffrec.training.device import pick_device
-from ffrec.training.trainer import Diverged, Interrupted
+from ffrec.training.events import Diverged, Interrupted
 
 if TYPE_CHECKING:
     from ffrec.studies.sweep import Claim, Sweep

@@ -25,7 +25,7 @@ from ffrec.tasks.kinds import new_task
 from ffrec.tasks.task import Task
 from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
-from ffrec.training.trainer import Epoch
+from ffrec.training.events import Epoch
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import sys
 
 from ffrec.config import Recipe
-from ffrec.training.trainer import Epoch, Interrupted, Update
+from ffrec.training.events import Epoch, Interrupted, Update
 
 Event = Update | Epoch | Interrupted
 

@@ -21,7 +21,7 @@ from ffrec.storage.files import RunError, write_atomic
 from ffrec.storage.run_folder import RunFolder
 from ffrec.tasks.recorded import check_data, describe, refuse_empty, restored, weights
 from ffrec.tasks.task import Task, TrainedRun
-from ffrec.training.backprop import BackpropTrainer, StagedTrainer
+from ffrec.training.backprop.images import BackpropTrainer, StagedTrainer
 from ffrec.training.images import ImageTrainer, make_network
 from ffrec.training.twin import TwinTrainer
 

@@ -16,7 +16,7 @@ from ffrec.networks.text.memory import best_share
 from ffrec.networks.text.network import TextNetwork
 from ffrec.parallel.team import ALONE, Team
 from ffrec.storage.run_folder import RunFolder
-from ffrec.training.baselines.backprop import Learns, backprop
+from ffrec.training.backprop.text import Learns, backprop
 from ffrec.training.text import TextTrainer
 
 SHARED = ("hidden", "window", "reads", "recency", "fading", "bias", "activation", "connection")

@@ -20,9 +20,10 @@ from ffrec.learning.transform import Transform
 from ffrec.negatives.labels import Every
 from ffrec.networks.text.network import TextNetwork, windows_of
 from ffrec.registry import pick
+from ffrec.training.events import Diverged
 from ffrec.training.memory import check_memory
 from ffrec.training.phases import Phase, Schedule, generating
-from ffrec.training.trainer import Diverged, Trainer
+from ffrec.training.trainer import Trainer
 
 CHECKED = 10  # training strings whose activities are checked
 EVALUATED = 2000  # training strings that are predicted beside held-out ones

@@ -4,7 +4,6 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -24,6 +23,7 @@ from ffrec.registry import pick
 from ffrec.storage.run_folder import RunFolder
 from ffrec.training.arithmetic import computing, pick_precision
 from ffrec.training.capture import Captured, CudaGraph, Work, check_capture
+from ffrec.training.events import Collapsed, Diverged, Epoch, Interrupted, Update
 from ffrec.training.gradient_baseline import GradientBaseline
 from ffrec.training.optimiser import RateSchedule, make_optimiser, placed, set_rates
 from ffrec.training.phases import Phase, Schedule, apart
@@ -31,37 +31,6 @@ from ffrec.training.phases import Phase, Schedule, apart
 CHECK_EVERY = 50  # updates between two checks for a loss that is not finite
 TRACED = 8  # times an epoch, or a few more, that goodness is recorded where wake and sleep phases are apart
 SPARING = 100  # times what a checkpoint takes to write, that pass before the next one is written
-
-
-class Diverged(Exception):
-    """The loss stopped being a number; the message names the layer and the update."""
-
-
-class Collapsed(Diverged):
-    """Nothing is learnt any more, though the loss is a number; the message says what was found."""
-
-
-@dataclass(frozen=True)
-class Update:
-    """One batch has been learnt from."""
-
-    epoch: int
-    step: int
-    steps: int
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch is done; `record` is its line in metrics.jsonl."""
-
-    record: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Interrupted:
-    """Training was asked to stop, and its checkpoint is written."""
-
-    step: int
 
 
 class Trainer(ABC):

@@ -49,7 +49,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("network.compute_in(None)", "pass", "train"),
         ("torch.bfloat16 if low else None", "None", "train"),
     ],
-    "ffrec/training/backprop.py": [
+    "ffrec/training/backprop/images.py": [
         ('if done & {"softmax", "backprop"} else []', "", "twin"),
         ("super().guessed(found) if done", "[] if done", "twin"),
         ("for epoch in range(self.epoch)", "for epoch in range(self.epoch - 1)", "twin"),
@@ -60,7 +60,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("self.learning_layers = 0  #", "#", "train_images"),
     ],
-    "ffrec/training/baselines/backprop.py": [
+    "ffrec/training/backprop/text.py": [
         ('requires_grad_(learns == "all")', "requires_grad_(True)", "character"),
         ("best.setting))).loss < best.loss", "best.setting))).loss > best.loss", "character"),
         ("    network.load_state_dict(best.weights)\n", "", "character"),

@@ -1,5 +1,5 @@
 """Training on images by backpropagation: the baselines, with the same data, optimiser and schedule. Autograd
-is used in `ffrec.baselines` and in files named backprop alone."""
+is used in `ffrec.baselines` and in rooms named backprop alone."""
 
 from typing import Any
 

@@ -1,1 +1,0 @@
-"""Networks that a run is compared with: the same shape and strings, trained otherwise."""
