@@ -8,17 +8,15 @@ of them are worth.
 on test images where a run has learnt from those too. `show` prints their tables.
 """
 
-import argparse
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import Line, command
 from torch import Tensor, nn
 
-from cli.report import put_between
 from cli.trained import open_run
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches, fit_temperature
@@ -74,13 +72,11 @@ def weightings(goodness: Tensor, window: tuple[int, int], softmax: Tensor, label
     return {name: weighted(scores.double(), labels) for name, scores in kinds.items()}
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def measure(name: str) -> Line:
     """What one run's network makes of images that it has not learnt from."""
-    run = open_run(folder, TrainedImages, None, "cpu", None)
+    run = open_run(Path(name), TrainedImages, None, "cpu", None)
     if not isinstance(run.network, Recurrent):
-        raise SystemExit(
-            f"{folder}: expected the run of a recurrent network, found {run.recipe.network.kind}"
-        )
+        raise SystemExit(f"{name}: expected the run of a recurrent network, found {run.recipe.network.kind}")
     part = "test" if run.corpus.validation is None else "validation"
     images = Images(getattr(run.corpus, part).images, permute=run.recipe.training.permute)
     labels, network = getattr(run.corpus, part).labels, run.network
@@ -96,7 +92,7 @@ def measure(folder: Path) -> dict[str, Any]:
             )
             by_damping[str(damping)] = errors(again.sum(1).mean(0), labels)
     line = {
-        "run": folder.name,
+        "run": Path(name).name,
         "part": part,
         "window": [first, last],
         "softmax": errors(logits, labels),
@@ -113,7 +109,7 @@ def measure(folder: Path) -> dict[str, Any]:
     return line
 
 
-def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
+def tables(lines: list[Line]) -> Iterator[str]:
     """Two tables for each run, and a third where weights were fitted."""
     for line in lines:
         count = len(line["by_layer"]) - 1
@@ -143,23 +139,7 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What layers, iterations and damping contribute.")
-    parser.add_argument("--file", type=Path, default=Path("results/anatomy.jsonl"))
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("measure").add_argument("runs", type=Path, nargs="+")
-    commands.add_parser("show").add_argument("--into", type=Path)
-    options = parser.parse_args()
-    if options.command == "measure":
-        for run in options.runs:
-            line = json.dumps(measure(run)) + "\n"
-            with options.file.open("a") as file:
-                file.write(line)
-        return
-    found = "\n\n".join(tables([json.loads(line) for line in options.file.read_text().splitlines()]))
-    if options.into:
-        put_between(options.into, "anatomy", found)
-    else:
-        print(found)
+    command("What layers, iterations and damping contribute.", "anatomy.jsonl", "anatomy", measure, tables)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 from changes import Change, Line, changed, measured, named, parser, run, tables
+from measuring import present
 
-from cli.report import put_between
 from ffrec.config import Recipe
 from ffrec.evaluation.text import perplexity
 from ffrec.reports.groups import spread
@@ -82,10 +82,7 @@ def main() -> None:
         run(Characters.listed(LIST, options.seed), options)
         return
     found = tables(measured(Characters.listed(LIST, [0]), options.file), HEAD, row)
-    if options.into:
-        put_between(options.into, "changes", found)
-    else:
-        print(found)
+    present(found, "changes", options.into)
 
 
 if __name__ == "__main__":

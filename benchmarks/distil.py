@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 from changes import Line, Work, lines_of, measured, parser, run, tables
+from measuring import present
 
 import ffrec
 from cli.corpus import load
-from cli.report import put_between
 from ffrec.data.images import Images
 from ffrec.evaluation.images import evaluate_images
 from ffrec.learning.connection import Connection, Masked
@@ -142,10 +142,8 @@ def main() -> None:
         model = ffrec.load(options.teacher)
         assert isinstance(model, ffrec.ImageModel)
         run(pupils(options.seed, about(options.teacher), model), options)
-    elif options.into:
-        put_between(options.into, "distil", shown(options.file))
     else:
-        print(shown(options.file))
+        present(shown(options.file), "distil", options.into)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import torch
+from measuring import present
 
 import ffrec
-from cli.report import put_between
 from ffrec.evaluation.text import perplexity
 from ffrec.networks.text.goodness import GoodnessCharacter
 from ffrec.reports.tables import table
@@ -58,10 +58,7 @@ def main() -> None:
             value, line = row(network, strings, exact)
             exact, rows = exact or value, [*rows, line]
     found = table(HEAD, rows)
-    if options.into:
-        put_between(options.into, "likeliest", found)
-    else:
-        print(found)
+    present(found, "likeliest", options.into)
 
 
 if __name__ == "__main__":

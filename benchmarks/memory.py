@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from measuring import present
 
 import corpora
 import ffrec
-from cli.report import put_between
 from ffrec.bench.works import under
 from ffrec.config import ImageRecipe
 from ffrec.reports.tables import table
@@ -148,10 +148,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.of:
         print(measure(asked.of[0], asked.batch, asked.of[1], torch.device(asked.device)))
-    elif asked.into:
-        put_between(asked.into, marker("memory", asked), shown(asked))
     else:
-        print(shown(asked))
+        present(shown(asked), marker("memory", asked), asked.into)
 
 
 if __name__ == "__main__":

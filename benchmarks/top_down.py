@@ -9,16 +9,14 @@ send, at the last iteration of the window: with the true label, and with the wro
 likeliest. It does so with the run's weights, and with new ones of the same seed. `show` prints the tables.
 """
 
-import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import Line, command
 from torch import Tensor
 
-from cli.report import put_between
 from cli.trained import open_run
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches
@@ -68,20 +66,18 @@ def average(network: Recurrent, images: Images, labels: Tensor) -> list[list[flo
     return means
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def measure(name: str) -> Line:
     """The correlations of one run, on images that it has not learnt from, if there are any."""
-    run = open_run(folder, TrainedImages, None, "cpu", None)
+    run = open_run(Path(name), TrainedImages, None, "cpu", None)
     network, part = run.network, "test" if run.corpus.validation is None else "validation"
     if not isinstance(network, Recurrent):
-        raise SystemExit(
-            f"{folder}: expected the run of a recurrent network, found {run.recipe.network.kind}"
-        )
+        raise SystemExit(f"{name}: expected the run of a recurrent network, found {run.recipe.network.kind}")
     held_out = getattr(run.corpus, part)
     images = Images(held_out.images[:IMAGES], permute=run.recipe.training.permute)
     drawn = torch.Generator().manual_seed(run.folder.config["seed"])
     new = make_network(run.recipe.network, images.features, network.classes, drawn)
     assert isinstance(new, Recurrent)  # for the type checker
-    found: dict[str, Any] = {"run": folder.name, "part": part, "images": len(images)}
+    found: dict[str, Any] = {"run": Path(name).name, "part": part, "images": len(images)}
     found["activity"] = network.config.activity
     for name, each in {"new": new, "trained": network}.items():
         with torch.no_grad(), computing(each, run.folder.config["precision"], torch.device("cpu")):
@@ -89,7 +85,7 @@ def measure(folder: Path) -> dict[str, Any]:
     return found
 
 
-def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
+def tables(lines: list[Line]) -> Iterator[str]:
     """One for each run."""
     for line in lines:
         yield f"`{line['run']}`, activity {line['activity']}, {line['images']} {line['part']} images:"
@@ -102,23 +98,7 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Correlation of top-down and bottom-up input.")
-    parser.add_argument("--file", type=Path, default=Path("results/top_down.jsonl"))
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("measure").add_argument("runs", type=Path, nargs="+")
-    commands.add_parser("show").add_argument("--into", type=Path)
-    asked = parser.parse_args()
-    if asked.command == "measure":
-        for run in asked.runs:
-            line = json.dumps(measure(run)) + "\n"
-            with asked.file.open("a") as file:
-                file.write(line)
-        return
-    found = "\n\n".join(tables([json.loads(line) for line in asked.file.read_text().splitlines()]))
-    if asked.into:
-        put_between(asked.into, "top-down", found)
-    else:
-        print(found)
+    command("Correlation of top-down and bottom-up input.", "top_down.jsonl", "top-down", measure, tables)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from measuring import present
 from top_down import average
 
 import ffrec
 from cli.corpus import load
-from cli.report import put_between
 from ffrec.reports.figures.canvas import save, shades
 from ffrec.reports.groups import spread
 from ffrec.reports.tables import table
@@ -125,10 +125,7 @@ def main() -> None:
         panels[0].set_ylabel("correlation")
         panels[0].legend(fontsize=6)
         save(figure, asked.figure)
-    if asked.into:
-        put_between(asked.into, "top-down-training", shown)
-    else:
-        print(shown)
+    present(shown, "top-down-training", asked.into)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@
 `measure` adds a line for each run folder to results/training_error.jsonl; `show` prints the table.
 """
 
-import argparse
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
+from measuring import Line, command
 
-from cli.report import put_between
 from cli.trained import open_run
 from ffrec.config import RecurrentConfig
 from ffrec.data.images import Images
@@ -21,7 +19,6 @@ from ffrec.evaluation.images import evaluate_images
 from ffrec.reports.tables import table
 from ffrec.tasks.images import TrainedImages
 
-FILE = Path("results/training_error.jsonl")
 IMAGES = 5000
 """The first training images; an error of 40 % has a standard error of 0.7 points."""
 BY = {"error_goodness": "goodness", "error_softmax": "one-pass softmax"}
@@ -36,9 +33,9 @@ PAPER = {
 HEAD = ("run", "predicted by", "epochs", "training error, %", "test error, %", "in the paper, %")
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def measure(name: str) -> Line:
     """The errors of one run."""
-    run = open_run(folder, TrainedImages, None, "cpu", None)
+    run = open_run(Path(name), TrainedImages, None, "cpu", None)
     part, training = run.corpus.train, run.recipe.training
     images = Images(part.images[:IMAGES], permute=training.permute)
     with torch.no_grad():
@@ -47,15 +44,15 @@ def measure(folder: Path) -> dict[str, Any]:
     assert result is not None
     config = run.recipe.network
     maximised = isinstance(config, RecurrentConfig) and config.activity == "max"
-    name = run.recipe.name + (", maximised" if maximised else "")
-    told = {by: [found[by], result["test"][by]] for by in BY if by in found}  # type: ignore[literal-required]
-    return {"run": f"{name} (seed {result['seed']})", "epochs": result["epochs"], **told}
+    of = run.recipe.name + (", maximised" if maximised else "")
+    errors = {by: [found[by], result["test"][by]] for by in BY if by in found}  # type: ignore[literal-required]
+    return {"run": f"{of} (seed {result['seed']})", "epochs": result["epochs"], **errors}
 
 
-def shown(lines: list[dict[str, Any]]) -> str:
-    """A row for every prediction of every run, the last that was measured of each."""
+def tables(lines: list[Line]) -> Iterator[str]:
+    """One, with a row for every prediction of every run, the last that was measured of each."""
     newest = {line["run"]: line for line in lines}
-    return table(
+    yield table(
         HEAD,
         [
             [
@@ -73,22 +70,7 @@ def shown(lines: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("measure").add_argument("runs", nargs="+", type=Path)
-    commands.add_parser("show").add_argument("--into", type=Path)
-    asked = parser.parse_args()
-    if asked.command == "measure":
-        for folder in asked.runs:
-            line = json.dumps(measure(folder)) + "\n"
-            with FILE.open("a") as file:
-                file.write(line)
-        return
-    found = shown([json.loads(line) for line in FILE.read_text().splitlines()])
-    if asked.into:
-        put_between(asked.into, "training-error", found)
-    else:
-        print(found)
+    command((__doc__ or "").splitlines()[0], "training_error.jsonl", "training-error", measure, tables)
 
 
 if __name__ == "__main__":

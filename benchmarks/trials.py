@@ -10,18 +10,15 @@ deviation over images; and how long the gradient of both together is, beside tha
 the logistic objective. `show` prints a table for each network.
 """
 
-import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
+from measuring import Line, command
 from torch import Tensor
 
 import ffrec
 from cli.corpus import load
-from cli.report import put_between
 from cli.trained import open_run
 from ffrec.data.images import Images
 from ffrec.learning.objective import Logistic
@@ -86,7 +83,7 @@ def layers(network: Convolutional, images: Tensor, labels: Tensor) -> list[dict[
     return found
 
 
-def measure(name: str) -> dict[str, Any]:
+def measure(name: str) -> Line:
     """A recipe with new weights, or a run."""
     if Path(name).is_dir():
         run = open_run(Path(name), TrainedImages, None, "cpu", None)
@@ -107,7 +104,7 @@ def measure(name: str) -> dict[str, Any]:
     return {"of": recipe.name, "weights": "trained" if Path(name).is_dir() else "new", "layers": found}
 
 
-def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
+def tables(lines: list[Line]) -> Iterator[str]:
     """One for each network, the last that was measured of its recipe with new or with trained weights."""
     newest = {(line["of"], line["weights"]): line for line in lines}
     for line in newest.values():
@@ -124,23 +121,7 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What goodness sees of a label in convolutions.")
-    parser.add_argument("--file", type=Path, default=Path("results/trials.jsonl"))
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("measure").add_argument("names", nargs="+")
-    commands.add_parser("show").add_argument("--into", type=Path)
-    asked = parser.parse_args()
-    if asked.command == "measure":
-        for name in asked.names:
-            line = json.dumps(measure(name)) + "\n"
-            with asked.file.open("a") as file:
-                file.write(line)
-        return
-    found = "\n\n".join(tables([json.loads(line) for line in asked.file.read_text().splitlines()]))
-    if asked.into:
-        put_between(asked.into, "trials", found)
-    else:
-        print(found)
+    command("What goodness sees of a label in convolutions.", "trials.jsonl", "trials", measure, tables)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 from changes import Line, Work, measured, parser, run, tables
+from measuring import present
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 import ffrec
 from cli.corpus import load
-from cli.report import put_between
 from ffrec.networks.readout import Readout
 from ffrec.reports.groups import groups, spread
 from ffrec.reports.summary import read_all
@@ -219,10 +219,7 @@ def main() -> None:
         found = tables(measured(Reading.listed(LIST, [0]), options.file), HEAD, row)
     else:
         found = of_runs(options.file.parent)
-    if options.into:
-        put_between(options.into, "twins" if of_lines else "twins-runs", found)
-    else:
-        print(found)
+    present(found, "twins" if of_lines else "twins-runs", options.into)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ fastest rounds are compared. Measure on a machine that does nothing else.
 from functools import partial
 
 import torch
+from measuring import present
 from memory import PRECISIONS, asking, beside, marker, rows_of, update
 
-from cli.report import put_between
 from ffrec.bench.timing import turns
 
 
@@ -27,10 +27,7 @@ def main() -> None:
         timed = turns(runs, asked.seconds, device=device)
         found[precision] = {name: 1000 * each.seconds for name, each in timed.items()}
     shown = beside(rival, "ms", found)
-    if asked.into:
-        put_between(asked.into, marker("update-time", asked), shown)
-    else:
-        print(shown)
+    present(shown, marker("update-time", asked), asked.into)
 
 
 if __name__ == "__main__":

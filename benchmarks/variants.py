@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from changes import Change, Line, measured, parser, run
+from measuring import present
 
-from cli.report import put_between
 from ffrec.config import ImageRecipe, Recipe
 from ffrec.config.layers import LayerConfig
 from ffrec.reports.tables import table
@@ -136,8 +136,7 @@ def wanted(options: argparse.Namespace) -> list[str]:
 def main() -> None:
     options = parser(__doc__ or "", str(FILE))[0].parse_args()
     if options.command == "show":
-        shown = choices(options.file)
-        print(shown) if options.into is None else put_between(options.into, "choices", shown)
+        present(choices(options.file), "choices", options.into)
         return
     cells, (place, parts) = wanted(options), map(int, options.part.split("/"))
     alone = argparse.Namespace(file=options.file, group="", only=None, part="1/1")
