@@ -16,8 +16,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ffrec.bench import formulas
+from ffrec.bench.formulas import Computation, Product
 from ffrec.recipes import recipe
-from ffrec.studies import work as formulas
 from ffrec.studies.scale import (
     FULL,
     HALF,
@@ -35,7 +36,6 @@ from ffrec.studies.scale import (
     tree,
     two_levels,
 )
-from ffrec.studies.work import Product, Work
 
 STORED = Path(__file__).parent.parent / "results/scale.json"
 GPUS = (1, 8, 64, 1024)
@@ -50,14 +50,14 @@ class Net(NamedTuple):
 
     name: str
     recipe: Any
-    formula: Callable[[Any, int], Work]
+    formula: Callable[[Any, int], Computation]
 
-    def work(self, width: int, cases: int) -> Work:
+    def work(self, width: int, cases: int) -> Computation:
         """What an update computes with layers of that width."""
         hidden = (width,) * len(self.recipe.network.hidden)
         return self.formula(replace(self.recipe.network, hidden=hidden), cases)
 
-    def whole(self, cases: int) -> Work:
+    def whole(self, cases: int) -> Computation:
         return self.work(self.recipe.network.hidden[0], cases)
 
 
@@ -79,15 +79,15 @@ def nets() -> dict[str, Net]:
     return {net.name: net for net in found}
 
 
-def recurrent(config: Any, cases: int) -> Work:
+def recurrent(config: Any, cases: int) -> Computation:
     return formulas.recurrent(config, 784, 10, cases)
 
 
-def feedforward(config: Any, cases: int) -> Work:
+def feedforward(config: Any, cases: int) -> Computation:
     return formulas.feedforward(config, 784, 10, cases)
 
 
-def character(config: Any, cases: int) -> Work:
+def character(config: Any, cases: int) -> Computation:
     return formulas.character(config, 30, cases)
 
 
@@ -141,7 +141,7 @@ def links(devices: int, node: int = NODE) -> Exchange:
     return two_levels(devices, node, NVLINK, NETWORK)
 
 
-def time_of(net: Net, inputs: dict[str, Any], cases: int) -> tuple[Any, Work]:
+def time_of(net: Net, inputs: dict[str, Any], cases: int) -> tuple[Any, Computation]:
     """What a GPU spends on an update, and the update."""
     work = net.whole(cases)
     return spent(work, Habits(*inputs["habits"][net.name]["bf16"]), gpu()), work
@@ -201,7 +201,7 @@ def pipelines(inputs: dict[str, Any]) -> str:
     return table(head, rows)
 
 
-def pipelined(each: Any, work: Work, depth: int, devices: int) -> float:
+def pipelined(each: Any, work: Computation, depth: int, devices: int) -> float:
     """Seconds between two updates of pipelines of so many stages on so many GPUs."""
     parts, copies = stages(each, work, depth), devices // depth
     reduce = links(copies, max(1, NODE // depth))

@@ -16,8 +16,8 @@ import torch.distributed as dist
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ffrec.bench.formulas import Computation
 from ffrec.config import ImageRecipe, TextRecipe
-from ffrec.studies.work import Work
 from ffrec.training.arithmetic import computing
 from ffrec.training.images import ImageTrainer
 from ffrec.training.text import TextTrainer
@@ -222,11 +222,11 @@ def traffic(update: Callable[[], object]) -> Traffic:
 
 
 def habits(
-    recipe: ImageRecipe | TextRecipe, arithmetic: str, work: Callable[[int, int], Work]
+    recipe: ImageRecipe | TextRecipe, arithmetic: str, work: Callable[[int, int], Computation]
 ) -> list[float]:
     """Bytes for an activity and for a weight, and operations, of an update: `Habits`, from two batches.
 
-    `work` makes the formulas' `Work` of a width and a number of cases.
+    `work` makes the formulas' `Computation` of a width and a number of cases.
     """
     make: Any = text_update if isinstance(recipe, TextRecipe) else image_update
     narrow = recipe.override({"hidden": [NARROW] * len(recipe.network.hidden)})

@@ -8,10 +8,9 @@ from commands import assert_refused, ffrec
 
 from ffrec.baselines.chain import autograd_chain
 from ffrec.bench import suite, timing, works
-from ffrec.bench.products import Product, multiply, own_products
+from ffrec.bench.formulas import Product
+from ffrec.bench.products import multiply
 from ffrec.bench.works import image_trainer, image_work, text_work, tried_work
-from ffrec.config import GoodnessCharacterConfig
-from ffrec.networks.text.goodness import GoodnessCharacter
 from ffrec.recipes import recipe
 from ffrec.recipes.text import aesop_judged, figure_5
 from ffrec.training.text import TextTrainer
@@ -24,65 +23,15 @@ JUDGES = aesop_judged(state=True).override({"hidden": [6, 7], "batch": 2})
 CHARACTERS = figure_5("together", small=True).override({"hidden": [6, 7], "batch": 3})
 
 
-def counted(network, cases):
-    """(kind, rows, shape) of every product, in any order."""
-    return sorted((kind, rows, tuple(weight.shape)) for kind, rows, weight in own_products(network, cases))
-
-
-def test_products_of_a_recurrent_step():
-    """Pixels 64, hidden 6 and 7, ten labels, batch 5. By hand: the image once, the pass up once; then four
-    iterations, of which the first knows the label in no hidden layer, the second in the upper one, which
-    sends down; gradients over the two iterations with a loss and both labels."""
-    network = image_trainer(RECURRENT, "fp32", "cpu", side=8).network
-    up = [("forward", 5, (6, 7))] + [("forward", rows, (6, 7)) for rows in (5, 5, 10, 10)]
-    down = [("forward", rows, (7, 6)) for rows in (5, 10, 10, 10)]
-    image, softmax = ("forward", 5, (64, 6)), ("forward", 5, (13, 10))
-    grads = [("grad", 5, (64, 6)), ("grad", 20, (6, 7)), ("grad", 20, (7, 6)), ("grad", 10, (10, 7))]
-    assert counted(network, 5) == sorted([image, *up, *down, softmax, *grads, ("grad", 5, (13, 10))])
-
-
-def test_products_of_a_supervised_step():
-    """Two labels share the product with the image; the neutral pass goes up with one row a case."""
-    network = image_trainer(SUPERVISED, "fp32", "cpu", side=8).network
-    forward = [(5, (54, 6)), (5, (6, 7)), (10, (6, 7)), (5, (7, 8)), (10, (7, 8)), (5, (15, 10))]
-    grads = [(5, (54, 6)), (10, (10, 6)), (10, (6, 7)), (10, (7, 8)), (5, (15, 10))]
-    wanted = [("forward", *part) for part in forward] + [("grad", *part) for part in grads]
-    assert counted(network, 5) == sorted(wanted)
-
-
-def test_products_of_a_step_on_characters():
-    """Six windows, and as many negative ones; 30 symbols in a window of 10."""
-    network = text_trainer().network
-    forward = [(12, (6, 7)), (6, (13, 30))]
-    grads = [(12, (300, 6)), (12, (6, 7)), (6, (13, 30))]
-    wanted = [("forward", *part) for part in forward] + [("grad", *part) for part in grads]
-    assert counted(network, 6) == sorted(wanted)
-
-
-def test_products_of_a_step_on_candidates():
-    """Six windows and five symbols: a state is made and read; the second layer sends up, and down twice."""
-    config = GoodnessCharacterConfig(hidden=(6, 7), window=3, state=1, iterations=2)
-    network = GoodnessCharacter(config, 5, torch.Generator())
-    forward = [(6, (6, 6)), (6, (6, 6)), (6, (6, 7)), *[(30, (6, 7))] * 3, *[(30, (7, 6))] * 2, (6, (13, 5))]
-    grads = [(6, (18, 6)), (6, (6, 6)), (60, (6, 7)), (60, (7, 6)), (6, (13, 5))]
-    wanted = [("forward", *part) for part in forward] + [("grad", *part) for part in grads]
-    assert counted(network, 6) == sorted(wanted)
-
-
 def text_trainer():
     return TextTrainer(CHARACTERS, torch.zeros(3, 12, dtype=torch.long), 30)
-
-
-def test_a_product_counts_its_flops():
-    weight = torch.zeros(3, 4)
-    assert Product("forward", 5, weight).flops == Product("grad", 5, weight).flops == 2 * 5 * 3 * 4
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_products_are_formed_in_the_type_that_was_asked_for(dtype, monkeypatch):
     seen = []
-    weight = torch.zeros(3, 4)
-    run = multiply([Product("forward", 5, weight), Product("grad", 6, weight)], dtype)
+    products = [Product(1, "forward", 5, 3, 4), Product(1, "grad", 6, 3, 4)]
+    run = multiply(products, dtype, torch.device("cpu"))
     mm = torch.mm
     monkeypatch.setattr(torch, "mm", lambda a, b: seen.append((a, b)) or mm(a, b))
     run()

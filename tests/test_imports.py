@@ -23,7 +23,7 @@ ROOMS = {  # every room of ffrec, and all the rooms that it may import
     "bench": LEFT | {"negatives", "evaluation", "baselines", "training", "recipes"},
     "tasks": LEFT | {"negatives", "evaluation", "baselines", "storage", "training", "parallel"},
     "pipeline": LEFT | {"negatives", "storage", "training", "tasks", "parallel"},
-    "studies": {"config", "storage", "recipes", "tasks", "reports"},
+    "studies": {"config", "storage", "bench", "recipes", "tasks", "reports"},
     "reports": {"storage"},
     "estimator": {"config", "networks", "evaluation", "training", "tasks"},
     "models": {"config", "data", "networks", "evaluation", "storage", "training", "recipes", "tasks"},

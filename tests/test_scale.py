@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ffrec.bench.formulas import Computation, Product
 from ffrec.studies.scale import (
     Device,
     Habits,
@@ -21,16 +22,15 @@ from ffrec.studies.scale import (
     tree,
     two_levels,
 )
-from ffrec.studies.work import Product, Work
 
 ROOT = Path(__file__).parent.parent
 EACH = Spent({1: 3.0, 2: 2.0, 3: 1.0}, {1: 4.0, 2: 4.0, 3: 1.0}, {1: 0.5, 2: 0.5, 3: 0.0}, rest=6.0)
-WORK = Work(1, (), {1: 1, 2: 1, 3: 1}, 1, hidden=(10, 20))
+WORK = Computation(1, (), {1: 1, 2: 1, 3: 1}, 1, hidden=(10, 20))
 
 
 def test_an_update_is_the_sum_of_its_parts():
     products = (Product(1, "forward", 2, 3, 5), Product(1, "grad", 4, 3, 5), Product(2, "forward", 2, 5, 1))
-    work = Work(2, products, {1: 20, 2: 6}, formed=10, hidden=(5,))
+    work = Computation(2, products, {1: 20, 2: 6}, formed=10, hidden=(5,))
     device = Device(lambda p: float(p.rows), near=2.0, far=4.0, call=0.5, weight=0.1)
     found = spent(work, Habits(activity=6.0, weight=2.0, operations=8), device)
     assert (found.forward, found.grad) == ({1: 2.0, 2: 2.0}, {1: 4.0, 2: 0.0})

@@ -7,13 +7,13 @@ from typing import TypedDict
 
 import torch
 
-from ffrec.bench.products import Product, multiply
+from ffrec.bench.formulas import Product
 from ffrec.bench.timing import Timed, turns
 from ffrec.bench.works import (
     CLASSES,
-    DTYPES,
     SYMBOLS,
     Work,
+    alone,
     image_trainer,
     image_work,
     text_work,
@@ -114,15 +114,13 @@ def sampling(units: int) -> Make:
         chosen = judged("sampling", "–", units, units)
         trainer = TextTrainer(chosen, strings, SYMBOLS, device=device, arithmetic=arithmetic)
         trainer.network.exponents = dict.fromkeys(trainer.network.predictors, 0.5)
-        upper = trainer.network.layer(2).connection("1").weight
-        products = [Product("forward", SYMBOLS, upper)] * ROLLED
+        products = [Product(2, "forward", SYMBOLS, units, units)] * ROLLED
 
         def run() -> None:
             trainer.draws.begin(0)
             trainer.network.generate(trainer.strings[:, :CONTEXT], ROLLED, trainer.draws)
 
-        step, alone = under(trainer, run), multiply(products, DTYPES[trainer.arithmetic])
-        return Work("characters", ROLLED, {"step": step, "products": alone})
+        return Work("characters", ROLLED, {"step": under(trainer, run), "products": alone(trainer, products)})
 
     return made
 

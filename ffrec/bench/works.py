@@ -1,6 +1,6 @@
 """Training steps, each with the products it cannot do without and its twin that autograd differentiates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ffrec.baselines.chain import autograd_chain
 from ffrec.baselines.reference import autograd_recurrent
-from ffrec.bench.products import multiply, own_products
-from ffrec.config import ImageRecipe, TextRecipe
+from ffrec.bench.formulas import Computation, Product, character, feedforward, goodness_character, recurrent
+from ffrec.bench.products import multiply
+from ffrec.config import CharacterConfig, GoodnessCharacterConfig, ImageRecipe, TextRecipe
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
 from ffrec.training.arithmetic import computing
@@ -21,6 +22,11 @@ from ffrec.training.trainer import Trainer
 CLASSES, SYMBOLS, LENGTH = 10, 30, 100
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 """The type that an arithmetic multiplies."""
+OF_IMAGES: dict[str, Callable[[Any, int, int, int], Computation]] = {
+    "recurrent": recurrent,
+    "feedforward": feedforward,
+}
+"""What a step of a network for images computes, by its kind."""
 
 
 class Work(NamedTuple):
@@ -58,11 +64,11 @@ def image_work(recipe: ImageRecipe, arithmetic: str, device: str, side: int = 28
     trainer, twin = (image_trainer(recipe, arithmetic, device, side) for _ in range(2))
     twin.network.layers.requires_grad_()
     index = torch.arange(recipe.training.batch, device=trainer.device)
-    return Work(
-        "images",
-        len(index),
-        variants(trainer, twin, lambda: trainer.update(trainer.part(index)), image_twin(twin, index)),
+    computed = OF_IMAGES[recipe.network.kind](recipe.network, side**2, CLASSES, len(index))
+    found = variants(
+        trainer, twin, lambda: trainer.update(trainer.part(index)), image_twin(twin, index), computed
     )
+    return Work("images", len(index), found)
 
 
 def text_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = LENGTH) -> Work:
@@ -77,11 +83,13 @@ def text_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = LE
     for each in (trainer, twin):
         each.negatives = strings.flip(0).to(trainer.device)
     index = torch.arange(len(strings), device=trainer.device)
-    windows = trainer.network.cases(strings)[0]
+    cases = len(trainer.network.cases(strings)[0])
+    assert isinstance(recipe.network, CharacterConfig)
+    computed = character(recipe.network, SYMBOLS, cases)
     found = variants(
-        trainer, twin, lambda: trainer.learn(trainer.part(index), "both"), text_twin(twin), len(windows)
+        trainer, twin, lambda: trainer.learn(trainer.part(index), "both"), text_twin(twin), computed
     )
-    return Work("characters", len(windows), found)
+    return Work("characters", cases, found)
 
 
 def tried_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = LENGTH) -> Work:
@@ -95,7 +103,8 @@ def tried_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = L
     step, first = (under(each, partial(tried, each, index)) for each in (trainer, other))
     first()  # so that there are gradients for the optimiser to step by
     cases = len(trainer.network.cases(strings)[0])
-    products = multiply(own_products(trainer.network, cases), DTYPES[trainer.arithmetic])
+    assert isinstance(recipe.network, GoodnessCharacterConfig)
+    products = alone(trainer, goodness_character(recipe.network, SYMBOLS, cases).products)
     return Work("characters", cases, {"step": step, "products": products, "optimiser": other.optimiser.step})
 
 
@@ -104,15 +113,19 @@ def tried(trainer: TextTrainer, index: Tensor) -> None:
     trainer.try_characters(trainer.part(index), "both")
 
 
+def alone(trainer: Trainer, products: Iterable[Product]) -> Callable[[], None]:
+    """Products as a trainer multiplies them, and nothing else."""
+    return multiply(products, DTYPES[trainer.arithmetic], trainer.device)
+
+
 def variants(
-    trainer: Any, twin: Any, step: Callable[[], object], by_twin: Callable[[], None], cases: int | None = None
+    trainer: Any, twin: Any, step: Callable[[], object], by_twin: Callable[[], None], computed: Computation
 ) -> dict[str, Callable[[], object]]:
     """What takes turns: the step, its parts that nobody can do without, and the twin."""
-    products = own_products(trainer.network, cases or trainer.recipe.training.batch)
     by_twin()  # so that there are gradients for the optimiser to step by
     return {
         "step": under(trainer, step),
-        "products": multiply(products, DTYPES[trainer.arithmetic]),
+        "products": alone(trainer, computed.products),
         "optimiser": twin.optimiser.step,
         "twin": by_twin,
     }

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ffrec.studies.work import Product, Work
+from ffrec.bench.formulas import Computation, Product
 
 Exchange = Callable[[float], float]
 """Seconds of an exchange between all devices, by the bytes of what each of them has."""
@@ -67,7 +67,7 @@ class Spent:
         return Spent(longer(self.forward), longer(self.grad), longer(self.optimiser), self.rest * factor)
 
 
-def spent(work: Work, habits: Habits, device: Device) -> Spent:
+def spent(work: Computation, habits: Habits, device: Device) -> Spent:
     """Seconds of one update on one device."""
     by_kind: dict[str, dict[int, float]] = {
         kind: dict.fromkeys(work.weights, 0.0) for kind in ("forward", "grad")
@@ -161,7 +161,7 @@ def averaging(each: Spent, weights: Mapping[int, int], reduce: Exchange, every: 
     return each.whole + reduce(FULL * sum(weights.values())) / every
 
 
-def stages(each: Spent, work: Work, count: int) -> list[Spent]:
+def stages(each: Spent, work: Computation, count: int) -> list[Spent]:
     """An update cut into contiguous stages, the slowest as fast as can be; the softmax is in the last.
 
     What is neither product nor optimiser belongs to levels by their units.
@@ -181,7 +181,7 @@ def stages(each: Spent, work: Work, count: int) -> list[Spent]:
     return [part(each, work, levels) for levels in cut(1, count)]
 
 
-def part(each: Spent, work: Work, levels: range) -> Spent:
+def part(each: Spent, work: Computation, levels: range) -> Spent:
     """What some of the levels spend, with the softmax if the last hidden level is among them."""
     top = len(work.hidden)
     kept = [*levels, top + 1] if levels[-1] == top else [*levels]

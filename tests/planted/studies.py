@@ -120,13 +120,4 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("if len({*seeds}) < len(seeds):", "if False:", "variants"),
         ('{"validate_every": made.training.epochs}', "{}", "variants"),
     ],
-    "ffrec/studies/work.py": [
-        ("return 2 * self.rows", "return self.rows", "work"),
-        ("1 + (n > reached[source])", "1 + (n >= reached[source])", "work"),
-        ("2 * (last - first + 1)", "2 * (last - first)", "work"),
-        ("[1] * (source < level)", "[]", "work"),
-        ("[1, 2] if labelled else [2]", "[2]", "work"),
-        ("[2, *once], [2]", "[2], [2]", "work"),
-        ("1 + 2 * last)", "2 * last)", "work"),
-    ],
 }

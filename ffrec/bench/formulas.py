@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from ffrec.config import CharacterConfig, FeedForwardConfig, RecurrentConfig
+from ffrec.config import CharacterConfig, FeedForwardConfig, GoodnessCharacterConfig, RecurrentConfig
 
 
 class Product(NamedTuple):
@@ -30,7 +30,7 @@ class Product(NamedTuple):
         return 2 * self.rows * self.source * self.units
 
 
-class Work(NamedTuple):
+class Computation(NamedTuple):
     """What one update of a network from so many cases, images or windows, computes."""
 
     cases: int
@@ -60,16 +60,16 @@ class Sum:
         self.products += [Product(level, "forward", rows * self.cases, source, units) for rows in forward]
         self.products += [Product(level, "grad", rows * self.cases, source, units) for rows in grad]
 
-    def end(self, read: Sequence[int], classes: int, passes: int) -> Work:
+    def end(self, read: Sequence[int], classes: int, passes: int) -> Computation:
         """With the softmax, which reads the levels `read` once and learns from them."""
         top, features = len(self.hidden) + 1, sum(self.hidden[level - 1] for level in read)
         self.weights[top] += classes
         self.add(top, features, classes, [1], [1])
         formed = self.cases * passes * sum(self.hidden)
-        return Work(self.cases, tuple(self.products), dict(self.weights), formed, self.hidden)
+        return Computation(self.cases, tuple(self.products), dict(self.weights), formed, self.hidden)
 
 
-def recurrent(config: RecurrentConfig, inputs: int, classes: int, cases: int) -> Work:
+def recurrent(config: RecurrentConfig, inputs: int, classes: int, cases: int) -> Computation:
     """A bottom-up pass, then synchronous iterations with the true label and one wrong label.
 
     A label goes on by one connection in an iteration: before it reaches a source, both labels share one
@@ -100,7 +100,7 @@ def label_reaches(connections: Sequence[tuple[int, int]], top: int) -> dict[int,
     return reached
 
 
-def feedforward(config: FeedForwardConfig, inputs: int, classes: int, cases: int) -> Work:
+def feedforward(config: FeedForwardConfig, inputs: int, classes: int, cases: int) -> Computation:
     """With labels, a pass with the neutral one and a pass with the true and a wrong label, which share the
     product with the image; without labels, one pass over positive and negative images. Layers are dense."""
     labelled, work = config.label != "none", Sum(config.hidden, cases)
@@ -114,7 +114,7 @@ def feedforward(config: FeedForwardConfig, inputs: int, classes: int, cases: int
     return work.end(config.read, classes, 2 + labelled)
 
 
-def character(config: CharacterConfig, symbols: int, cases: int) -> Work:
+def character(config: CharacterConfig, symbols: int, cases: int) -> Computation:
     """Windows of characters, positive and negative, as many of each, in one pass.
 
     Layers that see the character after a window pass over positive windows twice: once without it, for the
@@ -126,6 +126,25 @@ def character(config: CharacterConfig, symbols: int, cases: int) -> Work:
         work.add(level, source, units, [2, *once], [2])
     read = config.reads or range(1, len(config.hidden) + 1)
     return work.end(read, symbols, 2 + config.lookahead)
+
+
+def goodness_character(config: GoodnessCharacterConfig, symbols: int, cases: int) -> Computation:
+    """Windows of characters: a pass with the neutral character for the softmax, one in which every character
+    is tried, and iterations with all of them. Windows and states are alike for all characters that are tried.
+    A state is made and read; what sends to its layer multiplies once more for it.
+    """
+    hidden, again = config.hidden, config.iterations
+    work, learnt = Sum(hidden, cases), [max(1, again) * symbols]
+    work.add(1, (symbols + 1) * config.window, hidden[0], [], [1])
+    work.add(1, symbols, hidden[0], [], [])  # δ of a character is summed, not multiplied
+    if config.state:
+        work.add(1, hidden[config.state - 1], hidden[0], [1, 1], [1])
+    for level, (source, units) in enumerate(pairwise(hidden), 2):
+        for_state = [1] * (level <= config.state)
+        work.add(level, source, units, [1, *for_state, *[symbols] * (1 + again)], learnt)
+        if again:
+            work.add(level - 1, units, source, [symbols] * again, learnt)
+    return work.end(config.reads or range(1, len(hidden) + 1), symbols, 1 + symbols * (1 + again))
 
 
 def generation(config: CharacterConfig, symbols: int, characters: int) -> int:
