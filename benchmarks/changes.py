@@ -56,8 +56,8 @@ class Work(ABC):
 
     def line(self) -> str:
         """A line of the file: which work it is, and what it reached."""
-        told = {"group": self.title, "change": self.change, "settings": self.settings, "seed": self.seed}
-        return json.dumps({**told, "recipe": plain(self.made()), **self.train()})
+        kept = {"group": self.title, "change": self.change, "settings": self.settings, "seed": self.seed}
+        return json.dumps({**kept, "recipe": plain(self.made()), **self.train()})
 
     def is_of(self, line: Line) -> bool:
         """Whether a line is of this work as the list and the recipes have it today."""
@@ -96,7 +96,7 @@ class Change(Work):
             "minutes": (time.perf_counter() - start) / 60,
             "processor_minutes": (time.process_time() - busy) / 60,
         }
-        return {**self.told(task, last.record), **minutes}
+        return {**self.kept(task, last.record), **minutes}
 
     def data(self, recipe: Recipe) -> Any:
         """What the recipe names, or the first part of it."""
@@ -106,7 +106,7 @@ class Change(Work):
         return replace(whole, train=whole.train[:count], validation=whole.validation[: count // 5])
 
     @abstractmethod
-    def told(self, task: Task, record: Mapping[str, Any]) -> Line:
+    def kept(self, task: Task, record: Mapping[str, Any]) -> Line:
         """What is kept of a trained network and the record of its last epoch."""
 
 

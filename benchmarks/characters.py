@@ -47,7 +47,7 @@ class Characters(Change):
     def made(self) -> Recipe:
         return changed(self)
 
-    def told(self, task: Task, record: Mapping[str, Any]) -> Line:
+    def kept(self, task: Task, record: Mapping[str, Any]) -> Line:
         found = {
             name: record["validation"][name] for name in ("perplexity", "by_part", "training_perplexity")
         }

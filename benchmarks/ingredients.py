@@ -56,7 +56,7 @@ class Ingredient(Change):
     def made(self) -> Recipe:
         return changed(self)
 
-    def told(self, task: Task, record: Mapping[str, Any]) -> Line:
+    def kept(self, task: Task, record: Mapping[str, Any]) -> Line:
         found = record["validation"]
         return {
             "nats": nats(task.trainer.network, *task.validation),

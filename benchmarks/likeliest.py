@@ -49,7 +49,7 @@ def main() -> None:
     folder = RunFolder(options.run)
     network, text = ffrec.load(options.run).network, StoredText.read(folder)
     if text is None or not isinstance(network, GoodnessCharacter):
-        raise SystemExit(f"{options.run}: expected a run that judges characters by goodness, with its text")
+        raise SystemExit(f"{options.run}: expected a run that predicts characters by goodness, with its text")
     network.exponents = {}  # goodness alone: the softmax tries no characters
     strings, exact, rows = text.validation[: options.strings], None, []
     with computing(network, folder.config["precision"], torch.device("cpu")):

@@ -100,29 +100,29 @@ def rows_of(asked: argparse.Namespace) -> tuple[str, list[str]]:
     if asked.variants:
         names = [f"{asked.variants}-{name}" for name in DATA[asked.variants].variants]
         return f"{asked.variants}-backprop", names
-    rival = f"backprop-{asked.recipe}"
-    return rival, [asked.recipe, rival, f"deep-{asked.recipe}"]
+    baseline = f"backprop-{asked.recipe}"
+    return baseline, [asked.recipe, baseline, f"deep-{asked.recipe}"]
 
 
-def beside(rival: str, unit: str, found: Mapping[str, Mapping[str, float]]) -> str:
-    """A table of the figures of every precision, and of their ratios to the rival's."""
+def beside(baseline: str, unit: str, found: Mapping[str, Mapping[str, float]]) -> str:
+    """A table of the figures of every precision, and of their ratios to the baseline's."""
     names = [*next(iter(found.values()))]
     head, rows = ["learns by"], [[f"`{name}`"] for name in names]
     for precision, figures in found.items():
         head += [f"{precision}, {unit}", "over backpropagation"]
         for row, figure in zip(rows, figures.values(), strict=True):
-            row += [f"{figure:.0f}", f"{figure / figures[rival]:.2f}"]
+            row += [f"{figure:.0f}", f"{figure / figures[baseline]:.2f}"]
     return table(head, rows)
 
 
 def shown(asked: argparse.Namespace) -> str:
     """A table of all recipes and precisions."""
-    rival, names = rows_of(asked)
+    baseline, names = rows_of(asked)
     found = {
         precision: {name: measured(name, precision, asked) / 1e6 for name in names}
         for precision in PRECISIONS
     }
-    return beside(rival, "MB", found)
+    return beside(baseline, "MB", found)
 
 
 def marker(what: str, asked: argparse.Namespace) -> str:

@@ -1,4 +1,4 @@
-"""What the simulator of docs/scale.md is told of this machine, measured.
+"""What the simulator of docs/scale.md knows of this machine, measured.
 
 Speeds are those of one thread, measured in one process, and in two at once: both cores then share memory and
 caches. Four processes on two cores take turns: half the speed of two, and an all-reduce of their own.

@@ -20,13 +20,13 @@ def main() -> None:
     parser = asking(__doc__, batch=100)
     parser.add_argument("--seconds", type=float, default=30.0, help="for all rows of a precision")
     asked = parser.parse_args()
-    rival, names = rows_of(asked)
+    baseline, names = rows_of(asked)
     found, device = {}, torch.device(asked.device)
     for precision in PRECISIONS:
         runs = {name: partial(update(name, asked.batch, precision, device), asked.batch) for name in names}
         timed = turns(runs, asked.seconds, device=device)
         found[precision] = {name: 1000 * each.seconds for name, each in timed.items()}
-    shown = beside(rival, "ms", found)
+    shown = beside(baseline, "ms", found)
     present(shown, marker("update-time", asked), asked.into)
 
 

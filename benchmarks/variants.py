@@ -42,7 +42,7 @@ class Trial(Change):
     def made(self) -> Recipe:
         return recipe_of(self.recipe, {**self.shared, **self.settings}, searched=False)
 
-    def told(self, task: Task, record: Mapping[str, Any]) -> Line:
+    def kept(self, task: Task, record: Mapping[str, Any]) -> Line:
         del task
         found = record["validation"]
         return {"error": found.get("error_goodness", found["error_softmax"])}

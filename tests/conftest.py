@@ -113,9 +113,9 @@ def small_runs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory):
-    """A small finished run that judges characters by goodness, and what `train --json` printed."""
-    folder = tmp_path_factory.mktemp("judged")
+def goodness_run(tmp_path_factory):
+    """A small finished run that predicts characters by goodness, and what `train --json` printed."""
+    folder = tmp_path_factory.mktemp("goodness")
     size = ["--set", "hidden=[20,10]", "--set", "window=6", "--set", "epochs=2", "--set", "strings=60"]
     done = ffrec("train", "fables-goodness", *size, "--out", "run", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr

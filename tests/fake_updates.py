@@ -74,14 +74,14 @@ KINDS = {
     "characters, night": ("aesop-night-small", {"night": 2}),
     "characters, classes": ("aesop-teacher-small", SCORES),
     "characters, phases": ("aesop-together-small", {"wake": 1}),
-    "characters, judged": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
-    "characters, judged beside two that are drawn": (
+    "characters, by goodness": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
+    "characters, by goodness beside two that are drawn": (
         "aesop-goodness",
         {"hidden": [20, 10], "negatives": "hard-2"},
     ),
-    "characters, judged, a state": ("aesop-state", {"hidden": [20, 10]}),
-    "characters, judged, iterations": ("aesop-goodness", {"hidden": [20, 10], "iterations": 2}),
-    "characters, judged, bfloat16": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
+    "characters, by goodness, a state": ("aesop-state", {"hidden": [20, 10]}),
+    "characters, by goodness, iterations": ("aesop-goodness", {"hidden": [20, 10], "iterations": 2}),
+    "characters, by goodness, bfloat16": ("aesop-goodness", {"hidden": [20, 10], "blanks": 0.1}),
 }
 
 

@@ -226,7 +226,7 @@ def test_fields_are_a_connection_of_their_own(monkeypatch):
         RecurrentConfig(field=3, connection="sparse")
 
 
-def test_the_rival_by_backpropagation_has_the_same_fields(images, generator):
+def test_the_baseline_by_backpropagation_has_the_same_fields(images, generator):
     """One step of it is one step of dense layers whose weights are masked."""
     config = BackpropConfig(hidden=(72, 108), field=3)
     network = Perceptron(config, 3 * SIDE**2, 3, generator).double()
@@ -293,7 +293,7 @@ def test_a_label_reaches_every_place_of_the_first_map(images, generator):
         FeedForwardConfig(hidden=(72,), field=3, label="none", local=((3, 1, 2),))
 
 
-def test_the_rival_starts_with_the_variance_that_rectifiers_need(generator):
+def test_the_baseline_starts_with_the_variance_that_rectifiers_need(generator):
     network = Perceptron(BackpropConfig(hidden=(1440,), field=3), 36, 3, generator)
     x = torch.randn(300, 36, generator=generator)
     size = network.layers[0](x).square().view(300, 36, 40).mean((0, 2))

@@ -12,14 +12,14 @@ from ffrec.bench.formulas import Product
 from ffrec.bench.products import multiply
 from ffrec.bench.works import image_trainer, image_work, text_work, tried_work
 from ffrec.recipes import recipe
-from ffrec.recipes.text import aesop_judged, figure_5
+from ffrec.recipes.text import aesop_goodness, figure_5
 from ffrec.training.text import TextTrainer
 
 RECURRENT = recipe("recurrent-mnist").override(
     {"hidden": [6, 7], "iterations": 4, "loss": [3, 4], "batch": 5}
 )
 SUPERVISED = recipe("supervised-mnist").override({"hidden": [6, 7, 8], "batch": 5})
-JUDGES = aesop_judged(state=True).override({"hidden": [6, 7], "batch": 2})
+CANDIDATES = aesop_goodness(state=True).override({"hidden": [6, 7], "batch": 2})
 CHARACTERS = figure_5("together", small=True).override({"hidden": [6, 7], "batch": 3})
 
 
@@ -107,7 +107,7 @@ TINY = (
     suite.Bench("tiny rollouts", suite.rollouts(8, together=6)),
     suite.Bench("tiny labels", suite.evaluation(lambda: RECURRENT)),
     suite.Bench("tiny sampling", suite.sampling(8)),
-    suite.Bench("tiny judges", lambda *where: tried_work(JUDGES, *where, length=14)),
+    suite.Bench("tiny candidates", lambda *where: tried_work(CANDIDATES, *where, length=14)),
 )
 
 
@@ -125,7 +125,7 @@ def test_rows_hold_the_ratios_of_what_was_timed():
     assert rows[6]["per_second"] == pytest.approx(suite.ROLLED / rows[6]["seconds"])
     assert rows[6]["over_products"] == pytest.approx(rows[6]["seconds"] / rows[6]["products"])
     assert "ratio" not in rows[6]
-    assert rows[8]["per_second"] == pytest.approx(2 * (14 - JUDGES.network.window) / rows[8]["seconds"])
+    assert rows[8]["per_second"] == pytest.approx(2 * (14 - CANDIDATES.network.window) / rows[8]["seconds"])
     assert rows[8]["ratio"] == pytest.approx(
         rows[8]["seconds"] / (rows[8]["products"] + rows[8]["optimiser"])
     )

@@ -316,8 +316,8 @@ def test_an_image_run_is_no_text_run(tmp_path):
     assert "ffrec evaluate run" in done.stderr
 
 
-def test_a_run_that_judges_by_goodness_says_what_each_layer_predicts(judged):
-    run, said = judged
+def test_a_run_that_predicts_by_goodness_says_what_each_layer_predicts(goodness_run):
+    run, said = goodness_run
     parts = said["test"]["by_part"]
     assert list(parts) == ["layer 1", "layer 2", "softmax"]
     assert said["test"]["perplexity"] < min(parts.values())  # by all of them, with fitted exponents
@@ -331,8 +331,8 @@ def test_a_run_that_judges_by_goodness_says_what_each_layer_predicts(judged):
     assert f"| layer 2 | {said['validation']['by_part']['layer 2']:.2f} | {parts['layer 2']:.2f} |" in table
 
 
-def test_a_run_that_judges_by_goodness_samples_dreams_and_is_loaded(judged):
-    run, _ = judged
+def test_a_run_that_predicts_by_goodness_samples_dreams_and_is_loaded(goodness_run):
+    run, _ = goodness_run
     asked = ["sample", str(run), "--prompt", "the fox", "--length", "9", "--seed", "4"]
     text = ffrec(*asked, cwd=run.parent).stdout
     assert len(text) == 7 + 9 + 1
@@ -366,8 +366,8 @@ def test_a_run_with_a_state_goes_on_from_all_of_a_prompt(tmp_path):
     )
 
 
-def test_a_run_that_judges_by_goodness_stands_beside_networks_of_its_shape(judged):
-    run, _ = judged
+def test_a_run_that_predicts_by_goodness_stands_beside_networks_of_its_shape(goodness_run):
+    run, _ = goodness_run
     said = json.loads(ffrec("perplexity", str(run), "--baselines", "--json", cwd=run.parent).stdout)
     assert {"random features", "backpropagation"} < said["baselines"].keys()
     assert "random features with the memory" not in said["baselines"]

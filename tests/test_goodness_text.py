@@ -1,4 +1,4 @@
-"""Characters judged by goodness: every update against autograd, a pass by hand, what is tried and shared."""
+"""Characters by goodness: every update against autograd, a pass by hand, what is tried and shared."""
 
 import pytest
 import torch

@@ -67,8 +67,8 @@ def test_a_fit_from_far_away_converges(generator):
 
 
 @pytest.fixture
-def judging(generator):
-    """A factory of networks that judge characters, far too sure, and strings."""
+def predicting(generator):
+    """A factory of networks that predict characters, far too sure, and strings."""
     strings = torch.randint(SYMBOLS, (40, 30), generator=generator)
 
     def make(**fields):
@@ -78,8 +78,8 @@ def judging(generator):
     return make
 
 
-def test_calibration_makes_held_out_strings_likelier_and_every_prediction_heeds_it(judging):
-    network, strings = judging(state=1)
+def test_calibration_makes_held_out_strings_likelier_and_every_prediction_heeds_it(predicting):
+    network, strings = predicting(state=1)
     assert network.predictors == ("layer 1", "layer 2", "softmax")
     before = network.log_likelihood(strings)
     assert torch.equal(before["own"], before["layer 2"])
@@ -90,25 +90,25 @@ def test_calibration_makes_held_out_strings_likelier_and_every_prediction_heeds_
     assert after["own"].mean() > before["own"].mean() + 0.1
     assert all(torch.equal(after[name], before[name]) for name in network.predictors)
     (windows, following), states = network.cases(strings), network.states(strings)
-    judged = network.judge(network.encode(windows, states))
-    log_p = sum(found.exponents[name] * p for name, p in judged.items()).log_softmax(1)
+    parts = network.by_predictor(network.encode(windows, states))
+    log_p = sum(found.exponents[name] * p for name, p in parts.items()).log_softmax(1)
     torch.testing.assert_close(network.predict(windows, states), log_p)
     torch.testing.assert_close(after["own"].flatten(), log_p.gather(1, following[:, None])[:, 0])
 
 
-def test_few_characters_leave_the_leading_predictor_nearly_alone(judging):
-    network, strings = judging(sharpness=3.0)
+def test_few_characters_leave_the_leading_predictor_nearly_alone(predicting):
+    network, strings = predicting(sharpness=3.0)
     found = calibrate_text(network, strings[:1, :6]).exponents
     assert found["layer 2"] == pytest.approx(1, abs=0.1)
     assert found["layer 1"] == pytest.approx(0, abs=0.1)
 
 
-def test_calibration_reads_no_more_than_the_first_characters(judging, monkeypatch):
-    network, strings = judging()
+def test_calibration_reads_no_more_than_the_first_characters(predicting, monkeypatch):
+    network, strings = predicting()
     network.batch = 100  # windows
     monkeypatch.setattr(evaluation, "most_characters", lambda predictors, symbols: 90)
-    judge, calls = network.judge, []
-    monkeypatch.setattr(network, "judge", lambda encoding: calls.append(1) or judge(encoding))
+    original, calls = network.by_predictor, []
+    monkeypatch.setattr(network, "by_predictor", lambda encoding: calls.append(1) or original(encoding))
     found = calibrate_text(network, strings)
     assert (found.n, len(calls)) == (90, 2)  # of eleven batches of 78 to 100 windows
     assert found == calibrate_text(network, strings[:20])
@@ -128,16 +128,16 @@ def test_blocks_change_no_exponents(predictions, monkeypatch):
     torch.testing.assert_close(fit_exponents(log_p, following, torch.tensor([0.0, 1.0, 0.0])), whole)
 
 
-def test_a_softmax_that_is_certain_leaves_no_prediction_without_a_number(judging):
+def test_a_softmax_that_is_certain_leaves_no_prediction_without_a_number(predicting):
     """Its complement has no logarithm, and minus infinity times a negative exponent is none either."""
-    network, strings = judging(correction="hard")
+    network, strings = predicting(correction="hard")
     network.readout.bias[0] = 60.0
     network.exponents = {"layer 1": -0.2, "layer 2": 0.8, "softmax": 0.4}
     assert network.predict(network.cases(strings)[0]).isfinite().all()
 
 
-def test_strings_without_a_whole_window_before_a_character_give_no_exponents(judging):
-    network, strings = judging()
+def test_strings_without_a_whole_window_before_a_character_give_no_exponents(predicting):
+    network, strings = predicting()
     assert not calibrate_text(network, strings[:0]).exponents
 
 
@@ -155,8 +155,8 @@ def test_a_softmax_alone_has_a_temperature_and_a_network_with_a_memory_no_expone
     assert not calibrate_text(network, strings).exponents
 
 
-def test_a_run_keeps_its_exponents_and_all_that_reads_it_uses_them(judged, tmp_path):
-    run, said = judged
+def test_a_run_keeps_its_exponents_and_all_that_reads_it_uses_them(goodness_run, tmp_path):
+    run, said = goodness_run
     kept = json.loads((run / "calibration.json").read_text())
     assert kept["fitted_on"] == "validation"
     assert list(kept["exponents"]) == ["layer 1", "layer 2", "softmax"]
@@ -175,10 +175,10 @@ def test_a_run_keeps_its_exponents_and_all_that_reads_it_uses_them(judged, tmp_p
 
 
 def test_a_run_without_exponents_predicts_by_its_last_layer_and_those_of_another_are_refused(
-    judged, tmp_path
+    goodness_run, tmp_path
 ):
     run = tmp_path / "run"
-    shutil.copytree(judged[0], run)
+    shutil.copytree(goodness_run[0], run)
     kept = json.loads((run / "calibration.json").read_text())
     (run / "calibration.json").write_text(json.dumps(kept | {"exponents": {"layer 9": 1.0}}))
     for command in (("perplexity", "run"), ("sample", "run", "--length", "1")):

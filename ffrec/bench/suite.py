@@ -23,7 +23,7 @@ from ffrec.bench.works import (
 from ffrec.config import ConfigError, ImageRecipe
 from ffrec.evaluation.images import label_goodness
 from ffrec.recipes import feedforward, recurrent
-from ffrec.recipes.text import aesop_judged, figure_5, judged
+from ffrec.recipes.text import aesop_goodness, by_goodness, figure_5
 from ffrec.training.text import TextTrainer
 
 TOGETHER, CONTEXT, ROLLED = 248, 10, 10  # strings written at once, their first characters, and the new ones
@@ -106,12 +106,12 @@ def rollouts(units: int, together: int = TOGETHER) -> Make:
 
 
 def sampling(units: int) -> Make:
-    """One string, written by two layers that judge every character: beside the products of the second, which
+    """One string, written by two layers that score every character: beside the products of the second, which
     takes a row for each; the first picks rows. All predictors take part, as after training."""
 
     def made(arithmetic: str, device: str) -> Work:
         strings = torch.randint(SYMBOLS, (1, CONTEXT + 1), generator=torch.Generator().manual_seed(0))
-        chosen = judged("sampling", "–", units, units)
+        chosen = by_goodness("sampling", "–", units, units)
         trainer = TextTrainer(chosen, strings, SYMBOLS, device=device, arithmetic=arithmetic)
         trainer.network.exponents = dict.fromkeys(trainer.network.predictors, 0.5)
         products = [Product(2, "forward", SYMBOLS, units, units)] * ROLLED
@@ -137,8 +137,8 @@ def character_step(units: int, strings: int) -> Make:
 
 
 def tried_step(state: bool) -> Make:
-    """A training step of `aesop-goodness` or `aesop-state`, whose layers judge every character."""
-    return lambda arithmetic, device: tried_work(aesop_judged(state), arithmetic, device)
+    """A training step of `aesop-goodness` or `aesop-state`, whose layers score every character."""
+    return lambda arithmetic, device: tried_work(aesop_goodness(state), arithmetic, device)
 
 
 BENCHES = (

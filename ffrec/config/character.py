@@ -110,7 +110,7 @@ class CharacterConfig(TextNetworkConfig):
 @register("config", "goodness-character")
 @dataclass(frozen=True, config=STRICT)
 class GoodnessCharacterConfig(TextNetworkConfig):
-    """The next-character network that tries every character as a candidate, and judges it by goodness."""
+    """The next-character network that tries every character as a candidate, and scores it by goodness."""
 
     kind: Literal["goodness-character"] = "goodness-character"
     objective: Literal["candidates", "logistic", "pairwise"] = "candidates"

@@ -127,7 +127,7 @@ def calibrate_text(network: TextNetwork, strings: Tensor) -> Calibration:
     predictions: list[Tensor] = []
     following: list[Tensor] = []
     for windows, came, state in network.batches(strings):
-        parts = network.judge(network.encode(windows, state))
+        parts = network.by_predictor(network.encode(windows, state))
         predictions.append(torch.stack([parts[name] for name in network.predictors], dim=1).cpu())
         following.append(came.cpu())
         known += len(came)

@@ -96,10 +96,10 @@ def fables() -> TextRecipe:
     )
 
 
-def judged(
+def by_goodness(
     name: str, data: str, *hidden: int, fading: float = 0.65, state: bool = False, **training: Any
 ) -> TextRecipe:
-    """Every next character is tried, and each layer judges it by its goodness. Chosen on validation strings:
+    """Every next character is tried, and each layer scores it by its goodness. Chosen on validation strings:
     recent characters count more and are learnt faster, few units are active at first, the character that is
     tried begins small beside the window, and so does a state, and only the first layer has dropout."""
     settings = {
@@ -128,9 +128,9 @@ def judged(
     )
 
 
-def aesop_judged(state: bool) -> TextRecipe:
-    """The paper's 248 strings, judged by goodness, without a state or with one."""
-    return judged(
+def aesop_goodness(state: bool) -> TextRecipe:
+    """The paper's 248 strings, predicted by goodness, without a state or with one."""
+    return by_goodness(
         "aesop-state" if state else "aesop-goodness",
         "aesop",
         500,
@@ -143,10 +143,10 @@ def aesop_judged(state: bool) -> TextRecipe:
     )
 
 
-def aesop_judged_full(state: bool) -> TextRecipe:
+def aesop_goodness_full(state: bool) -> TextRecipe:
     """All strings that are not held out. With a state it learns faster, and needs fewer passes and more
     dropout."""
-    return judged(
+    return by_goodness(
         "aesop-state-full" if state else "aesop-goodness-full",
         "aesop",
         800,
@@ -163,7 +163,7 @@ def aesop_judged_full(state: bool) -> TextRecipe:
 def shakespeare() -> TextRecipe:
     """A megabyte of plays in 65 symbols: a longer window; in a trial that is not recorded, dropout did
     worse in as many epochs."""
-    made = judged("shakespeare-goodness", "shakespeare", 400, epochs=3)
+    made = by_goodness("shakespeare-goodness", "shakespeare", 400, epochs=3)
     return made.override({"window": 16})
 
 
@@ -172,10 +172,17 @@ MAKERS: tuple[Callable[[], TextRecipe], ...] = (
     aesop_recall,
     aesop_full,
     fables,
-    *(partial(aesop_judged, state) for state in (False, True)),
-    *(partial(aesop_judged_full, state) for state in (False, True)),
+    *(partial(aesop_goodness, state) for state in (False, True)),
+    *(partial(aesop_goodness_full, state) for state in (False, True)),
     shakespeare,
     partial(
-        judged, "fables-goodness", "fables", 200, 100, epochs=8, hidden_dropout=(0.4, 0.0), validate_every=4
+        by_goodness,
+        "fables-goodness",
+        "fables",
+        200,
+        100,
+        epochs=8,
+        hidden_dropout=(0.4, 0.0),
+        validate_every=4,
     ),
 )

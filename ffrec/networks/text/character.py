@@ -56,7 +56,7 @@ class Character(TextNetwork):
         del candidates, count
         yield encoding.step
 
-    def judge(self, encoding: Encoding) -> dict[str, Tensor]:
+    def by_predictor(self, encoding: Encoding) -> dict[str, Tensor]:
         return {"softmax": self.softmax(encoding)}
 
     def step_of(self, passages: Tensor, state: Tensor | None = None) -> Step:

@@ -1,4 +1,4 @@
-"""The next-character network that tries every character: each layer judges it by its goodness.
+"""The next-character network that tries every character: each layer scores it by its goodness.
 
 Activities have shape `(cases, candidates, units)`: candidates are the characters that may follow a window.
 """
@@ -166,7 +166,7 @@ class GoodnessCharacter(Feedback, TextNetwork):
                 sent[str(level)] = layer.send(activities[level])
         return Step(sent, activities, slopes, SHARED)
 
-    def judge(self, encoding: Encoding) -> dict[str, Tensor]:
+    def by_predictor(self, encoding: Encoding) -> dict[str, Tensor]:
         """By the goodness of the layers up to each; by the softmax, which reads the pass with the neutral
         character."""
         softmax = self.softmax(encoding)

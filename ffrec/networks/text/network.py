@@ -101,7 +101,7 @@ class TextNetwork(Network):
         """log p of the next character `(cases, symbols)`: by the network's `own` means, by each of its
         `predictors`, and by the `memory` if that holds anything."""
         encoding = self.encode(windows, state)
-        parts = self.judge(encoding)
+        parts = self.by_predictor(encoding)
         found = {"own": self.pool(parts), **parts}
         if self.memory is not None and self.memory.filled:
             found["memory"] = self.memory.recall(self.features(encoding))
@@ -112,7 +112,7 @@ class TextNetwork(Network):
         return self.logits(encoding).log_softmax(1)
 
     @abstractmethod
-    def judge(self, encoding: Encoding) -> dict[str, Tensor]:
+    def by_predictor(self, encoding: Encoding) -> dict[str, Tensor]:
         """log p of the next character `(cases, symbols)` by each of the `predictors`."""
 
     def pool(self, parts: Mapping[str, Tensor]) -> Tensor:
