@@ -28,12 +28,12 @@ COMMANDS = {
     "dream": "Generate negative strings with a character run.",
     "plot": "Draw one run, or several in one picture.",
     "ls": "List the recipes and the runs.",
-    "recipe": "Show the settings of a recipe, and the memory it needs.",
+    "recipe": "Show the settings of a recipe, what they mean, and the memory it needs.",
     "report": "Write a page for every run, or the table of results.",
     "data": "Data sets: list, fetch, verify.",
     "bench": "How fast this machine trains, as ratios.",
     "tune": "Search settings of a recipe on validation data.",
-    "sweep": "Sweeps: the grid of the sleep study, and its tables.",
+    "sweep": "Grids of recipes: the sleep study, local rules side by side.",
 }
 """Every command, in the order of the help; the module `cli.NAME` has it as `app` or as a function NAME."""
 MEASURES = ("confidence", "robustness", "views", "layers", "recipe")

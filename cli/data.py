@@ -9,7 +9,7 @@ from cli import options
 from corpora.files import check, data_folder, find, locate
 from corpora.menu import named
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A data set that `ffrec data ls` lists.")]
 
 
@@ -24,7 +24,7 @@ def list_data(data: options.Data = None) -> None:
             there = [str(path.parent) for path in paths if path]
             where = there[0] if len(there) == len(paths) else "not here: downloads on first use"
         size = "×".join(map(str, about.shape)) + (" pixels" if len(about.shape) > 1 else " characters")
-        print(f"{name:<14} {size:<15} {about.licence:<14} {about.title}; {where}")
+        print(f"{name:<14} {size:<18} {about.licence:<14} {about.title}; {where}")
 
 
 @app.command()

@@ -58,7 +58,7 @@ def table_of_recipes() -> Table:
         "paper",
         "to expect",
         title="Recipes",
-        caption="sources, seeds and devices of these test results: docs/results.md",
+        caption="test errors, where nothing else is said; sources, seeds and devices: docs/results.md",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )

@@ -63,7 +63,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 def needs_extra(name: str) -> str:
     """What to say where an extra of that name is not installed."""
-    return f"{name} needs the extra of that name: pip install -c constraints.txt '.[{name}]' in the clone"
+    return f"this needs the extra {name!r}: pip install -c constraints.txt '.[{name}]' in the clone"
 
 
 def print_deleted(deleted: Mapping[str, int], unknown: str | None = None) -> None:

@@ -19,4 +19,6 @@ def check_plugins(folder: RunFolder, loaded: Sequence[str]) -> None:
     """Raise RunError, naming the first, if a run was trained with plugin files that are not loaded."""
     missing = [name for name in folder.config.get("plugins", []) if name not in loaded]
     if missing:
-        raise RunError(f"{folder.path} was trained with the plugin {missing[0]}: give --plugin {missing[0]}")
+        raise RunError(
+            f"{folder.path} was trained with the plugin {missing[0]}: give --plugin, with its path"
+        )

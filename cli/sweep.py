@@ -15,7 +15,12 @@ from ffrec.studies import variants as rules
 from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Sweeps: a grid of recipes, by as many processes as there are.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 Cure = Annotated[bool, typer.Option("--cure", help="Wake and sleep phases that are not forgotten.")]
 Only = Annotated[
     list[str] | None,
@@ -36,7 +41,7 @@ def folder_of(out: Path | None, cure: bool) -> Path:
     return out or Path("runs") / ("sweep-cure" if cure else "sweep-sleep")
 
 
-@app.command()
+@app.command(short_help="Run the sleep study's cells.")
 def sleep(
     cure: Cure = False,
     only: Only = None,
@@ -70,7 +75,7 @@ def sleep(
     run_sweep(order, limit)
 
 
-@app.command()
+@app.command(short_help="Train one network by every local rule.")
 def variants(
     only: Only = None,
     jobs: Jobs = 1,
@@ -122,7 +127,7 @@ def asked(
     }
 
 
-@app.command()
+@app.command(short_help="Print the tables of a sweep.")
 def show(
     folders: Annotated[
         list[Path] | None, typer.Argument(help="Folders of a sweep, one a seed; runs/sweep-sleep if none.")

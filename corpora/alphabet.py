@@ -56,7 +56,9 @@ class Alphabet:
         """
         counts = Counter(canonical(text))
         if not counts:
-            raise DataError("alphabet: expected a text to take the symbols from, found none: choose another")
+            raise DataError(
+                "text: expected characters to take the symbols from, found an empty text: give another"
+            )
         kept = {symbol for symbol, count in counts.items() if count >= rare * counts.total()}
         others = {UNKNOWN} if len(kept) < len(counts) else set()
         return cls.of_symbols([*sorted(kept - others), *others])

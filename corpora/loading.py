@@ -75,7 +75,7 @@ def look_up(name_or_path: str | Path, seed: int = 0) -> Dataset:
         return text_dataset(described, lambda _folder: read_file(path))
     if path.name != name or isinstance(name_or_path, Path):
         raise DataError(
-            f"{name}: expected a folder or .npz file of images, or a text file, found none: check the path"
+            f"{name}: expected a folder or .npz file of images, or a text file, found nothing: check the path"
         )
     return named(name)
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+FEW = 20
+"""Names that an error lists at the most."""
 
 HOME = {  # where ffrec's own entries of each menu are
     "activation": ("ffrec.learning.activation",),
@@ -89,7 +91,12 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     if name in (names := list(names)):
         return name
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif len(names) <= FEW:
+        hint = f"choose from {', '.join(names)}"
+    else:
+        hint = f"`ffrec ls` lists all {len(names)}"
     raise UnknownName(f"unknown {what} {name!r}: {hint}")
 
 
@@ -125,7 +132,12 @@ def load_plugin(file: Path) -> None:
     name = f"ffrec_plugin_{file.stem}_{zlib.crc32(bytes(file)):08x}"  # two files may have one stem
     spec = importlib.util.spec_from_file_location(name, file)
     if file.suffix != ".py" or not file.is_file() or spec is None or spec.loader is None:
-        raise PluginError(f"plugin: expected a Python file, found {file}: check the path")
+        found = (
+            f"another, {file}: its name has to end in .py"
+            if file.is_file()
+            else f"no file at {file}: check the path"
+        )
+        raise PluginError(f"plugin: expected a Python file, found {found}")
     sys.modules[name] = module = importlib.util.module_from_spec(spec)  # dataclasses look there
     try:
         spec.loader.exec_module(module)

@@ -188,6 +188,24 @@ def test_a_run_folder_is_looked_at_before_data_is_sought(tmp_path):
         assert said in done.stderr
 
 
+def test_a_finished_run_without_its_checkpoint_says_so(trained, tmp_path):
+    run, _ = trained
+    shutil.copytree(run, tmp_path / "kept", ignore=shutil.ignore_patterns("checkpoints"))
+    done = ffrec("evaluate", "kept", cwd=tmp_path)
+    assert_refused(done, "found the results of a finished run alone", "--out FOLDER` trains it again")
+
+
+def test_a_recipe_explains_its_settings(tmp_path):
+    done = ffrec("recipe", "conv-digits", "--explain", cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    after = lines[lines.index("  rate = 0.001") + 1]
+    assert after == "      Learning rate of the hidden layers."
+    assert "Learning rate" not in ffrec("recipe", "conv-digits", cwd=tmp_path).stdout
+    found = json.loads(ffrec("recipe", "conv-digits", "--explain", "--json", cwd=tmp_path).stdout)
+    assert found["meanings"]["rate"] == "Learning rate of the hidden layers."
+    assert found["meanings"].keys() == found["settings"].keys()
+
+
 def test_resume_with_other_settings_names_the_difference(trained):
     run, _ = trained
     arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3"]
@@ -199,7 +217,9 @@ def test_resume_with_other_settings_names_the_difference(trained):
 def test_resuming_a_finished_run_says_the_same_again(trained):
     run, said = trained
     arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3", "--json"]
-    again = json.loads(ffrec(*arguments, "--set", "validate_every=7", cwd=run.parent).stdout)
+    done = ffrec(*arguments, "--set", "validate_every=7", cwd=run.parent)
+    assert done.stderr == "run is trained to its end: its result is made again\n"
+    again = json.loads(done.stdout)
     assert again["test"]["confusion"] == said["test"]["confusion"]
 
 
@@ -421,7 +441,7 @@ def test_events_are_the_numbers_of_every_epoch(tmp_path, monkeypatch):
 def test_tensorboard_without_the_extra_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     done = ffrec("train", "recurrent-digits", *QUICK, "--tensorboard", cwd=tmp_path)
-    assert_refused(done, "needs the extra of that name")
+    assert_refused(done, "needs the extra 'tensorboard'")
     assert list(tmp_path.iterdir()) == []
 
 

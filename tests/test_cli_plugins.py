@@ -35,7 +35,7 @@ def test_the_name_of_the_file_is_recorded(trained):
 def test_evaluate_says_which_file_is_missing(trained, tmp_path):
     shutil.copytree(trained, tmp_path / "copy")
     done = ffrec("evaluate", "run", cwd=tmp_path / "copy")
-    assert_refused(done, "run was trained with the plugin mine.py: give --plugin mine.py")
+    assert_refused(done, "run was trained with the plugin mine.py: give --plugin, with its path")
     done = ffrec("evaluate", "run", "--plugin", "mine.py", "--json", cwd=tmp_path / "copy")
     assert json.loads(done.stdout)["run"] == "run"
 

@@ -51,7 +51,7 @@ def test_connections_are_neighbours_and_skips():
     ("values", "words"),
     [
         ({"epoch": 3}, "did you mean epochs"),
-        ({"zzz": 3}, "choose from .*batch"),
+        ({"zzz": 3}, "`ffrec recipe recurrent-digits --explain` shows what there is"),
         ({"kind": "feedforward"}, "unknown setting 'kind'"),
         ({"epochs": "four"}, "epochs.*valid integer.*'four'"),
         ({"epochs": "4"}, "epochs.*valid integer"),
@@ -64,7 +64,7 @@ def test_connections_are_neighbours_and_skips():
         ({"update": "sometimes"}, "update.*synchronous"),
         ({"loss": [3, 9]}, "loss ends at iteration 9 but there are 3"),
         ({"window": [5, 3]}, "window must run"),
-        ({"activity": "max"}, "threshold has the sign"),
+        ({"activity": "max"}, "threshold: expected 0 or above with activity max"),
         ({"skip": [[0, 9]]}, "skip"),
         ({"hidden": [5, 5, 5], "update": "alternating", "skip": [[1, 3]]}, "even and odd"),
         ({"goodness": "sqares"}, "network.goodness: unknown goodness 'sqares': did you mean squares"),
@@ -87,7 +87,7 @@ def test_a_wrong_setting_is_one_clear_line(values, words):
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean recurrent-mnist"):
         recipe("recurent-mnist")
-    with pytest.raises(ConfigError, match="choose from"):
+    with pytest.raises(ConfigError, match=r"`ffrec ls` lists all \d+$"):
         recipe("zzz")
 
 
@@ -212,3 +212,16 @@ def test_a_network_of_another_shape_is_one_clear_line(change, words):
 @pytest.mark.parametrize(("hidden", "read"), [((5,), (1,)), ((5, 5), (2,)), ((5, 5, 5), (2, 3))])
 def test_all_levels_but_the_first_are_read_if_none_is_named(hidden, read):
     assert FeedForwardConfig(hidden=hidden).read == read
+
+
+def test_every_setting_of_every_recipe_has_a_meaning():
+    for name in RECIPES:
+        meanings = recipe(name).meanings()
+        assert {"hidden", "rate", "epochs"} <= meanings.keys()
+        assert all(meanings.values()), [key for key, words in meanings.items() if not words]
+        assert not any("\n" in words for words in meanings.values())
+
+
+def test_a_setting_means_what_the_class_nearest_to_it_says():
+    assert recipe("conv-digits").meanings()["hidden"].startswith("Channels")
+    assert recipe("recurrent-digits").meanings()["hidden"].startswith("Units")

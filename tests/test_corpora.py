@@ -201,7 +201,7 @@ def test_an_unknown_data_set_names_the_nearest():
 def test_a_path_where_nothing_lies_is_named(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        DataError, match=r"expected a folder or .npz file of images, or a text file, found none"
+        DataError, match=r"expected a folder or .npz file of images, or a text file, found nothing"
     ):
         corpora.load(path)
 

@@ -174,11 +174,14 @@ def test_a_broken_plugin_is_one_clear_line(text, words, plugin):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["missing.py", "folder", "rules.txt"])
-def test_what_is_no_plugin_is_one_clear_line(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [("missing.py", "check the path"), ("folder", "check the path"), ("rules.txt", "has to end in .py")],
+)
+def test_what_is_no_plugin_is_one_clear_line(name, cure, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "rules.txt").write_text("")
-    with pytest.raises(PluginError, match=f"plugin: expected a Python file, found .*{name}: check the path"):
+    with pytest.raises(PluginError, match=f"plugin: expected a Python file, found .*{name}: .*{cure}"):
         load_plugins([tmp_path / name])
 
 

@@ -262,7 +262,7 @@ def test_the_headline_has_six_rows_from_the_run_folders(six, tmp_path):
     assert first[5].startswith("cpu, torch ")
     assert first[5].endswith(", Abacus 9000")
     assert (
-        "perplexity 4.00 (1 seed); Kneser-Ney of order 6: 4.00; with Kneser-Ney of order 6: 3.50 |"
+        "perplexity 4.00 (1 seed); Kneser-Ney of order 6: 4.00; mixed with Kneser-Ney of order 6: 3.50 |"
         in rows[-1]
     )
     text = RunFolder.open(six / ROWS[-1].recipe)

@@ -260,7 +260,7 @@ def test_decay_of_the_softmax_can_be_another():
         ({"window": 1}, "window"),
         ({"reads": [4]}, "reads names level 4 but there are 3"),
         ({"recency": 0}, "recency"),
-        ({"threshold": -1.0}, "threshold has the sign"),
+        ({"threshold": -1.0}, "threshold: expected 0 or above with activity max"),
         ({"nigth": 3}, "did you mean night"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import textwrap
 from typing import Annotated
 
 import torch
@@ -20,6 +21,8 @@ from ffrec.training.device import pick_device
 from ffrec.training.images import make_network
 from ffrec.training.memory import estimate, free, in_words, planned
 
+INDENT = 6 * " "
+
 
 def recipe(
     name: Annotated[str, typer.Argument(help="A recipe that `ffrec ls` lists.")],
@@ -27,6 +30,7 @@ def recipe(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     plugin: options.Plugins = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each setting means.")] = False,
     json: options.Json = False,
 ) -> None:
     """Show every setting of a recipe, and what memory its weights, gradients and optimiser take."""
@@ -34,7 +38,15 @@ def recipe(
     chosen, where = ffrec.recipe(name).override(options.parse_settings(set_ or [])), pick_device(device)
     settings = dataclasses.asdict(chosen.network) | dataclasses.asdict(chosen.training)
     result = {"recipe": name, "data": chosen.data, "settings": settings}
-    lines = [f"{name} on {chosen.data}", *(f"  {key} = {value}" for key, value in settings.items())]
+    meanings = chosen.meanings() if explain else {}
+    if explain:
+        result["meanings"] = meanings
+    lines = [f"{name} on {chosen.data}"]
+    for key, value in settings.items():
+        lines.append(f"  {key} = {value}")
+        lines += textwrap.wrap(meanings.get(key, ""), 100, initial_indent=INDENT, subsequent_indent=INDENT)
+    if explain:
+        lines.append("`ffrec ls --menus` lists what is on the menus")
     if plan := planned(lambda generator: network_of(chosen, generator)):
         needed = estimate(plan, chosen.training, pick_precision(precision, where))
         there = free(where)

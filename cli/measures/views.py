@@ -1,5 +1,6 @@
 """`ffrec views`: a trained run on several views of every image."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,11 @@ def views(
         return
     found = []
     for trained in opened(runs, data, device, plugin):
+        if not trained.recipe.training.jitter:
+            print(
+                f"{trained.folder.path}: it has not learnt shifted images, and shifts may do harm",
+                file=sys.stderr,
+            )
         found.append(measure(trained, PIXELS if pixels is None else pixels))
         trained.folder.write_json(FILE, found[-1])
     print_result({"runs": found}, [views_table(stored(runs, FILE, Views, COMMAND))], json)

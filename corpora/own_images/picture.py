@@ -26,8 +26,10 @@ def read_picture(path: Path) -> "NDArray[uint8]":
                 return pixels(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         found = "something else: remove or convert it"
-    except (PermissionError, FileNotFoundError) as error:
-        found = f"{error.strerror}: check its path and rights"
+    except FileNotFoundError:
+        found = "no file: check the path"
+    except PermissionError as error:
+        found = f"{error.strerror}: check its rights"
     except Exception as error:  # damaged files make Pillow raise nearly anything
         found = f"a damaged one ({type(error).__name__}): replace or remove it"
     raise DataError(f"{path}: expected a whole PNG or JPEG file, found {found}")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from ffrec import registry
 
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 Share1 = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 WHOLE = 2**63  # whole numbers that a tensor holds are below this

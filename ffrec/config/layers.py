@@ -23,7 +23,7 @@ class LayerConfig:
     """What the hidden layers of every network are made of, and what they learn."""
 
     kind: str = ""
-    """Of network: a leaf names its own."""
+    """Which kind of network it is."""
     on: ClassVar[Literal["images", "text"]] = "images"
     """What the network is trained on."""
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2000, 2000, 2000)
@@ -46,7 +46,7 @@ class LayerConfig:
     blocks: PositiveInt = 1
     """Equal parts of every layer that have a loss each (§5.3)."""
     activation: Annotated[str, on_menu("activation")] = "relu"
-    """The menu `activation`."""
+    """What a unit makes of its total input: the menu `activation`."""
     connection: Annotated[str, on_menu("connection")] = "dense"
     """How a layer or an image reaches a layer: the menu `connection`."""
     peer: NonNegativeFloat = 0.0
@@ -93,7 +93,10 @@ class LayerConfig:
                     f"{name} has {len(value)} values for {len(self.hidden)} hidden layers: give one or all"
                 )
         if any(threshold * self.sign < 0 for threshold in self.thresholds):
-            raise ValueError("threshold has the sign of the goodness: positive for max, negative for min")
+            side = "0 or above" if self.sign > 0 else "0 or below"
+            raise ValueError(
+                f"threshold: expected {side} with activity {self.activity}, found {self.threshold}"
+            )
         if min(self.sharpnesses) <= 0:
             raise ValueError("sharpness must be above 0")
         if any(units % self.blocks for units in self.hidden):

@@ -34,10 +34,26 @@ class Settings:
         for key, value in values.items():
             if key not in parts:
                 near = difflib.get_close_matches(key, parts, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(parts))}"
+                there = f"`ffrec recipe {changed['name']} --explain` shows what there is"
+                hint = f"did you mean {near[0]}?" if near else there
                 raise ConfigError(f"unknown setting {key!r}: {hint}")
             changed[parts[key]][key] = value
         return validated(type(self), changed)
+
+    def meanings(self) -> dict[str, str]:
+        """What every setting of `network` and `training` means, by its name."""
+        parts = (self.network, self.training)  # type: ignore[attr-defined]
+        return {
+            field.name: meaning(type(part), field.name)
+            for part in parts
+            for field in dataclasses.fields(part)
+        }
+
+
+def meaning(config: type, setting: str) -> str:
+    """What the class that says it first, from a configuration up, says of a setting; empty if none does."""
+    own = (getattr(base, "__pydantic_fields__", {}).get(setting) for base in config.__mro__)
+    return next((" ".join(field.description.split()) for field in own if field and field.description), "")
 
 
 def by_kind(values: Any) -> Any:

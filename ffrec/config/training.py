@@ -17,6 +17,7 @@ class OptimiserConfig:
     optimiser: str = "AdamW"
     """Any class of torch.optim."""
     optimiser_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """More arguments of that class, by name."""
     rate: PositiveFloat = 1e-3
     """Learning rate of the hidden layers."""
     softmax_rate: PositiveFloat = 1e-3
@@ -74,7 +75,9 @@ class TrainingConfig(PhasedConfig):
     """How a network is trained on images: data order, negatives, optimiser and its schedule."""
 
     epochs: PositiveInt = 60
+    """Passes over the training images."""
     batch: PositiveInt = 200
+    """Images of one weight update."""
     negatives: Annotated[str, on_menu("negatives")] = "hard"
     """Where negative data comes from: the menu `negatives`."""
     hybrid_labels: Literal["uniform", "shuffled"] = "shuffled"
@@ -130,6 +133,7 @@ class TextTraining(PhasedConfig):
     """How a network is trained on strings of characters."""
 
     epochs: PositiveInt = 20
+    """Epochs of training, of so many `passes` each."""
     passes: PositiveInt = 10
     """Passes over the strings that make an epoch, at whose end there are metrics."""
     validate_every: PositiveInt = 1

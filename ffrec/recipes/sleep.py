@@ -11,7 +11,11 @@ MASKS = {"negatives": "hybrid", "hybrid_labels": "uniform", "rate": 2e-4, "wake_
 
 def paper_of_sleep(error: str, phases: str) -> str:
     """What the sleep paper states of a data set, as an error, at phases of one length."""
-    return f"{error} at {phases} (Lică and Dinucu-Jianu 2023, table 1)" if error != "–" else "–"
+    return (
+        f"{error} error, phases of {phases} batches (Lică and Dinucu-Jianu 2023, table 1)"
+        if error != "–"
+        else "–"
+    )
 
 
 def sleep(name: str, data: str, paper: str) -> ImageRecipe:

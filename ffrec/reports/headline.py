@@ -60,6 +60,8 @@ def cells(wanted: Row, group: Group, defaults: Defaults) -> list[str]:
                 ours += f"; {name}: {model['test']['perplexity']:.2f}"
         both = [result["with_counts"] for result in group.results if result.get("with_counts")]
         if len(both) == count:
-            ours += f"; with {both[0]['model']}: {spread([found['test']['perplexity'] for found in both])}"
+            ours += (
+                f"; mixed with {both[0]['model']}: {spread([found['test']['perplexity'] for found in both])}"
+            )
     paper = defaults.get(group.name, group.first.recipe)["paper"]
     return [wanted.task, paper, ours, f"`{group.command}`", group.minutes, group.hardware]

@@ -139,7 +139,13 @@ def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Ten
     """The newest weights in a run folder; raises RunError if there are none."""
     saved = folder.load(device)
     if saved is None:
-        raise RunError(f"{folder.path} has no checkpoint yet: `ffrec train {name} --resume` makes one")
+        if (folder.path / "result.json").is_file():
+            raise RunError(
+                f"{folder.path}: expected a checkpoint, found the results of a finished run alone: "
+                f"`ffrec train {name} --out FOLDER` trains it again"
+            )
+        made = f"`ffrec train {name} --out {folder.path} --resume` makes one"
+        raise RunError(f"{folder.path} has no checkpoint yet: {made}")
     return saved[1]
 
 

@@ -63,8 +63,13 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ('self.wake is None and (self.sleep != 1 or self.states != "shared")', "False", "train_images"),
         ("for name in own.keys() & self.optimiser_options.keys():", "for name in ():", "train_images"),
     ],
+    "ffrec/config/recipe.py": [
+        ("for base in config.__mro__)", "for base in config.__mro__[:1])", "config"),
+        ('" ".join(field.description.split())', "field.description", "config"),
+    ],
     "ffrec/registry.py": [
-        ("if near else f", "if False else f", "registry"),
+        ("elif len(names) <= FEW:", "else:", "config"),
+        ("    if near:\n        hint", "    if False:\n        hint", "registry"),
         ("entries.setdefault(name, part) is not part and place", "False and place", "registry"),
         ("sys.modules[name] = module", "module", "registry"),
         ("_{zlib.crc32(bytes(file)):08x}", "", "registry"),

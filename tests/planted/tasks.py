@@ -91,6 +91,7 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "ffrec/tasks/recorded.py": [
         ("if found.exponents and {*found", "if False and {*found", "pool"),
+        ('if (folder.path / "result.json").is_file():', "if False:", "cli"),
         ("settings(completed(config))", "settings(config)", "cli"),
         ('f"recipe.training.{name}" for name in UNLEARNT', '"" for name in UNLEARNT', "cli"),
         ("> 1:  # a crash may come", "> 99:  # a crash may come", "faults/checkpoints"),
