@@ -225,9 +225,9 @@ def test_rows_are_in_the_order_of_recipes_and_default_settings_come_first(tmp_pa
 
 
 @pytest.fixture
-def six(tmp_path):
+def headed(tmp_path):
     """A run of every recipe of the headline with one seed, and a second seed of the first."""
-    folder = tmp_path / "six"
+    folder = tmp_path / "headed"
     made = []
     for wanted in ROWS:
         held = configuration(recipe(wanted.recipe), 0, "bf16")
@@ -247,12 +247,12 @@ def six(tmp_path):
     return folder
 
 
-def test_the_headline_has_six_rows_from_the_run_folders(six, tmp_path):
+def test_the_headline_has_its_rows_from_the_run_folders(headed, tmp_path):
     file = tmp_path / "README.md"
     file.write_text("before\n<!-- headline -->\n<!-- /headline -->\nafter\n")
-    report_command(six, results=False, into=None, headline=file, expected=None)
+    report_command(headed, results=False, into=None, headline=file, expected=None)
     before, _, head, _, *rows, _, after = file.read_text().splitlines()
-    assert (before, after, len(rows)) == ("before", "after", 6)
+    assert (before, after, len(rows)) == ("before", "after", len(ROWS))
     assert head.split(" | ")[:2] == ["| task", "paper"]
     first = rows[0].strip("| ").split(" | ")
     assert first[1] == DEFAULTS[ROWS[0].recipe]["paper"]
@@ -265,31 +265,31 @@ def test_the_headline_has_six_rows_from_the_run_folders(six, tmp_path):
         "perplexity 4.00 (1 seed); Kneser-Ney of order 6: 4.00; mixed with Kneser-Ney of order 6: 3.50 |"
         in rows[-1]
     )
-    text = RunFolder.open(six / ROWS[-1].recipe)
+    text = RunFolder.open(headed / ROWS[-1].recipe)
     text.write_json(
         "result.json", {k: v for k, v in text.read_json("result.json").items() if k != "with_counts"}
     )
-    assert "; Kneser-Ney of order 6: 4.00 |" in headline_table(read_all(six)[0], DEFAULTS)
+    assert "; Kneser-Ney of order 6: 4.00 |" in headline_table(read_all(headed)[0], DEFAULTS)
     assert all("(1 seed)" in row for row in rows[1:])
 
 
-def test_the_headline_takes_the_runs_with_most_seeds(six):
+def test_the_headline_takes_the_runs_with_most_seeds(headed):
     alone = configuration(recipe(ROWS[0].recipe), 0, "fp32")
-    result(RunFolder.create(six / "alone", alone), 1.0, 1.0)
-    assert "error 3.00 ± 1.41 % (2 seeds)" in headline_table(read_all(six)[0], DEFAULTS)
+    result(RunFolder.create(headed / "alone", alone), 1.0, 1.0)
+    assert "error 3.00 ± 1.41 % (2 seeds)" in headline_table(read_all(headed)[0], DEFAULTS)
     for seed in (1, 2):
         more = configuration(recipe(ROWS[0].recipe), seed, "fp32")
-        result(RunFolder.create(six / f"more{seed}", more), 1.0, 1.0)
-    assert "error 1.00 ± 0.00 % (3 seeds)" in headline_table(read_all(six)[0], DEFAULTS)
+        result(RunFolder.create(headed / f"more{seed}", more), 1.0, 1.0)
+    assert "error 1.00 ± 0.00 % (3 seeds)" in headline_table(read_all(headed)[0], DEFAULTS)
 
 
-def test_a_headline_without_a_recipes_runs_names_it(six):
-    shutil.rmtree(six / ROWS[1].recipe)
+def test_a_headline_without_a_recipes_runs_names_it(headed):
+    shutil.rmtree(headed / ROWS[1].recipe)
     changed = configuration(recipe(ROWS[1].recipe).override({"epochs": 3}), 0, "fp32")
-    result(RunFolder.create(six / "changed", changed), 1.0, 1.0)  # other settings do not count
-    (six / ROWS[3].recipe / "result.json").unlink()
+    result(RunFolder.create(headed / "changed", changed), 1.0, 1.0)  # other settings do not count
+    (headed / ROWS[3].recipe / "result.json").unlink()
     with pytest.raises(RunError, match=f"of {ROWS[1].recipe}, {ROWS[3].recipe}: found none"):
-        headline_table(read_all(six)[0], DEFAULTS)
+        headline_table(read_all(headed)[0], DEFAULTS)
 
 
 def test_how_often_a_run_was_validated_is_no_part_of_its_command(tmp_path):

@@ -511,7 +511,11 @@ def test_a_recipe_is_known_by_its_settings(name):
         ("unsupervised-mnist", {"negatives": "hard"}, "label none leaves no label to be wrong"),
         ("supervised-mnist", {"blocks": 3}, "blocks: 3 must divide"),
         ("supervised-mnist", {"threshold": [-1.0, -2.0]}, "threshold has 2 values for 4 hidden layers"),
-        ("supervised-mnist", {"threshold": [1.0, 1.0, 1.0, -1.0]}, "expected 0 or below with activity min, found"),
+        (
+            "supervised-mnist",
+            {"threshold": [1.0, 1.0, 1.0, -1.0]},
+            "expected 0 or below with activity min, found",
+        ),
         ("supervised-mnist", {"sharpness": [1.0, 1.0, 0.0, 1.0]}, "sharpness must be above 0"),
         ("supervised-mnist", {"reads": [5]}, "reads names level 5 but there are 4"),
         ("supervised-mnist", {"local": [[10, 6, 128]]}, "local has 1 entries for 4"),

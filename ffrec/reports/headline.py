@@ -1,4 +1,4 @@
-"""The six rows that open the README, and which recipe stands for each."""
+"""The rows that open the README, and which recipe stands for each."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,13 +26,14 @@ ROWS = (
     Row("Recurrent network, MNIST with jitter", "recurrent-mnist-jitter"),
     Row("Feed-forward network with labels, MNIST with jitter", "supervised-mnist-jitter"),
     Row("Local receptive fields without labels, MNIST", "local-mnist"),
+    Row("Convolutions with class scores in every layer, CIFAR-10", "conv-cifar10-large"),
     Row("Wake and sleep phases of 128 batches each, MNIST", "sleep-mnist-cure"),
     Row("Next character, all strings of Aesop, by goodness", "aesop-state-full", beside="Kneser-Ney"),
 )
 
 
 def headline_table(runs: Sequence[Summary], defaults: Defaults) -> str:
-    """The six rows as a Markdown table; raises RunError, naming their recipes, if runs are missing."""
+    """The rows as a Markdown table; raises RunError, naming their recipes, if runs are missing."""
     made = [group for group in groups(runs, defaults) if not group.settings]
     chosen = {wanted.recipe: best(made, wanted.recipe) for wanted in ROWS}
     if missing := [name for name, group in chosen.items() if group is None]:
