@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from changes import Change, Line, changed, measured, named, parser, run, tables
+from measuring import present
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cli.plugins import load_plugins
-from cli.report import put_between
 from ffrec.config import Recipe
 from ffrec.data.images import Images
 from ffrec.evaluation.calibration import batches, class_scores, fit_temperature
@@ -87,10 +87,8 @@ def main() -> None:
     lines = measured(Ingredient.listed(LIST, [0]), options.file)
     if options.into:
         own = {group["title"] for group in LIST["group"] if options.into.match(group["page"])}
-        shown = [line for line in lines if line["group"] in own]
-        put_between(options.into, "ingredients", tables(shown, HEAD, row))
-    else:
-        print(tables(lines, HEAD, row))
+        lines = [line for line in lines if line["group"] in own]
+    present(tables(lines, HEAD, row), "ingredients", options.into)
 
 
 if __name__ == "__main__":

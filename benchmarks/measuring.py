@@ -26,6 +26,8 @@ def command(
     commands.add_parser("show").add_argument("--into", type=Path, metavar="PAGE")
     asked = parser.parse_args()
     if asked.command == "show":
+        if not asked.file.is_file():
+            parser.error(f"{asked.file}: expected what `measure` has written, found no file: measure first")
         lines = [json.loads(line) for line in asked.file.read_text().splitlines()]
         present("\n\n".join(tables(lines)), marker, asked.into)
         return

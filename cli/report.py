@@ -31,7 +31,7 @@ def report(
     headline: Annotated[
         Path | None,
         typer.Option(
-            help="Put the table of six chosen results between <!-- headline --> and <!-- /headline --> in "
+            help="Put the table of chosen results between <!-- headline --> and <!-- /headline --> in "
             "this file."
         ),
     ] = None,

@@ -138,7 +138,7 @@ def train(
             if resume and not goes_on:
                 print(f"no run at {path} yet: starting one", file=sys.stderr)
             if task.trainer.done == 1:
-                print(f"{path} is trained to its end: its result is made again", file=sys.stderr)
+                print(f"{path} is trained to its end: only its result is made", file=sys.stderr)
             if goes_on and not task.trainer.updates:
                 print(f"no checkpoint in {path} yet: starting at the first update", file=sys.stderr)
             for line in task.notes():

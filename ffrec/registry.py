@@ -96,7 +96,8 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     elif len(names) <= FEW:
         hint = f"choose from {', '.join(names)}"
     else:
-        hint = f"`ffrec ls` lists all {len(names)}"
+        command = "ffrec ls" if what == "recipe" else "ffrec ls --menus"
+        hint = f"`{command}` lists all {len(names)}"
     raise UnknownName(f"unknown {what} {name!r}: {hint}")
 
 

@@ -38,10 +38,10 @@ def test_an_image_is_scored_with_weights_that_others_have_fitted(anatomy, drawn)
     """A kind of score that knows the labels of one half alone is worth nothing for the other half."""
     scores, labels = drawn
     honest = anatomy.weighted(scores, labels)
-    half = torch.arange(len(labels)) % 2 == 0
-    hint = torch.nn.functional.one_hot(labels, 5).double() * half[:, None]
-    found = anatomy.weighted(torch.stack([*scores, hint]), labels)
-    assert found["error"] > honest["error"] / 2
+    for half in (torch.arange(len(labels)) % 2 == 0, torch.arange(len(labels)) % 2 == 1):
+        hint = torch.nn.functional.one_hot(labels, 5).double() * half[:, None]
+        found = anatomy.weighted(torch.stack([*scores, hint]), labels)
+        assert found["error"] > 0.8 * honest["error"]
     assert anatomy.weighted(scores * 7, labels)["nats"] == pytest.approx(honest["nats"], rel=1e-4)
 
 

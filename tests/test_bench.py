@@ -27,15 +27,59 @@ def text_trainer():
     return TextTrainer(CHARACTERS, torch.zeros(3, 12, dtype=torch.long), 30)
 
 
+@pytest.fixture
+def asked_for(monkeypatch):
+    """All products that are to be timed."""
+    found = []
+    original = works.multiply
+    monkeypatch.setattr(
+        works, "multiply", lambda products, *how: found.extend(products) or original(found, *how)
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("make", "cases", "left_out"),
+    [
+        (lambda: image_work(RECURRENT, "fp32", "cpu", side=8), 5, []),
+        (lambda: image_work(SUPERVISED, "fp32", "cpu", side=8), 5, []),
+        (lambda: text_work(CHARACTERS, "fp32", "cpu", length=14), 3 * 4, []),
+        (lambda: tried_work(CANDIDATES, "fp32", "cpu", length=14), 2 * 4, [(30, 6)]),
+    ],
+)
+def test_the_products_that_are_timed_are_those_of_the_network(make, cases, left_out, asked_for, monkeypatch):
+    """Every matrix of the network has a gradient, but that of characters that are tried; rows are multiples
+    of the cases."""
+    networks = []
+    original = works.computing
+    monkeypatch.setattr(
+        works, "computing", lambda network, *how: networks.append(network) or original(network, *how)
+    )
+    make().variants["step"]()
+    network = networks[-1]
+    connected = [layer.connection(source).weight for layer in network.layers for source in layer.sources]
+    shapes = [tuple(weight.shape) for weight in (*connected, network.readout.weight)]
+    learnt = [(source, units) for _, kind, _, source, units in asked_for if kind == "grad"]
+    assert sorted(learnt + left_out) == sorted(shapes)
+    assert all(product.rows % cases == 0 for product in asked_for)
+
+
+def test_a_string_is_written_beside_the_products_of_its_second_layer(asked_for):
+    suite.sampling(8)("fp32", "cpu")
+    assert asked_for == [Product(2, "forward", 30, 8, 8)] * suite.ROLLED
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_products_are_formed_in_the_type_that_was_asked_for(dtype, monkeypatch):
     seen = []
-    products = [Product(1, "forward", 5, 3, 4), Product(1, "grad", 6, 3, 4)]
+    products = [Product(1, "forward", 5, 3, 4), Product(1, "grad", 6, 3, 4), Product(1, "forward", 2, 3, 4)]
     run = multiply(products, dtype, torch.device("cpu"))
     mm = torch.mm
     monkeypatch.setattr(torch, "mm", lambda a, b: seen.append((a, b)) or mm(a, b))
     run()
-    assert [(tuple(a.shape), tuple(b.shape)) for a, b in seen] == [((5, 3), (3, 4)), ((3, 6), (6, 4))]
+    shapes = [(tuple(a.shape), tuple(b.shape)) for a, b in seen]
+    assert shapes == [((5, 3), (3, 4)), ((3, 6), (6, 4)), ((2, 3), (3, 4))]
+    assert seen[0][1] is seen[2][1]  # a layer has one matrix, which stays in the cache
     assert {x.dtype for pair in seen for x in pair} == {dtype}
 
 

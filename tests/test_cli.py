@@ -192,7 +192,7 @@ def test_a_finished_run_without_its_checkpoint_says_so(trained, tmp_path):
     run, _ = trained
     shutil.copytree(run, tmp_path / "kept", ignore=shutil.ignore_patterns("checkpoints"))
     done = ffrec("evaluate", "kept", cwd=tmp_path)
-    assert_refused(done, "found the results of a finished run alone", "--out FOLDER` trains it again")
+    assert_refused(done, "found the results of a finished run alone", "trains it again, with another --out")
 
 
 def test_a_recipe_explains_its_settings(tmp_path):
@@ -218,7 +218,7 @@ def test_resuming_a_finished_run_says_the_same_again(trained):
     run, said = trained
     arguments = ["train", "recurrent-digits", *QUICK, "--out", "run", "--resume", "--seed", "3", "--json"]
     done = ffrec(*arguments, "--set", "validate_every=7", cwd=run.parent)
-    assert done.stderr == "run is trained to its end: its result is made again\n"
+    assert done.stderr == "run is trained to its end: only its result is made\n"
     again = json.loads(done.stdout)
     assert again["test"]["confusion"] == said["test"]["confusion"]
 

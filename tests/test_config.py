@@ -51,7 +51,7 @@ def test_connections_are_neighbours_and_skips():
     ("values", "words"),
     [
         ({"epoch": 3}, "did you mean epochs"),
-        ({"zzz": 3}, "`ffrec recipe recurrent-digits --explain` shows what there is"),
+        ({"zzz": 3}, "`ffrec recipe NAME --explain` explains those of recurrent-digits"),
         ({"kind": "feedforward"}, "unknown setting 'kind'"),
         ({"epochs": "four"}, "epochs.*valid integer.*'four'"),
         ({"epochs": "4"}, "epochs.*valid integer"),

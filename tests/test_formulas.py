@@ -71,8 +71,7 @@ def test_the_products_of_an_update_on_text(lookahead):
 
 @pytest.mark.parametrize("settings", [{}, {"iterations": 2}, {"state": 1}, {"state": 2}])
 def test_the_products_of_an_update_with_candidate_characters(settings):
-    """The last character of a string makes no state. δ of the characters that are tried, summed over the
-    windows, takes one more product, however many windows there are."""
+    """What the formula leaves out is of a size that does not grow with the windows."""
     drawn = torch.Generator().manual_seed(0)
     strings = torch.randint(SYMBOLS, (2, 30), generator=drawn)
     chosen = recipe("aesop-goodness").override({"hidden": [20, 30], "batch": 2} | settings)

@@ -8,7 +8,9 @@ from planted import PARTS
 @pytest.mark.parametrize(("file", "right", "wrong", "rooms"), MUTANTS)
 def test_a_mutant_can_be_planted(file, right, wrong, rooms):
     assert right != wrong
-    assert right in (ROOT / file).read_text()
+    source = (ROOT / file).read_text()
+    assert right in source
+    compile(source.replace(right, wrong, 1), file, "exec")
     assert all((ROOT / test).is_file() for test in files_of(rooms))
 
 

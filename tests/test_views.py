@@ -167,6 +167,16 @@ def test_a_mistake_is_one_line(measured):
     assert_refused(ffrec("views", "r0", "--pixels", "5", cwd=folder), "--pixels")
 
 
+def test_shifts_may_do_harm_only_where_there_are_some_and_none_were_learnt(small_runs, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(small_runs / "r0", run)
+    assert ffrec("views", "run", "--pixels", "0", cwd=tmp_path).stderr == ""
+    config = json.loads((run / "config.json").read_text())
+    config["recipe"]["training"]["jitter"] = 1
+    (run / "config.json").write_text(json.dumps(config))
+    assert ffrec("views", "run", cwd=tmp_path).stderr == ""
+
+
 def test_runs_of_one_row_have_the_same_views(measured, tmp_path):
     folder = tmp_path / "runs"
     shutil.copytree(measured[0], folder)

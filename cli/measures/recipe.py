@@ -46,7 +46,7 @@ def recipe(
         lines.append(f"  {key} = {value}")
         lines += textwrap.wrap(meanings.get(key, ""), 100, initial_indent=INDENT, subsequent_indent=INDENT)
     if explain:
-        lines.append("`ffrec ls --menus` lists what is on the menus")
+        lines.append("`ffrec ls --menus` lists what is on the menus; § and notes are those of Hinton 2022")
     if plan := planned(lambda generator: network_of(chosen, generator)):
         needed = estimate(plan, chosen.training, pick_precision(precision, where))
         there = free(where)

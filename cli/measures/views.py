@@ -28,7 +28,7 @@ def views(
     plugin: options.Plugins = None,
     json: options.Json = False,
 ) -> None:
-    """Measure trained image runs that look at every image in several ways: as it is, shifted, and, if they
+    """Measure trained image runs that see every image in several ways: as it is, shifted, and, if they
     have learnt from mirror images, mirrored.
 
     Goodness and log probabilities are averaged over the views. Writes views.json into each run folder, and
@@ -39,13 +39,13 @@ def views(
         given |= {"plugin": bool(plugin), "json": json}
         fill(into, "views", views_table(stored(runs, FILE, Views, COMMAND)), **given)
         return
-    found = []
+    found, far = [], PIXELS if pixels is None else pixels
     for trained in opened(runs, data, device, plugin):
-        if not trained.recipe.training.jitter:
+        if far and not trained.recipe.training.jitter:
             print(
                 f"{trained.folder.path}: it has not learnt shifted images, and shifts may do harm",
                 file=sys.stderr,
             )
-        found.append(measure(trained, PIXELS if pixels is None else pixels))
+        found.append(measure(trained, far))
         trained.folder.write_json(FILE, found[-1])
     print_result({"runs": found}, [views_table(stored(runs, FILE, Views, COMMAND))], json)

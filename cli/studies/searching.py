@@ -84,7 +84,7 @@ def work(order: SearchOrder, stop: Callable[[], bool]) -> None:
             if job:
                 job.ended = ended(order, job, corpus, stop)
                 if job.ended:
-                    print(f"{job.name}: {told(job.ended)}", flush=True)
+                    print(f"{job.name}: {in_words(job.ended)}", flush=True)
         if job is None:
             time.sleep(PAUSE)
 
@@ -134,7 +134,7 @@ def spent(folder: RunFolder) -> tuple[int, float]:
     return len(records), sum(record["seconds"] for record in records)
 
 
-def told(ended: "Ended") -> str:
+def in_words(ended: "Ended") -> str:
     """How a run ended, in a few words."""
     unit = "" if ended.measure == "perplexity" else " %"
     found = ended.reason if ended.value is None else f"validation {ended.measure} {ended.value:.2f}{unit}"

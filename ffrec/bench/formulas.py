@@ -131,12 +131,14 @@ def character(config: CharacterConfig, symbols: int, cases: int) -> Computation:
 def goodness_character(config: GoodnessCharacterConfig, symbols: int, cases: int) -> Computation:
     """Windows of characters: a pass with the neutral character for the softmax, one in which every character
     is tried, and iterations with all of them. Windows and states are alike for all characters that are tried.
-    A state is made and read; what sends to its layer multiplies once more for it.
+    A state is made and read; what sends to its layer multiplies once more for it. Not counted: that the last
+    character of a string makes no state, and one small product of δ summed over the windows with the codes of
+    the characters that are tried.
     """
     hidden, again = config.hidden, config.iterations
     work, learnt = Sum(hidden, cases), [max(1, again) * symbols]
     work.add(1, (symbols + 1) * config.window, hidden[0], [], [1])
-    work.add(1, symbols, hidden[0], [], [])  # δ of a character is summed, not multiplied
+    work.add(1, symbols, hidden[0], [], [])
     if config.state:
         work.add(1, hidden[config.state - 1], hidden[0], [1, 1], [1])
     for level, (source, units) in enumerate(pairwise(hidden), 2):

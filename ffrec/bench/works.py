@@ -11,7 +11,14 @@ from ffrec.baselines.chain import autograd_chain
 from ffrec.baselines.reference import autograd_recurrent
 from ffrec.bench.formulas import Computation, Product, character, feedforward, goodness_character, recurrent
 from ffrec.bench.products import multiply
-from ffrec.config import CharacterConfig, GoodnessCharacterConfig, ImageRecipe, TextRecipe
+from ffrec.config import (
+    CharacterConfig,
+    FeedForwardConfig,
+    GoodnessCharacterConfig,
+    ImageRecipe,
+    RecurrentConfig,
+    TextRecipe,
+)
 from ffrec.networks.feedforward import FeedForward
 from ffrec.networks.recurrent import Recurrent
 from ffrec.training.arithmetic import computing
@@ -22,11 +29,13 @@ from ffrec.training.trainer import Trainer
 CLASSES, SYMBOLS, LENGTH = 10, 30, 100
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 """The type that an arithmetic multiplies."""
-OF_IMAGES: dict[str, Callable[[Any, int, int, int], Computation]] = {
-    "recurrent": recurrent,
-    "feedforward": feedforward,
+FORMULAS: dict[type, Callable[..., Computation]] = {
+    RecurrentConfig: recurrent,
+    FeedForwardConfig: feedforward,
+    CharacterConfig: character,
+    GoodnessCharacterConfig: goodness_character,
 }
-"""What a step of a network for images computes, by its kind."""
+"""What a step of a network computes, by its configuration."""
 
 
 class Work(NamedTuple):
@@ -64,7 +73,7 @@ def image_work(recipe: ImageRecipe, arithmetic: str, device: str, side: int = 28
     trainer, twin = (image_trainer(recipe, arithmetic, device, side) for _ in range(2))
     twin.network.layers.requires_grad_()
     index = torch.arange(recipe.training.batch, device=trainer.device)
-    computed = OF_IMAGES[recipe.network.kind](recipe.network, side**2, CLASSES, len(index))
+    computed = FORMULAS[type(recipe.network)](recipe.network, side**2, CLASSES, len(index))
     found = variants(
         trainer, twin, lambda: trainer.update(trainer.part(index)), image_twin(twin, index), computed
     )
@@ -84,8 +93,7 @@ def text_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = LE
         each.negatives = strings.flip(0).to(trainer.device)
     index = torch.arange(len(strings), device=trainer.device)
     cases = len(trainer.network.cases(strings)[0])
-    assert isinstance(recipe.network, CharacterConfig)
-    computed = character(recipe.network, SYMBOLS, cases)
+    computed = FORMULAS[type(recipe.network)](recipe.network, SYMBOLS, cases)
     found = variants(
         trainer, twin, lambda: trainer.learn(trainer.part(index), "both"), text_twin(twin), computed
     )
@@ -103,8 +111,8 @@ def tried_work(recipe: TextRecipe, arithmetic: str, device: str, length: int = L
     step, first = (under(each, partial(tried, each, index)) for each in (trainer, other))
     first()  # so that there are gradients for the optimiser to step by
     cases = len(trainer.network.cases(strings)[0])
-    assert isinstance(recipe.network, GoodnessCharacterConfig)
-    products = alone(trainer, goodness_character(recipe.network, SYMBOLS, cases).products)
+    computed = FORMULAS[type(recipe.network)](recipe.network, SYMBOLS, cases)
+    products = alone(trainer, computed.products)
     return Work("characters", cases, {"step": step, "products": products, "optimiser": other.optimiser.step})
 
 

@@ -16,7 +16,7 @@ class BaselineConfig:
     """Baselines of the same shape, trained by backpropagation or with random hidden layers."""
 
     kind: str = ""
-    """Of network: a leaf names its own."""
+    """Which kind of network it is."""
     on: ClassVar[Literal["images", "text"]] = "images"
     hidden: tuple[PositiveInt, ...] = (2000, 2000, 2000, 2000)
     """Units of each hidden layer, from the image up; none makes a linear softmax."""

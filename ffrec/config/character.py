@@ -153,7 +153,7 @@ class GoodnessCharacterConfig(TextNetworkConfig):
         ):
             raise ValueError(
                 f"correction: {self.correction} does not belong to objective {self.objective}: dreams are "
-                "told from real strings by logistic, hard negatives are corrected for candidates or pairwise"
+                "separated from real strings by logistic, hard negatives corrected for candidates or pairwise"
             )
         if self.state > len(self.hidden):
             raise ValueError(f"state: expected a hidden level, 1 to {len(self.hidden)}, found {self.state}")

@@ -31,8 +31,7 @@ class LayerConfig:
     goodness: Annotated[str, on_menu("goodness")] = "squares"
     """What goodness is: the menu `goodness`."""
     activity: Literal["max", "min"] = "max"
-    """Whether positive data makes goodness high, or its negative: little activity then stands for
-    positive."""
+    """max: goodness is high for much activity, and so for positive data; min: for little activity."""
     objective: Annotated[str, on_menu("objective")] = "logistic"
     """What goodness has to do: the menu `objective`."""
     threshold: PerLayer = 1.0
@@ -95,7 +94,8 @@ class LayerConfig:
         if any(threshold * self.sign < 0 for threshold in self.thresholds):
             side = "0 or above" if self.sign > 0 else "0 or below"
             raise ValueError(
-                f"threshold: expected {side} with activity {self.activity}, found {self.threshold}"
+                f"threshold: expected {side} with activity {self.activity}, found "
+                f"{self.threshold}: change its sign, or activity"
             )
         if min(self.sharpnesses) <= 0:
             raise ValueError("sharpness must be above 0")

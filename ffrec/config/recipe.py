@@ -34,8 +34,8 @@ class Settings:
         for key, value in values.items():
             if key not in parts:
                 near = difflib.get_close_matches(key, parts, n=1)
-                there = f"`ffrec recipe {changed['name']} --explain` shows what there is"
-                hint = f"did you mean {near[0]}?" if near else there
+                explained = f"`ffrec recipe NAME --explain` explains those of {changed['name']}"
+                hint = f"did you mean {near[0]}?" if near else explained
                 raise ConfigError(f"unknown setting {key!r}: {hint}")
             changed[parts[key]][key] = value
         return validated(type(self), changed)

@@ -46,7 +46,8 @@ class PhasedConfig(OptimiserConfig):
     sleep: PositiveInt | Literal["epoch"] = 1
     """Batches of a sleep phase, on negative data alone, where there are wake phases."""
     wake_rate: PositiveFloat | None = None
-    """Learning rate of the hidden layers in wake phases; none: rate / wake (equation 4)."""
+    """Learning rate of the hidden layers in wake phases; none: rate / wake (Lică and Dinucu-Jianu 2023,
+    equation 4)."""
     states: Literal["shared", "separate"] = "shared"
     """Whether wake and sleep phases share the optimiser's moving averages."""
     baseline: Share1 = 0.0

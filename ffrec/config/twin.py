@@ -17,7 +17,7 @@ class AgreementConfig:
     """Hidden layers whose loss is how their activities agree with those of a layer of the same width."""
 
     kind: str = ""
-    """Of network: a leaf names its own."""
+    """Which kind of network it is."""
     on: ClassVar[Literal["images", "text"]] = "images"
     """What the network is trained on."""
     networks: ClassVar[int]
@@ -39,7 +39,7 @@ class AgreementConfig:
     """Whether the image and the activities have unit mean square where the next layer takes them. If not,
     pixels are shares of the brightest, and activities stay as they are."""
     activation: Annotated[str, on_menu("activation")] = "relu"
-    """The menu `activation`."""
+    """What a unit makes of its total input: the menu `activation`."""
     connection: Annotated[str, on_menu("connection")] = "dense"
     """How a layer or an image reaches a layer: the menu `connection`."""
     reads: tuple[PositiveInt, ...] = ()

@@ -12,7 +12,6 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ffrec.config import recipe_from
 from ffrec.evaluation.calibration import Calibration
 from ffrec.storage.files import FORMAT, RunError, parsed, write_atomic
 from ffrec.storage.run_folder import RunFolder
@@ -43,7 +42,7 @@ class Saved:
         return cls(
             path,
             config,
-            weights(folder, recipe_from(config.get("recipe")).name, torch.device("cpu")),
+            weights(folder, torch.device("cpu")),
             folder.read_json("data.json"),
             stored_calibration(folder) or Calibration(),
             text.train if text else None,
@@ -55,8 +54,8 @@ class Saved:
         try:
             with safetensors.safe_open(str(path), framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                told = (file.metadata() or {})["ffrec"].encode()
-                held = parsed(told, Whole, str(path), "save the model again")
+                said = (file.metadata() or {})["ffrec"].encode()
+                held = parsed(said, Whole, str(path), "save the model again")
         except (safetensors.SafetensorError, KeyError):
             raise RunError(
                 f"{path}: expected a run folder or a file that Model.save wrote, found another file: "

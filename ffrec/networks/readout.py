@@ -49,7 +49,7 @@ class Readout(Weighted):
 
 
 class BinaryReadout(Readout):
-    """The same softmax, taught by the binary cross-entropy of each of its outputs.
+    """The same softmax, trained by the binary cross-entropy of each of its outputs.
 
     L = −mean over classes of y log p + (1 − y) log(1 − p), with p = softmax(logits); with g = ∂L/∂p,
     ∂L/∂logits = p ⊙ (g − Σ g p). Source: Gananath 2024 §3.

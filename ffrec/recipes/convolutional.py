@@ -23,7 +23,7 @@ def conv_cifar10() -> ImageRecipe:
     """CIFAR-10 in half an hour of one core with fast bfloat16 that does nothing else."""
     return ImageRecipe(
         name="conv-cifar10",
-        paper="13 % accuracy (slides, trial 8: another rule)",
+        paper="87 % error (slides, trial 8: another rule)",
         data="cifar-10",
         network=ConvolutionalConfig(hidden=(96, 192, 384, 512), pool=2, grid=2),
         training=TrainingConfig(
@@ -77,7 +77,7 @@ def conv_cifar10_goodness() -> ImageRecipe:
     for the true one than for three that the softmax finds likely."""
     return ImageRecipe(
         name="conv-cifar10-goodness",
-        paper="13 % accuracy (slides, trials 7 and 8)",
+        paper="87 % error (slides, trials 7 and 8)",
         data="cifar-10",
         network=ConvolutionalConfig(
             hidden=(48, 96, 192, 384),
@@ -98,7 +98,7 @@ def trial(number: int, paper: str, hidden: tuple[int, ...], **shape: Any) -> Ima
     channels of every place divided by their length, layers in turn, here for an epoch each."""
     return ImageRecipe(
         name=f"conv-cifar10-trial-{number}",
-        paper=f"{paper} % accuracy (slides, trial {number}, 1000 epochs)",
+        paper=f"{paper} % error (slides, trial {number}, 1000 epochs)",
         data="cifar-10",
         network=ConvolutionalConfig(
             hidden=hidden,
@@ -124,16 +124,16 @@ def trial(number: int, paper: str, hidden: tuple[int, ...], **shape: Any) -> Ima
 
 
 TRIALS: tuple[tuple[int, str, tuple[int, ...], dict[str, tuple[int, ...]]], ...] = (
-    (7, "13", (64, 128, 256, 10), {"kernel": (5, 5, 5, 1), "stride": (1, 2, 2, 1), "pool": (1,) * 4}),
+    (7, "87", (64, 128, 256, 10), {"kernel": (5, 5, 5, 1), "stride": (1, 2, 2, 1), "pool": (1,) * 4}),
     (
         8,
-        "13",
+        "87",
         (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512),
         {"kernel": (3,) * 13, "pool": (1, 2, 1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1)},
     ),
     (
         9,
-        "10",
+        "90",
         (64, 128, 256, 512, 1024, 2048, 10),
         {"kernel": (5,) * 6 + (1,), "stride": (1,) + (2,) * 5 + (1,), "pool": (1,) * 7},
     ),

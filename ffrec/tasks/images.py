@@ -156,7 +156,7 @@ class TrainedImages(TrainedRun):
         load: Callable[[ImageRecipe], LabelledCorpus],
         device: torch.device,
     ) -> None:
-        saved = weights(folder, recipe.name, device)
+        saved = weights(folder, device)
         if recipe.data == ARRAYS:
             raise RunError(
                 f"{folder.path} was trained on arrays, which it does not keep: ffrec.load(…).score(X, y) "

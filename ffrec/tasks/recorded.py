@@ -135,17 +135,18 @@ def restore(
         ) from None
 
 
-def weights(folder: RunFolder, name: str, device: torch.device) -> dict[str, Tensor]:
+def weights(folder: RunFolder, device: torch.device) -> dict[str, Tensor]:
     """The newest weights in a run folder; raises RunError if there are none."""
     saved = folder.load(device)
     if saved is None:
         if (folder.path / "result.json").is_file():
             raise RunError(
-                f"{folder.path}: expected a checkpoint, found the results of a finished run alone: "
-                f"`ffrec train {name} --out FOLDER` trains it again"
+                f"{folder.path}: expected a checkpoint, found the results of a finished run alone: the "
+                "command in its environment.json trains it again, with another --out"
             )
-        made = f"`ffrec train {name} --out {folder.path} --resume` makes one"
-        raise RunError(f"{folder.path} has no checkpoint yet: {made}")
+        raise RunError(
+            f"{folder.path} has no checkpoint yet: the command that began it makes one, with --resume"
+        )
     return saved[1]
 
 

@@ -167,7 +167,7 @@ class TrainedText(TrainedRun):
         load: Callable[[TextRecipe], Text],
         device: torch.device,
     ) -> None:
-        saved = weights(folder, recipe.name, device)
+        saved = weights(folder, device)
         self.folder, self.recipe, self.device = folder, recipe, device
         self.symbols = symbols_of(folder.config, folder.path)
         self.whole: Text = StoredText.read(folder) or load(recipe)

@@ -35,7 +35,9 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("chosen.meanings() if explain else {}", "chosen.meanings()", "cli"),
     ],
     "cli/measures/views.py": [
-        ("if not trained.recipe.training.jitter:", "if False:", "views"),
+        ("if far and not trained", "if far and trained", "views"),
+        ("if far and not trained", "if not trained", "views"),
+        ("if far and not trained.recipe.training.jitter:", "if far:", "views"),
     ],
     "ffrec/reports/command.py": [
         ("key not in FIXED and (", "(", "report"),

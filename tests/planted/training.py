@@ -35,8 +35,14 @@ DEFECTS: dict[str, list[tuple[str, str, str]]] = {
         ("[max(1, again) * symbols]", "[again * symbols]", "formulas"),
         ("[1] * (level <= config.state)", "[]", "formulas"),
     ],
+    "ffrec/bench/works.py": [
+        ("(recipe.network, SYMBOLS, cases)\n    found", "(recipe.network, SYMBOLS, 1)\n    found", "bench"),
+        ("computed.products)\n    return Work", "())\n    return Work", "bench"),
+        ("side**2, CLASSES", "side, CLASSES", "bench"),
+    ],
     "ffrec/bench/products.py": [
-        ('if kind == "forward"', 'if kind == "grad"', "bench"),
+        ("weights[key] if key in weights else", "", "bench"),
+        ('if kind == "grad"', 'if kind == "forward"', "bench"),
     ],
     "ffrec/bench/suite.py": [
         ('step / (row["products"] + row["optimiser"])', 'step / row["products"]', "bench"),
