@@ -385,6 +385,20 @@ def test_a_search_on_the_command_line_never_reads_test_images(tmp_path, monkeypa
     assert done.stdout.endswith(shown.stdout)
     again = tune(tmp_path, *asked)
     assert again.stdout == shown.stdout  # nothing was left to do
+    (tmp_path / "t/tune.png").unlink()
+    (tmp_path / "page.md").write_text("<!-- tune -->\n<!-- /tune -->\n")
+    put = ffrec("tune", "show", "t", "--into", "page.md", "--figure", "searched.png", cwd=tmp_path)
+    assert put.stdout == "picture: searched.png\n"
+    assert (tmp_path / "searched.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "t/tune.png").exists()
+    begin, *table, empty, first, _, _, end = (tmp_path / "page.md").read_text().splitlines()
+    assert (begin, empty, first, end) == (
+        "<!-- tune -->",
+        "",
+        "- trials: 3, of which 3 complete",
+        "<!-- /tune -->",
+    )
+    assert shown.stdout.startswith("\n".join(table))
 
 
 def test_the_command_of_the_best_reaches_what_the_search_says(tmp_path):

@@ -12,9 +12,10 @@ import ffrec
 from cli import errors, options
 from cli.corpus import EMBEDDED, refuse_folder
 from cli.plugins import load_plugins
+from cli.report import put_between
 from cli.studies.searching import SearchOrder, needs_optuna, work
 from cli.studies.workers import say_dropped, share_out
-from ffrec.reports.figures.canvas import save
+from ffrec.reports.figures.canvas import check_name, save
 from ffrec.training.arithmetic import pick_precision
 from ffrec.training.device import pick_device
 
@@ -104,24 +105,39 @@ def search(
 
 
 @app.command()
-def show(folder: Annotated[Path, typer.Argument(help="Folder of a search.")]) -> None:
-    """Print what a search found so far, and draw it into the folder as tune.png."""
+def show(
+    folder: Annotated[Path, typer.Argument(help="Folder of a search.")],
+    figure: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Draw it into this file; tune.png in the folder if not given."),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Put the table between <!-- tune --> and <!-- /tune --> in this file.")
+    ] = None,
+) -> None:
+    """Print what a search found so far, or put it into a page, and draw it."""
     needs_optuna()
-    if code := tell(folder):
+    if figure:
+        check_name(figure)
+    if code := tell(folder, figure, into):
         raise typer.Exit(code)
 
 
-def tell(folder: Path) -> int:
+def tell(folder: Path, figure: Path | None = None, into: Path | None = None) -> int:
     """Print and draw what a search found; returns an exit code, of failure if that is nothing."""
     from ffrec.studies.tune.document import read
     from ffrec.studies.tune.figure import picture
-    from ffrec.studies.tune.table import importances, rows, summary
+    from ffrec.studies.tune.table import importances, remarks, results, rows
 
     found = read(folder)
     shares = importances(found)
-    print(summary(found, shares))
+    table, lines = results(found), remarks(found, shares)
+    if into:
+        put_between(into, "tune", "\n".join([table, "", *(f"- {line}" for line in lines)]))
+    else:
+        print(*filter(None, [table, *lines]), sep="\n")
     if rows(found):
-        print(f"picture: {save(picture(found, shares), folder / 'tune.png')}")
+        print(f"picture: {save(picture(found, shares), figure or folder / 'tune.png')}")
         return errors.DONE
     print("ffrec: no trial was completed: see the reasons, and change the space", file=sys.stderr)
     return errors.FAILED

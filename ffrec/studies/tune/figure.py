@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from ffrec.reports.figures.canvas import BAD, GOOD, QUIET, NothingToDraw, plain_ticks
@@ -63,6 +64,9 @@ def by_value(axes: Axes, search: Mapping[str, Any], name: str, drawn: BaseDistri
         axes.plot([x for x, _ in found], [v for _, v in found], "o", color=GOOD)
         if getattr(drawn, "log", False):
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
     scale(axes, [value for _, value in found])
 
 

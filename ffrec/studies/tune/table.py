@@ -126,12 +126,12 @@ def command(search: Mapping[str, Any]) -> str:
     return f"ffrec train {recipe['name']}{words}{end}"
 
 
-def summary(search: Mapping[str, Any], found: Mapping[str, float]) -> str:
-    """All that a search has to say, given the importance of its settings."""
-    lines = [results(search), *counts(search)]
+def remarks(search: Mapping[str, Any], found: Mapping[str, float]) -> list[str]:
+    """What a search has to say beside its table, given the importance of its settings, in lines."""
+    lines = counts(search)
     if found:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in found.items())
         lines.append(f"importance (fANOVA, {len(tried(search))} complete trials): {shares}")
     if rows(search):
         lines.append(f"best: {command(search)}")
-    return "\n".join(line for line in lines if line)
+    return lines
