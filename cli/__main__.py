@@ -28,7 +28,7 @@ COMMANDS = {
     "dream": "Generate negative strings with a character run.",
     "plot": "Draw one run, or several in one picture.",
     "ls": "List the recipes and the runs.",
-    "recipe": "Show the settings of a recipe, what they mean, and the memory it needs.",
+    "recipe": "Show the settings of a recipe, and what they mean.",
     "report": "Write a page for every run, or the table of results.",
     "data": "Data sets: list, fetch, verify.",
     "bench": "How fast this machine trains, as ratios.",
