@@ -9,8 +9,8 @@ from ffrec.bench.formulas import Product
 
 
 def multiply(products: Iterable[Product], dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
-    """A function that forms these products from random numbers, with operands and results of one type. Forward
-    products of a layer with as many inputs share one matrix, as those of one source do in a step.
+    """A function that forms these products from random numbers, with operands and results of one type.
+    Forward products of a layer with as many inputs share one matrix, as those of one source do in a step.
 
     The gradient of codes counts as a product with characters written out, as it is on a GPU; a CPU sums rows
     in place of it, which is less.
